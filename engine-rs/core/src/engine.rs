@@ -1,0 +1,200 @@
+//! One shard's engine: Spaces, their stages and the part of their audience that is connected here.
+//!
+//! Call order. At any time: the verbs ([`Engine::apply`], [`Engine::admit`], …, [`Engine::uplink`]). After any of them,
+//! and when [`Engine::next_timeout`] has come: [`Engine::advance`], then [`Engine::deliver`], then [`Engine::poll_output`]
+//! until `None`. Times handed in never go back.
+//!
+//! A Space's stage lives on one shard (`space.0 % shards`); every shard has an audience of it. Uplink frames that arrive on
+//! another shard, and finished ticks for the other shards, travel as [`ShardMessage`]s.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::event::Event;
+use crate::ids::{SeatMask, SeatNo, SessionKey, SpaceId};
+use crate::record::{RecordItem, RecordedFrame};
+use crate::refusal::Refusal;
+use crate::uplink::UplinkFrame;
+
+/// How an engine is set up. The defaults are those of the design.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This shard's number.
+    pub shard: u16,
+    /// Shards in all.
+    pub shards: u16,
+    /// Loudest seats heard at once; 13 hears all.
+    pub max_heard: u8,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { shard: 0, shards: 1, max_heard: 13 }
+    }
+}
+
+/// A track of a Space that this engine serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Track {
+    /// `stage` and `stage.1`: bundles, as datagrams.
+    Stage {
+        /// 0, or 1 for what does not fit into 0.
+        part: u8,
+    },
+    /// `stage.groups`: the same bundles on streams, for peers without datagrams. Group = second, object = tick in it.
+    StageGroups,
+    /// `seat/<n>`: one seat, raw as the speaker sent it (payload of [`crate::uplink`]).
+    Seat(SeatNo),
+    /// `state`: roster and title, JSON snapshots on streams.
+    State,
+    /// `catalog`: MSF catalog, on a stream.
+    Catalog,
+}
+
+impl Track {
+    /// The track's name, as in SUBSCRIBE.
+    #[must_use]
+    pub fn parse(name: &[u8]) -> Option<Self> {
+        match name {
+            b"stage" => Some(Self::Stage { part: 0 }),
+            b"stage.1" => Some(Self::Stage { part: 1 }),
+            b"stage.groups" => Some(Self::StageGroups),
+            b"state" => Some(Self::State),
+            b"catalog" => Some(Self::Catalog),
+            _ => {
+                let digits = core::str::from_utf8(name.strip_prefix(b"seat/")?).ok()?;
+                let number: u8 = digits.parse().ok()?;
+                (digits.len() == 1 || number > 9).then(|| SeatNo::new(number).map(Self::Seat))?
+            }
+        }
+    }
+}
+
+/// One object on its way to a subscriber.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Where.
+    pub space: SpaceId,
+    /// On which track.
+    pub track: Track,
+    /// Group id: the tick; for [`Track::StageGroups`] the tick / 50; for [`Track::State`] the version.
+    pub group: u64,
+    /// Object id in the group; nonzero on [`Track::StageGroups`] only.
+    pub object: u64,
+    /// Nothing follows in this group.
+    pub end_of_group: bool,
+    /// Media time in 48 kHz samples since group 0 (tick × 960).
+    pub timestamp: u64,
+    /// The bytes. Equal payloads for many listeners share their memory: compare by pointer to reuse what was framed.
+    pub payload: Bytes,
+}
+
+/// What became of an object that was handed to a [`Sink`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is in the connection's hands, or on the wire.
+    Yes,
+    /// The connection takes nothing now (congestion, full buffer). The cursor stays; it may skip ahead later.
+    Blocked,
+}
+
+/// The way out: implemented over QUIC by the net crate, over a simulated network by the tests.
+pub trait Sink {
+    /// Sends `object` to the subscriber `session`. Datagram tracks: one datagram. Stream tracks: on the group's stream.
+    fn send(&mut self, session: SessionKey, object: &Object) -> Sent;
+    /// `seats` have been silenced: drop every queued object of theirs for `session` that has not left yet
+    /// (tracks `stage*` and `seat/<n>` of `space`). Nothing sent later contains them.
+    fn purge(&mut self, session: SessionKey, space: SpaceId, seats: SeatMask);
+}
+
+/// What a connection reported about itself since the last report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Feedback {
+    /// Packets sent.
+    pub sent: u32,
+    /// Packets declared lost.
+    pub lost: u32,
+    /// Smoothed round-trip time in microseconds.
+    pub rtt_us: u32,
+}
+
+/// What became of an uplink frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// On its way into a tick.
+    Accepted,
+    /// Sent on to the stage's shard.
+    Forwarded,
+    /// Came before; dropped.
+    Duplicate,
+    /// Its tick is gone; dropped.
+    Late,
+    /// Over the seat's rate budget; dropped.
+    OverBudget,
+    /// The seat is muted, or the mic access is off; dropped.
+    Silenced,
+    /// The session holds no seat (any more); dropped.
+    NoSeat,
+}
+
+/// A session was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// An older connection with the same `sid` on this shard, to be closed with [`Refusal::Superseded`].
+    pub supersedes: Option<SessionKey>,
+}
+
+/// One finished tick, shared by all shards.
+#[derive(Debug)]
+pub struct TickBundle {
+    /// Where.
+    pub space: SpaceId,
+    /// The tick.
+    pub group: u64,
+    /// Frames of the seats heard, in order of seat.
+    pub heard: Arc<[RecordedFrame]>,
+    /// The encoded payloads of everybody's variant, part 0 first.
+    pub parts: Vec<Bytes>,
+}
+
+/// Between the shards of one process.
+#[derive(Clone, Debug)]
+pub enum ShardMessage {
+    /// A finished tick, from the stage's shard to all others.
+    Bundle(Arc<TickBundle>),
+    /// A frame, to the stage's shard.
+    Uplink {
+        /// Where.
+        space: SpaceId,
+        /// Of which seat.
+        seat: SeatNo,
+        /// The seat's generation when the frame came.
+        generation: u32,
+        /// The frame.
+        frame: UplinkFrame,
+    },
+}
+
+/// What the caller has to carry on.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// For the control plane.
+    Event(Event),
+    /// For the recorder's thread.
+    Record(RecordItem),
+    /// For one other shard, or all others.
+    ToShard {
+        /// `None`: all others.
+        shard: Option<u16>,
+        /// What to hand to [`Engine::shard_message`] there.
+        message: ShardMessage,
+    },
+    /// Close this connection; `leave` is already done.
+    Close {
+        /// Which.
+        session: SessionKey,
+        /// Why, as its application error code and reason.
+        reason: Refusal,
+    },
+}
