@@ -290,7 +290,9 @@ pub(crate) fn track(path: &str, track: &str) -> FullTrackName {
     FullTrackName { namespace: namespace(path), track: Bytes::copy_from_slice(track.as_bytes()) }
 }
 
+/// Bytes from hex; blanks are for the reader.
 pub(crate) fn hex(text: &str) -> Vec<u8> {
-    assert!(text.len().is_multiple_of(2), "odd hex: {text}");
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    let digits: Vec<char> = text.chars().filter(|digit| *digit != ' ').collect();
+    assert!(digits.len().is_multiple_of(2), "odd hex: {text}");
+    digits.chunks(2).map(|pair| u8::from_str_radix(&String::from_iter(pair), 16).unwrap()).collect()
 }
