@@ -215,10 +215,8 @@ impl Pair {
 
 /// Puts what both sides did on its way. STOP_SENDING concerns the other side's half.
 fn exchange(left: &mut Side, right: &mut Side) {
-    for (side, other) in [(&mut *left, &mut *right)] {
-        take_stops(side, other);
-        take_stops(other, side);
-    }
+    take_stops(left, right);
+    take_stops(right, left);
     left.collect();
     right.collect();
 }
