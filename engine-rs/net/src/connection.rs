@@ -180,6 +180,8 @@ pub struct Connection {
     pending: Vec<Pending>,
     /// Datagrams dropped: too large for the path, or not of this session.
     misfits: u64,
+    /// Datagrams were left in quinn-proto's buffer by the last transmit.
+    pub(crate) stuck: bool,
 }
 
 impl Connection {
@@ -206,6 +208,7 @@ impl Connection {
             late: Vec::new(),
             pending: Vec::new(),
             misfits: 0,
+            stuck: false,
         }
     }
 
@@ -269,7 +272,8 @@ impl Connection {
     /// Sends a datagram, whose bytes begin with [`Connection::quarter`] if there is one. `false`: not now, because an
     /// earlier one is still waiting. One that can never be sent is counted and dropped, and `true` returned.
     pub fn send_datagram(&mut self, framed: Bytes) -> bool {
-        if self.phase != Phase::Open {
+        // What has waited since an earlier turn goes first: nothing stale piles up, and there is little to take back.
+        if self.phase != Phase::Open || (self.stuck && self.datagrams_wait()) {
             return false;
         }
         match self.quic.datagrams().send(framed, false) {

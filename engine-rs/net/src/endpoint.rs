@@ -54,6 +54,10 @@ pub enum Answer<S> {
 pub trait Application {
     /// Kept with each connection.
     type State;
+    /// A turn begins, and this is its time.
+    fn begin(&mut self, now: Instant) {
+        let _ = now;
+    }
     /// A peer asks for a session.
     fn on_request(&mut self, key: u32, request: &Request) -> Answer<Self::State>;
     /// The session is open.
@@ -219,6 +223,12 @@ impl<S> Connections<S> {
     pub fn get(&self, key: u32) -> Option<(&Connection, &S)> {
         let slot = self.slots.get(key as usize)?.as_deref()?;
         Some((&slot.connection, slot.state.as_ref()?))
+    }
+
+    /// The connection, not to be used, and its state: nothing new is sent because of it.
+    pub fn peek_mut(&mut self, key: u32) -> Option<(&Connection, &mut S)> {
+        let slot = self.slots.get_mut(key as usize)?.as_deref_mut()?;
+        Some((&slot.connection, slot.state.as_mut()?))
     }
 
     /// Keys of all that have a state.
@@ -413,6 +423,7 @@ impl<S> Endpoint<S> {
         self.connections.now = Instant::now();
         self.last_turn = self.connections.now;
         self.stats.turns += 1;
+        app.begin(self.connections.now);
         self.receive(app)?;
         if self.waker.take() {
             app.on_wake(self);
@@ -627,6 +638,7 @@ impl<S> Endpoint<S> {
         }
         let Some(slot) = self.connections.slots.get_mut(key as usize).and_then(Option::as_deref_mut) else { return };
         slot.dirty = false;
+        slot.connection.stuck = slot.connection.datagrams_wait();
         if let Some(at) = slot.connection.next_timeout() {
             slot.connection.armed = self.wheel.set_if_sooner(key, at, slot.connection.armed);
         }
