@@ -6,4 +6,18 @@
 
 #![forbid(unsafe_code)]
 
+mod alias;
+mod common;
+mod error;
+mod events;
+mod framing;
+mod groups;
+mod limits;
+mod lite;
+mod moqt;
+mod names;
+mod publication;
 pub mod seam;
+pub mod session;
+mod timescale;
+mod wire;
