@@ -1,1 +1,3 @@
 //! The only I/O of the engine.
+
+pub mod recorder;
