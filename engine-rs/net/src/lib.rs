@@ -4,6 +4,7 @@ mod congestion;
 pub mod connection;
 pub mod endpoint;
 pub mod quic;
+pub mod recorder;
 mod timers;
 pub mod udp;
 mod webtransport;
