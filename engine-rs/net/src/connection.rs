@@ -153,6 +153,13 @@ enum Layer {
     Web(Box<Http3>),
 }
 
+/// A stream's direction, from us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Half {
+    Receive,
+    Send,
+}
+
 struct Pending {
     id: u64,
     bytes: BytesMut,
@@ -180,6 +187,8 @@ pub struct Connection {
     pending: Vec<Pending>,
     /// Datagrams dropped: too large for the path, or not of this session.
     misfits: u64,
+    /// Streams stopped or reset by us since the last poll: what was read of them before is not told any more.
+    forsaken: Vec<(u64, Half)>,
     /// Datagrams were left in quinn-proto's buffer by the last transmit.
     pub(crate) stuck: bool,
 }
@@ -208,6 +217,7 @@ impl Connection {
             late: Vec::new(),
             pending: Vec::new(),
             misfits: 0,
+            forsaken: Vec::new(),
             stuck: false,
         }
     }
@@ -329,6 +339,7 @@ impl Connection {
 
     /// Appends what has happened since the last call.
     pub(crate) fn poll(&mut self, notices: &mut VecDeque<Notice>) {
+        self.forsaken.clear();
         notices.extend(self.late.drain(..));
         while let Some(event) = self.quic.poll() {
             match event {
@@ -340,6 +351,16 @@ impl Connection {
             }
         }
         notices.extend(self.late.drain(..));
+    }
+
+    /// Does the application want to hear this? It may have stopped or reset the stream after the event was read.
+    pub(crate) fn is_wanted(&self, incoming: &Incoming) -> bool {
+        let (id, half) = match incoming {
+            Incoming::Stream { id, .. } | Incoming::Reset { id, .. } => (id, Half::Receive),
+            Incoming::Stopped { id, code } if *code != RESET_SLOW_PEER => (id, Half::Send),
+            _ => return true,
+        };
+        !self.forsaken.contains(&(id.0, half))
     }
 
     fn on_connected(&mut self, notices: &mut VecDeque<Notice>) {
@@ -736,6 +757,7 @@ impl Transport for Connection {
 
     fn reset(&mut self, stream: StreamId, code: u64) {
         self.pending.retain(|pending| pending.id != stream.0);
+        self.forsaken.push((stream.0, Half::Send));
         let code = self.code_out(code);
         if let Some(id) = self.quic_id(stream.0, true) {
             let _ = self.quic.send_stream(id).reset(code); // already over is as good
@@ -743,6 +765,7 @@ impl Transport for Connection {
     }
 
     fn stop(&mut self, stream: StreamId, code: u64) {
+        self.forsaken.push((stream.0, Half::Receive));
         let code = self.code_out(code);
         if let Some(id) = self.quic_id(stream.0, false) {
             let _ = self.quic.recv_stream(id).stop(code); // already over is as good

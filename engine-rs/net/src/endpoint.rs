@@ -698,7 +698,12 @@ fn dispatch<A: Application>(
         Notice::Request(request) => match app.on_request(key, &request) {
             Answer::Accept(protocol, state) => {
                 slot.state = Some(state);
-                slot.connection.accept(protocol, notices);
+                // The opening comes before what was read together with the request.
+                let mut opening = VecDeque::new();
+                slot.connection.accept(protocol, &mut opening);
+                while let Some(notice) = opening.pop_back() {
+                    notices.push_front(notice);
+                }
             }
             Answer::Refuse(status) => slot.connection.refuse(status),
         },
@@ -709,7 +714,9 @@ fn dispatch<A: Application>(
         }
         Notice::Incoming(incoming) => {
             // What follows our own close is of no interest to anybody.
-            if let (Phase::Open, Some(state)) = (slot.connection.phase(), slot.state.as_mut()) {
+            if let (Phase::Open, Some(state)) = (slot.connection.phase(), slot.state.as_mut())
+                && slot.connection.is_wanted(&incoming)
+            {
                 app.on_incoming(&mut slot.connection, state, incoming);
             }
         }

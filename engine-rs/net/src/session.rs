@@ -64,7 +64,6 @@ pub(crate) struct Peer {
 }
 
 struct Seat {
-    number: SeatNo,
     namespace: Vec<Bytes>,
     subscription: Option<SubscriptionId>,
 }
@@ -101,7 +100,8 @@ struct Allowance {
 
 impl Allowance {
     fn take(&mut self, now: Instant) -> bool {
-        let earned = now.saturating_duration_since(self.since).as_millis() as u64 * u64::from(REQUESTS_PER_SECOND) / 1_000;
+        let earned =
+            now.saturating_duration_since(self.since).as_millis() as u64 * u64::from(REQUESTS_PER_SECOND) / 1_000;
         if earned > 0 {
             self.left = self.left.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)).min(REQUEST_BURST);
             self.since = now;
@@ -396,7 +396,13 @@ impl Desk {
         (peer.admission == Admission::In(space)).then_some(space)
     }
 
-    fn subscribe_requested(&mut self, connection: &mut Connection, peer: &mut Peer, id: SubscriptionId, name: &FullTrackName) {
+    fn subscribe_requested(
+        &mut self,
+        connection: &mut Connection,
+        peer: &mut Peer,
+        id: SubscriptionId,
+        name: &FullTrackName,
+    ) {
         let space = self.space_of(connection, peer, &name.namespace).filter(|_| name.namespace.len() == 2);
         let answer = match (space, Track::parse(&name.track)) {
             _ if !peer.requests.take(connection.now) => Err(Refusal::RateLimited),
@@ -451,7 +457,7 @@ impl Desk {
                 let Some(session) = peer.protocol.as_mut() else { return };
                 let track = FullTrackName { namespace: name.clone(), track: Bytes::from_static(b"audio") };
                 let subscription = Some(session.subscribe(connection, track));
-                peer.seat = Some(Seat { number, namespace: name, subscription });
+                peer.seat = Some(Seat { namespace: name, subscription });
             }
             Err(refusal) => {
                 self.stats.count(refusal);

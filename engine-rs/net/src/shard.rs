@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use spaces_core::command::{Applied, ApplyError, Command};
 use spaces_core::engine::{Output, ShardMessage};
 use spaces_core::event::Counts;
-use spaces_core::ids::{Sid, SpaceId};
+use spaces_core::ids::{SessionKey, Sid, SpaceId};
 use spaces_core::record::RecordItem;
+use spaces_core::refusal::Refusal;
 use spaces_moqt::seam::{Protocol, Transport};
 
 use crate::connection::{Closed, Connection, Incoming, Request};
@@ -281,12 +282,12 @@ impl Shard {
             if endpoint.connections.get(key).is_some_and(|(_, peer)| peer.overdue(now)) {
                 if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
                     self.desk.stats.overdue += 1;
-                    peer.refuse(connection, spaces_core::refusal::Refusal::TokenMissing);
+                    peer.refuse(connection, Refusal::TokenMissing);
                 }
-            } else if let Some((connection, peer)) = endpoint.connections.peek_mut(key) {
-                if let Some(feedback) = peer.feedback(connection) {
-                    self.desk.engine.feedback(self.desk.now, spaces_core::ids::SessionKey(key), feedback);
-                }
+            } else if let Some((connection, peer)) = endpoint.connections.peek_mut(key)
+                && let Some(feedback) = peer.feedback(connection)
+            {
+                self.desk.engine.feedback(self.desk.now, SessionKey(key), feedback);
             }
         }
     }
