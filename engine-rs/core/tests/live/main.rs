@@ -1,0 +1,6 @@
+//! The engine in a simulated world: scenarios, named by what must hold.
+
+#[cfg(test)]
+mod plain;
+#[cfg(test)]
+mod sim;
