@@ -64,6 +64,10 @@ impl Common {
         if self.buffered > self.limits.buffered { Err(Violation::Excess) } else { Ok(()) }
     }
 
+    pub(crate) const fn buffered(&self) -> usize {
+        self.buffered
+    }
+
     /// The stream is gone.
     pub(crate) fn release(&mut self, buffer: &Buffer) {
         self.buffered -= buffer.counted;

@@ -73,6 +73,15 @@ impl Session {
         }
     }
 
+    /// Bytes of the peer's unfinished messages and objects that it holds now.
+    #[must_use]
+    pub const fn buffered(&self) -> usize {
+        match &self.protocol {
+            Inner::Moqt(session) => session.common.buffered(),
+            Inner::Lite(session) => session.common.buffered(),
+        }
+    }
+
     /// Opens our control or setup stream. If the peer allows no stream yet, `on_stream_credit` does it.
     pub fn start(&mut self, t: &mut dyn Transport) {
         open!(self, session => session.start(t));

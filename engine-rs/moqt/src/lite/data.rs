@@ -111,6 +111,13 @@ impl Lite {
 
     /// Reads what waited for a timescale, and drops what has lost its subscription.
     pub(super) fn read_waiting(&mut self, t: &mut dyn Transport) -> Result<(), Violation> {
+        while std::mem::take(&mut self.recheck) {
+            self.read_waiting_once(t)?;
+        }
+        Ok(())
+    }
+
+    fn read_waiting_once(&mut self, t: &mut dyn Transport) -> Result<(), Violation> {
         for datagram in self.early.take() {
             self.read_datagram(datagram)?;
         }

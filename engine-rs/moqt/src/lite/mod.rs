@@ -73,6 +73,8 @@ pub(crate) struct Lite {
     next_subscribe_id: u64,
     wanted: VecDeque<Wanted>,
     early: Early,
+    /// A timescale has become known or a subscription is gone: streams that wait may go on, or go.
+    recheck: bool,
     going_away: bool,
 }
 
@@ -88,12 +90,19 @@ impl Lite {
             next_subscribe_id: 0,
             wanted: VecDeque::new(),
             early: Early::default(),
+            recheck: false,
             going_away: false,
         }
     }
 
     const fn code(abandon: Abandon) -> u64 {
         abandon.code(Protocol::Lite05)
+    }
+
+    /// Ends an entry point.
+    fn settle(&mut self, t: &mut dyn Transport, result: Result<(), Violation>) {
+        let result = result.and_then(|()| self.read_waiting(t));
+        self.common.settle(t, result);
     }
 
     pub(crate) fn start(&mut self, t: &mut dyn Transport) {
@@ -142,7 +151,7 @@ impl Lite {
         } else {
             self.streams.insert(id, stream);
         }
-        self.common.settle(t, result);
+        self.settle(t, result);
     }
 
     fn read(
@@ -250,6 +259,7 @@ impl Lite {
             Kind::GoAway => {
                 let uri = message::read_goaway(body)?;
                 self.common.events.push(SessionEvent::GoAway { uri });
+                t.write(id, &[], true);
                 stream.kind = Kind::Ignored;
             }
             Kind::OurAnnounce { prefix, answered, complete } => {
@@ -268,9 +278,9 @@ impl Lite {
             }
             Kind::OurTrack(subscription) => {
                 let timescale = message::read_track_info(body)?;
-                let subscription = *subscription;
+                self.on_track_info(*subscription, timescale);
+                t.write(id, &[], true);
                 stream.kind = Kind::Ignored;
-                self.on_track_info(t, subscription, timescale)?;
             }
             _ => return Err(Violation::Protocol("message on a stream that has said all")),
         }
@@ -321,7 +331,7 @@ impl Lite {
             _ => self.on_closed(t, id, &mut stream),
         }
         self.common.release(&stream.buffer);
-        self.common.settle(t, Ok(()));
+        self.settle(t, Ok(()));
     }
 
     pub(crate) fn on_stopped(&mut self, t: &mut dyn Transport, id: StreamId, _code: u64) {
@@ -338,13 +348,13 @@ impl Lite {
                 self.cancel_publication(t, subscription);
             }
             self.common.release(&stream.buffer);
-            self.common.settle(t, Ok(()));
+            self.settle(t, Ok(()));
         }
     }
 
     pub(crate) fn on_datagram(&mut self, t: &mut dyn Transport, datagram: Bytes) {
         let result = self.read_datagram(datagram);
-        self.common.settle(t, result);
+        self.settle(t, result);
     }
 }
 

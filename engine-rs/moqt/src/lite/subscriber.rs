@@ -12,8 +12,9 @@ use crate::seam::{FullTrackName, Protocol, RequestError, SessionEvent, StreamId,
 pub(super) struct Subscription {
     name: FullTrackName,
     pub(super) subscribe_id: u64,
-    /// Both streams, once the peer allows them.
-    streams: [Option<StreamId>; 2],
+    /// The stream that asks for the track's properties, and the subscription's own, once the peer allows them.
+    track_stream: Option<StreamId>,
+    stream: Option<StreamId>,
     accepted: bool,
     /// Units a second of its timestamps, once the peer has told.
     pub(super) timescale: Option<u64>,
@@ -50,7 +51,8 @@ impl Lite {
         }
         let subscribe_id = self.next_subscribe_id;
         self.next_subscribe_id += 1;
-        let entry = Subscription { name, subscribe_id, streams: [None; 2], accepted: false, timescale: None };
+        let entry =
+            Subscription { name, subscribe_id, track_stream: None, stream: None, accepted: false, timescale: None };
         self.subscriptions.insert(id, entry);
         self.wanted.extend([Wanted::Track(id), Wanted::Subscribe(id)]);
         self.open_wanted(t);
@@ -69,13 +71,14 @@ impl Lite {
                 }
                 Wanted::Track(subscription) => {
                     let Some(entry) = self.subscriptions.get_mut(&subscription) else { continue };
-                    entry.streams[0] = Some(id);
-                    write(t, id, true, |out| message::put_track(out, &entry.name));
+                    entry.track_stream = Some(id);
+                    // No FIN: it would end the request before its answer.
+                    write(t, id, false, |out| message::put_track(out, &entry.name));
                     Kind::OurTrack(subscription)
                 }
                 Wanted::Subscribe(subscription) => {
                     let Some(entry) = self.subscriptions.get_mut(&subscription) else { continue };
-                    entry.streams[1] = Some(id);
+                    entry.stream = Some(id);
                     write(t, id, false, |out| message::put_subscribe(out, entry.subscribe_id, &entry.name));
                     Kind::OurSubscribe(subscription)
                 }
@@ -101,24 +104,16 @@ impl Lite {
         Ok(())
     }
 
-    pub(super) fn on_track_info(
-        &mut self,
-        t: &mut dyn Transport,
-        id: SubscriptionId,
-        timescale: u64,
-    ) -> Result<(), Violation> {
+    pub(super) fn on_track_info(&mut self, id: SubscriptionId, timescale: u64) {
         if let Some(entry) = self.subscriptions.get_mut(&id) {
             entry.timescale = Some(timescale);
+            self.recheck = true;
         }
-        self.read_waiting(t)
     }
 
     pub(crate) fn unsubscribe(&mut self, t: &mut dyn Transport, id: SubscriptionId) {
-        if self.subscriptions.contains_key(&id) {
-            self.forget(t, id);
-            let result = self.read_waiting(t);
-            self.common.settle(t, result);
-        }
+        self.forget(t, id);
+        self.settle(t, Ok(()));
     }
 
     /// Drops a subscription and both of its streams. True if the peer had accepted it.
@@ -126,7 +121,8 @@ impl Lite {
         self.wanted
             .retain(|wanted| !matches!(wanted, Wanted::Track(waiting) | Wanted::Subscribe(waiting) if *waiting == id));
         let Some(entry) = self.subscriptions.remove(&id) else { return false };
-        for stream in entry.streams.into_iter().flatten() {
+        self.recheck = true;
+        for stream in [entry.track_stream, entry.stream].into_iter().flatten() {
             // Absent: it is over, or the one whose end is being told.
             if let Some(state) = self.streams.remove(&stream) {
                 give_up(t, stream, true, Abandon::Cancelled);

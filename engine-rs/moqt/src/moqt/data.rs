@@ -63,8 +63,15 @@ impl Moqt {
         Ok(())
     }
 
-    /// A track alias has become known: what waited for it can be read.
-    pub(super) fn on_alias(&mut self, t: &mut dyn Transport) -> Result<(), Violation> {
+    /// Reads what waited for an alias that has become known, and drops what waits for none any more.
+    pub(super) fn read_waiting(&mut self, t: &mut dyn Transport) -> Result<(), Violation> {
+        while std::mem::take(&mut self.recheck) {
+            self.read_waiting_once(t)?;
+        }
+        Ok(())
+    }
+
+    fn read_waiting_once(&mut self, t: &mut dyn Transport) -> Result<(), Violation> {
         for datagram in self.early.take() {
             self.read_datagram(t, datagram)?;
         }

@@ -236,7 +236,11 @@ fn put_namespace(out: &mut BytesMut, namespace: &[Bytes]) {
 
 /// Text of at most `limit` bytes.
 fn put_text(out: &mut BytesMut, text: &str, limit: usize) {
-    put_vi64_bytes(out, text.get(..text.floor_char_boundary(limit)).unwrap_or_default().as_bytes());
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    put_vi64_bytes(out, text.get(..end).unwrap_or_default().as_bytes());
 }
 
 pub(crate) fn put_setup(out: &mut BytesMut, options: &[u8]) {

@@ -8,8 +8,6 @@ mod data;
 mod ids;
 mod message;
 mod object;
-#[cfg(test)]
-mod oracle;
 mod parameter;
 mod property;
 mod publisher;
@@ -85,6 +83,8 @@ pub(crate) struct Moqt {
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
     wanted: VecDeque<Wanted>,
     early: Early,
+    /// A subscription was accepted or is gone: streams that wait for an alias may go on, or go.
+    recheck: bool,
     going_away: bool,
     peer_going_away: bool,
 }
@@ -107,6 +107,7 @@ impl Moqt {
             subscriptions: BTreeMap::new(),
             wanted: VecDeque::new(),
             early: Early::default(),
+            recheck: false,
             going_away: false,
             peer_going_away: false,
         }
@@ -121,6 +122,12 @@ impl Moqt {
 
     const fn code(abandon: Abandon) -> u64 {
         abandon.code(Protocol::Moqt18)
+    }
+
+    /// Ends an entry point.
+    fn settle(&mut self, t: &mut dyn Transport, result: Result<(), Violation>) {
+        let result = result.and_then(|()| self.read_waiting(t));
+        self.common.settle(t, result);
     }
 
     pub(crate) fn start(&mut self, t: &mut dyn Transport) {
@@ -171,7 +178,7 @@ impl Moqt {
         } else {
             self.streams.insert(id, stream);
         }
-        self.common.settle(t, result);
+        self.settle(t, result);
     }
 
     fn read(
@@ -319,7 +326,7 @@ impl Moqt {
         let Some(mut stream) = self.streams.remove(&id) else { return };
         let result = self.on_closed(t, id, &mut stream);
         self.common.release(&stream.buffer);
-        self.common.settle(t, result);
+        self.settle(t, result);
     }
 
     pub(crate) fn on_stopped(&mut self, t: &mut dyn Transport, id: StreamId, _code: u64) {
@@ -345,12 +352,12 @@ impl Moqt {
                 _ => {}
             }
             self.common.release(&stream.buffer);
-            self.common.settle(t, Ok(()));
+            self.settle(t, Ok(()));
         }
     }
 
     pub(crate) fn on_datagram(&mut self, t: &mut dyn Transport, datagram: Bytes) {
         let result = self.read_datagram(t, datagram);
-        self.common.settle(t, result);
+        self.settle(t, result);
     }
 }

@@ -104,9 +104,12 @@ impl Moqt {
 
     pub(crate) fn unsubscribe(&mut self, t: &mut dyn Transport, id: SubscriptionId) {
         self.wanted.retain(|wanted| !matches!(wanted, Wanted::Subscribe(waiting) if *waiting == id));
-        if let Some(stream) = self.subscriptions.remove(&id).and_then(|subscription| subscription.stream) {
+        let Some(entry) = self.subscriptions.remove(&id) else { return };
+        if let Some(stream) = entry.stream {
             self.abandon(t, stream);
         }
+        self.recheck = true;
+        self.settle(t, Ok(()));
     }
 
     /// Cancels a request of ours: STOP_SENDING is what an unsubscribe is, RESET ends our own half (draft-18 §3.3.2).
@@ -220,7 +223,7 @@ impl Moqt {
         if let Some(entry) = self.subscriptions.get_mut(&subscription) {
             entry.live = Some(Live { alias, timescale: properties.timescale });
             self.common.events.push(SessionEvent::Subscribed(subscription));
-            self.on_alias(t)?;
+            self.recheck = true;
         }
         Ok(true)
     }
@@ -233,6 +236,7 @@ impl Moqt {
     /// A subscription of ours has ended by the peer's doing.
     pub(super) fn subscription_over(&mut self, id: SubscriptionId, code: u64, reason: &str) {
         let Some(entry) = self.subscriptions.remove(&id) else { return };
+        self.recheck = true;
         self.common.events.push(match entry.live {
             Some(_) => SessionEvent::SubscriptionEnded(id),
             None => SessionEvent::SubscribeRefused { id, code, reason: reason.to_owned() },
