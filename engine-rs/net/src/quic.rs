@@ -21,8 +21,9 @@ use crate::congestion::{AudioFactory, Lift};
 pub(crate) const ALPN_H3: &[u8] = b"h3";
 /// Streams of each kind that a peer may have open: memory per connection is 13 KB with 16, 148 KB with 1,024 (measured).
 const STREAMS: u32 = 16;
-/// Datagrams in quinn-proto's send buffer: two parts of one tick. More would be stale before they left.
-pub(crate) const DATAGRAM_SEND_BUFFER: usize = 4 * 1_024;
+/// Datagrams in quinn-proto's send buffer: the few ticks that a joiner gets at once. What is left over after a transmit keeps
+/// new ones out, so that nothing stale piles up.
+pub(crate) const DATAGRAM_SEND_BUFFER: usize = 8 * 1_024;
 /// Bytes of streams that a connection may have unacknowledged or unsent inside quinn-proto.
 const SEND_WINDOW: u64 = 128 * 1_024;
 /// How long peers that know ACK_FREQUENCY may hold back an ACK: two to five ticks instead of one.

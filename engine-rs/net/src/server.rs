@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,12 +19,12 @@ use spaces_core::ids::SpaceId;
 
 use crate::clock::Clock;
 use crate::endpoint::{Answering, Endpoint, EndpointError, Settings, Waker};
-use crate::events::{Drained, EventQueue, sum};
+use crate::events::{Drained, EventQueue};
 use crate::identity::Identity;
 use crate::quic::{SetupError, server_crypto};
 use crate::recorder::{Recorder, RecorderConfig, RecordingFile};
 use crate::session::{Desk, Peer};
-use crate::shard::{MAIL, Neighbour, Order, RecordPush, Shard};
+use crate::shard::{Mailbox, Order, RecordPush, Shard};
 use crate::stats::{ServerStats, ShardStats};
 use crate::token::TokenVerifier;
 
@@ -175,13 +175,13 @@ impl Server {
     pub fn start(config: ServerConfig) -> Result<Self, StartError> {
         let count = u8::try_from(config.shards).ok().filter(|shards| *shards > 0).ok_or(StartError::Shards)?;
         let clock = Clock::start();
-        let events = EventQueue::new(config.shards)?;
+        let events = EventQueue::new()?;
         let crypto = server_crypto(config.identity.chain, config.identity.key)?;
         let recorder = match config.recordings {
             Some(mut recordings) => {
                 recordings.clock = Arc::new(move || clock.now());
                 let events = events.clone();
-                Some(Recorder::start(recordings, move |gap| events.push(0, gap))?)
+                Some(Recorder::start(recordings, move |gap| events.push(gap))?)
             }
             None => None,
         };
@@ -200,13 +200,8 @@ impl Server {
             bind = endpoint.local_addr();
             endpoints.push(endpoint);
         }
-        let (neighbours, mailboxes): (Vec<_>, Vec<_>) = endpoints
-            .iter()
-            .map(|endpoint| {
-                let (mail, mailbox) = sync_channel(MAIL);
-                (Neighbour { mail, waker: endpoint.waker() }, mailbox)
-            })
-            .unzip();
+        let (neighbours, mailboxes): (Vec<_>, Vec<_>) =
+            endpoints.iter().map(|endpoint| Mailbox::new(endpoint.waker())).unzip();
         let verifier = Arc::new(config.verifier);
         let origins: Arc<[String]> = config.origins.into();
         let mut server = Self { shards: Vec::new(), applying: Mutex::new(()), events, recorder, local: bind };
@@ -216,6 +211,7 @@ impl Server {
                 shards: config.shards,
                 max_heard: config.max_heard,
                 unix_origin_us: clock.unix_origin_us(),
+                ..Config::default()
             });
             let desk = Desk::new(engine, clock, Arc::clone(&verifier), Arc::clone(&origins), per_shard);
             let (orders, inbox) = channel();
@@ -285,13 +281,18 @@ impl Server {
         self.events.drain()
     }
 
-    /// People in a Space, on all shards; `None` if it is unknown. With several shards the peak is an upper bound.
+    /// People in a Space, on all shards; `None` if it is unknown.
     ///
     /// # Errors
     /// [`ServerError`].
     pub fn counts(&self, space: SpaceId) -> Result<Option<Counts>, ServerError> {
         let parts = self.ask_all(|reply| Order::Counts(space, reply))?;
-        Ok(parts.iter().any(Option::is_some).then(|| sum(parts.into_iter().flatten())))
+        Ok(parts.into_iter().flatten().reduce(|sum, part| Counts {
+            named: sum.named + part.named,
+            anonymous: sum.anonymous + part.anonymous,
+            guests: sum.guests + part.guests,
+            peak: sum.peak + part.peak,
+        }))
     }
 
     /// What every shard has counted.

@@ -9,12 +9,10 @@
 //! In(space) -- closed, superseded, engine closes ----> Refused or gone
 //! ```
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rand::RngExt;
 use spaces_core::admission::Claims;
 use spaces_core::engine::{Engine, Feedback, Track};
 use spaces_core::ids::{SeatNo, SessionKey, Sid, SpaceId};
@@ -56,7 +54,6 @@ pub(crate) struct Peer {
     /// To be refused as soon as the session can say so.
     doomed: Option<Refusal>,
     since: Instant,
-    sid: Option<Sid>,
     tracks: Vec<(Track, SubscriptionId)>,
     seat: Option<Seat>,
     requests: Allowance,
@@ -120,7 +117,6 @@ impl Peer {
             place,
             doomed: None,
             since: now,
-            sid: None,
             tracks: Vec::new(),
             seat: None,
             requests: Allowance { left: REQUEST_BURST, since: now },
@@ -183,12 +179,8 @@ pub(crate) struct Desk {
     pub(crate) max_sessions: usize,
     pub(crate) draining: bool,
     pub(crate) sessions: usize,
-    /// The newest connection of each session id.
-    sids: HashMap<Sid, u32>,
     /// Connections to be closed, at the end of the turn.
     pub(crate) closing: Vec<(u32, Refusal)>,
-    /// Session ids admitted this turn, for the other shards to supersede.
-    pub(crate) admitted: Vec<Sid>,
     pub(crate) stats: DeskStats,
 }
 
@@ -209,9 +201,7 @@ impl Desk {
             max_sessions,
             draining: false,
             sessions: 0,
-            sids: HashMap::new(),
             closing: Vec::new(),
-            admitted: Vec::new(),
             stats: DeskStats::default(),
         }
     }
@@ -283,45 +273,17 @@ impl Desk {
             let lost = !matches!(closed, Closed::Local | Closed::Peer { .. });
             self.engine.leave(self.now, SessionKey(key), lost);
         }
-        self.forget(peer.sid, key);
-    }
-
-    /// The engine has let go of this session already.
-    pub(crate) fn expelled(&mut self, key: u32, peer: &mut Peer) {
-        peer.admission = Admission::Refused;
-        self.forget(peer.sid.take(), key);
-    }
-
-    fn forget(&mut self, sid: Option<Sid>, key: u32) {
-        if let Some(sid) = sid.filter(|sid| self.sids.get(sid) == Some(&key)) {
-            self.sids.remove(&sid);
-        }
-    }
-
-    /// Another shard has admitted this session id: ours is the older connection.
-    pub(crate) fn superseded(&mut self, sid: Sid) {
-        if let Some(key) = self.sids.remove(&sid) {
-            self.closing.push((key, Refusal::Superseded));
-        }
     }
 
     fn admit(&mut self, connection: &mut Connection, peer: &mut Peer, space: SpaceId, token: Option<Bytes>) {
         let claims = match &token {
             Some(token) => self.verifier.verify(token, unix_seconds()),
-            None => Ok(guest()),
+            None => Ok(GUEST),
         };
-        let key = connection.key();
-        let admitted = claims.and_then(|claims| {
-            self.engine.admit(self.now, SessionKey(key), space, &claims).map(|admitted| (claims, admitted))
-        });
-        match admitted {
-            Ok((claims, admitted)) => {
+        let key = SessionKey(connection.key());
+        match claims.and_then(|claims| self.engine.admit(self.now, key, space, &claims)) {
+            Ok(admitted) => {
                 peer.admission = Admission::In(space);
-                if token.is_some() {
-                    peer.sid = Some(claims.sid);
-                    self.sids.insert(claims.sid, key);
-                    self.admitted.push(claims.sid);
-                }
                 if let Some(older) = admitted.supersedes {
                     self.closing.push((older.0, Refusal::Superseded));
                 }
@@ -488,10 +450,8 @@ impl Desk {
     }
 }
 
-/// Somebody without a token: nobody, with a session id that no other connection has.
-fn guest() -> Claims {
-    Claims { account: None, sid: Sid(rand::rng().random()), epoch: u64::MAX, anonymous: false }
-}
+/// Somebody without a token: nobody, in no session.
+const GUEST: Claims = Claims { account: None, sid: Sid(0), epoch: u64::MAX, anonymous: false };
 
 fn namespace(space: SpaceId) -> Vec<Bytes> {
     vec![Bytes::from_static(b"spaces"), Bytes::from(space.to_string())]

@@ -2,13 +2,14 @@
 //! queues: orders from the server's callers, mail between shards, events out.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use spaces_core::command::{Applied, ApplyError, Command};
 use spaces_core::engine::{Output, ShardMessage};
 use spaces_core::event::Counts;
-use spaces_core::ids::{SessionKey, Sid, SpaceId};
+use spaces_core::ids::{SessionKey, SpaceId};
 use spaces_core::record::RecordItem;
 use spaces_core::refusal::Refusal;
 use spaces_moqt::seam::{Protocol, Transport};
@@ -21,8 +22,9 @@ use crate::session::{Desk, Peer};
 use crate::stats::{ShardStats, thread_cpu};
 use crate::token::TokenVerifier;
 
-/// Messages of other shards that may wait; audio that comes too late is worth nothing.
-pub(crate) const MAIL: usize = 4_096;
+/// Audio of other shards that may wait; what comes too late is worth nothing. What is not audio always may: it is rare, and
+/// the engines rely on its order.
+const MAIL: usize = 4_096;
 /// How often deadlines are looked at and a fiftieth of all connections reports to the engine: each once a second.
 const HOUSEKEEPING: Duration = Duration::from_millis(20);
 const HOUSEHOLDS: usize = 50;
@@ -49,15 +51,57 @@ pub(crate) enum Order {
 pub(crate) enum Mail {
     Engine(ShardMessage),
     Packet(ForeignPacket),
-    /// This session id is connected to another shard from now on.
-    Admitted(Sid),
 }
 
-/// The way to another shard.
+impl Mail {
+    fn is_audio(&self) -> bool {
+        match self {
+            Self::Packet(_) | Self::Engine(ShardMessage::Bundle(_) | ShardMessage::Uplink { .. }) => true,
+            Self::Engine(_) => false,
+        }
+    }
+}
+
+/// The way to a shard.
 #[derive(Clone)]
 pub(crate) struct Neighbour {
-    pub(crate) mail: SyncSender<Mail>,
-    pub(crate) waker: Waker,
+    mail: Sender<Mail>,
+    waiting: Arc<AtomicUsize>,
+    waker: Waker,
+}
+
+impl Neighbour {
+    /// False: its queue is full, or it is no more.
+    fn send(&self, mail: Mail) -> bool {
+        if mail.is_audio() && self.waiting.load(Ordering::Relaxed) >= MAIL {
+            return false;
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let sent = self.mail.send(mail).is_ok();
+        self.waker.wake();
+        sent
+    }
+}
+
+/// What comes from the other shards.
+pub(crate) struct Mailbox {
+    mail: Receiver<Mail>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Mailbox {
+    /// A mailbox whose owner `waker` wakes, and the way to it.
+    pub(crate) fn new(waker: Waker) -> (Neighbour, Self) {
+        let (sender, mail) = channel();
+        let waiting = Arc::<AtomicUsize>::default();
+        (Neighbour { mail: sender, waiting: Arc::clone(&waiting), waker }, Self { mail, waiting })
+    }
+
+    fn take(&self) -> Option<Mail> {
+        let mail = self.mail.try_recv().ok()?;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(mail)
+    }
 }
 
 /// Takes recording items; `false`: its queue is full.
@@ -68,7 +112,7 @@ pub(crate) struct Shard {
     pub(crate) number: u16,
     pub(crate) desk: Desk,
     pub(crate) orders: Receiver<Order>,
-    pub(crate) mail: Receiver<Mail>,
+    pub(crate) mail: Mailbox,
     /// All shards by number; our own place is not used.
     pub(crate) neighbours: Vec<Neighbour>,
     pub(crate) events: EventQueue,
@@ -89,7 +133,7 @@ impl Shard {
         number: u16,
         desk: Desk,
         orders: Receiver<Order>,
-        mail: Receiver<Mail>,
+        mail: Mailbox,
         neighbours: Vec<Neighbour>,
         events: EventQueue,
         record: Option<RecordPush>,
@@ -134,9 +178,6 @@ impl Shard {
                 let result = self.desk.engine.apply(self.desk.now, &command);
                 // Everything of the silenced seats has left or is gone before the answer.
                 self.work(endpoint);
-                if let (Command::EndSpace { space, .. }, Ok(_)) = (&command, &result) {
-                    self.events.forget(*space);
-                }
                 let _ = reply.send(result); // who no longer waits for an answer needs none
             }
             Order::SetVerifier(verifier, reply) => {
@@ -189,21 +230,18 @@ impl Shard {
 
     fn read_mail(&mut self, endpoint: &mut Endpoint<Peer>) {
         // Only what waits now: with neighbours that keep on sending there would be no end.
-        for _ in 0..MAIL {
-            match self.mail.try_recv() {
-                Ok(Mail::Engine(message)) => self.desk.engine.shard_message(self.desk.now, message),
-                Ok(Mail::Packet(packet)) => endpoint.inject(packet),
-                Ok(Mail::Admitted(sid)) => self.desk.superseded(sid),
-                Err(_) => return,
+        for _ in 0..self.mail.waiting.load(Ordering::Relaxed) {
+            match self.mail.take() {
+                Some(Mail::Engine(message)) => self.desk.engine.shard_message(self.desk.now, message),
+                Some(Mail::Packet(packet)) => endpoint.inject(packet),
+                None => return,
             }
         }
     }
 
     fn send_mail(&mut self, shard: usize, mail: Mail) {
-        let Some(neighbour) = self.neighbours.get(shard) else { return };
-        match neighbour.mail.try_send(mail) {
-            Ok(()) => neighbour.waker.wake(),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.mail_dropped += 1,
+        if !self.neighbours.get(shard).is_some_and(|neighbour| neighbour.send(mail)) {
+            self.mail_dropped += 1;
         }
     }
 
@@ -227,11 +265,6 @@ impl Shard {
             endpoint.expel_datagrams(key);
         }
         self.carry_outputs(endpoint);
-        for sid in std::mem::take(&mut self.desk.admitted) {
-            for shard in self.others() {
-                self.send_mail(shard, Mail::Admitted(sid));
-            }
-        }
         for (key, refusal) in std::mem::take(&mut self.desk.closing) {
             if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
                 self.desk.stats.count(refusal);
@@ -243,7 +276,7 @@ impl Shard {
     fn carry_outputs(&mut self, endpoint: &mut Endpoint<Peer>) {
         while let Some(output) = self.desk.engine.poll_output() {
             match output {
-                Output::Event(event) => self.events.push(self.number, event),
+                Output::Event(event) => self.events.push(event),
                 Output::Record(item) => {
                     if self.record.as_ref().is_some_and(|push| !push(item)) {
                         self.record_dropped += 1;
@@ -259,7 +292,6 @@ impl Shard {
                 }
                 Output::Close { session, reason } => {
                     if let Some((connection, peer)) = endpoint.connections.get_mut(session.0) {
-                        self.desk.expelled(session.0, peer);
                         self.desk.stats.count(reason);
                         peer.refuse(connection, reason);
                     }

@@ -10,7 +10,7 @@ use spaces_core::command::{Applied, Command, Role, SpaceTable, StageRow};
 use spaces_core::ids::{AccountId, SeatNo, SpaceId};
 use spaces_core::uplink::{Level, Spurt, UplinkFrame};
 use spaces_core::{bundle, varint};
-use spaces_moqt::seam::{End, FullTrackName, ObjectHeader, Protocol, SessionEvent, Setup, SubscriptionId, Transport};
+use spaces_moqt::seam::{End, FullTrackName, ObjectHeader, Protocol, SessionEvent, Setup, SubscriptionId};
 use spaces_moqt::session::Session;
 use spaces_net::connection::{Closed, Connection, Incoming, Request, Target};
 use spaces_net::endpoint::{Answer, Application, Dialler, Endpoint, ForeignPacket, Settings};
@@ -142,12 +142,17 @@ pub enum Via {
 pub const EVERY_WAY: [Via; 4] =
     [Via::Raw(Protocol::Moqt18), Via::Raw(Protocol::Lite05), Via::Web(Protocol::Moqt18), Via::Web(Protocol::Lite05)];
 
-/// A server with one Space, and a client endpoint.
+/// A connection: its endpoint, and its key there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key(usize, u32);
+
+/// A server with one Space, and clients on one or more addresses.
 pub struct World {
     pub server: Server,
     pub signer: TokenSigner,
-    pub client: Endpoint<Peer>,
-    pub app: App,
+    clients: Vec<(Endpoint<Peer>, App)>,
+    stalled: bool,
+    started_at_ms: u64,
     dialler: Dialler,
     pub version: u64,
     pub stage: Vec<StageRow>,
@@ -172,17 +177,19 @@ impl World {
         config.shards = shards;
         change(&mut config);
         let server = Server::start(config).unwrap();
-        let client = Endpoint::new(Settings {
-            bind: "127.0.0.1:0".parse().unwrap(),
-            shard: 0,
-            shared: false,
-            idle_timeout: Duration::from_secs(10),
-            answering: None,
-        })
-        .unwrap();
         let dialler = Dialler::new(&Trust::Hashes(vec![hash])).unwrap();
-        let mut world =
-            Self { server, signer, client, app: App::default(), dialler, version: 0, stage: Vec::new(), next_sid: 1 };
+        let mut world = Self {
+            server,
+            signer,
+            clients: Vec::new(),
+            stalled: false,
+            started_at_ms: now_ms() - 5_000,
+            dialler,
+            version: 0,
+            stage: Vec::new(),
+            next_sid: 1,
+        };
+        world.another_address();
         world.stage = vec![row(0, 100, false), row(1, 101, false)];
         world.upsert();
         world
@@ -196,7 +203,7 @@ impl World {
             guests: true,
             ticketed: false,
             mic_open: true,
-            started_at_ms: now_ms() - 5_000,
+            started_at_ms: self.started_at_ms,
             stage: self.stage.clone(),
         };
         self.server.apply(&Command::UpsertSpace { space: SPACE, version: self.version, table }).unwrap()
@@ -212,12 +219,12 @@ impl World {
         self.signer.mint(&TokenSpec { account, sid, expires_at, epoch: 0, anonymous: false })
     }
 
-    pub fn dial(&mut self, via: Via, token: Option<&str>, tracks: &[&str], seat: Option<u8>) -> u32 {
+    pub fn dial(&mut self, via: Via, token: Option<&str>, tracks: &[&str], seat: Option<u8>) -> Key {
         let path = format!("/spaces/{SPACE}");
         self.dial_path(via, &path, token, tracks, seat)
     }
 
-    pub fn dial_path(&mut self, via: Via, path: &str, token: Option<&str>, tracks: &[&str], seat: Option<u8>) -> u32 {
+    pub fn dial_path(&mut self, via: Via, path: &str, token: Option<&str>, tracks: &[&str], seat: Option<u8>) -> Key {
         let mut setup = Setup { implementation: Some("test".into()), ..Setup::default() };
         let target = match via {
             Via::Raw(protocol) => {
@@ -246,16 +253,47 @@ impl World {
             failed: None,
             goaway: false,
         };
-        self.client.dial(&self.dialler, remote, "localhost", target, peer).unwrap()
+        let index = self.clients.len() - 1;
+        let (client, _) = self.clients.last_mut().unwrap();
+        Key(index, client.dial(&self.dialler, remote, "localhost", target, peer).unwrap())
+    }
+
+    /// Dials go out from a new address from here on.
+    pub fn another_address(&mut self) {
+        let settings = Settings {
+            bind: "127.0.0.1:0".parse().unwrap(),
+            shard: 0,
+            shared: false,
+            idle_timeout: Duration::from_secs(10),
+            answering: None,
+        };
+        self.clients.push((Endpoint::new(settings).unwrap(), App::default()));
+    }
+
+    /// The first address changes, connections and all.
+    pub fn move_first(&mut self) {
+        self.clients[0].0.rebind("127.0.0.1:0".parse().unwrap()).unwrap();
+    }
+
+    /// The first address neither receives nor sends.
+    pub fn stall_first(&mut self) {
+        self.stalled = true;
+    }
+
+    pub fn resume_first(&mut self) {
+        self.stalled = false;
     }
 
     pub fn turn(&mut self) {
-        self.client.turn(&mut self.app, Duration::from_millis(2)).unwrap();
+        let stalled = usize::from(self.stalled);
+        for (client, app) in self.clients.iter_mut().skip(stalled) {
+            client.turn(app, Duration::from_micros(200)).unwrap();
+        }
     }
 
-    pub fn turn_for(&mut self, time: Duration) {
-        let end = Instant::now() + time;
-        while Instant::now() < end {
+    /// Takes in what has arrived.
+    pub fn receive_all(&mut self) {
+        for _ in 0..20 {
             self.turn();
         }
     }
@@ -263,23 +301,32 @@ impl World {
     pub fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
         let end = Instant::now() + Duration::from_secs(15);
         while !done(self) {
-            assert!(Instant::now() < end, "{what}; closed: {:?}; {:#?}", self.app.closed, self.server.stats());
+            let closed: Vec<_> = self.clients.iter().map(|(_, app)| &app.closed).collect();
+            assert!(Instant::now() < end, "{what}; closed: {closed:?}; {:#?}", self.server.stats());
             self.turn();
         }
     }
 
-    pub fn peer(&mut self, key: u32) -> &mut Peer {
-        let closed = self.app.closed.get(&key);
-        assert!(closed.is_none(), "connection {key} is closed: {closed:?}");
-        self.client.connections.get_mut(key).unwrap().1
+    pub fn peer(&mut self, key: Key) -> &mut Peer {
+        let (client, app) = &mut self.clients[key.0];
+        assert!(!app.closed.contains_key(&key.1), "{key:?} is closed: {:?}", app.closed.get(&key.1));
+        client.connections.get_mut(key.1).unwrap().1
     }
 
-    pub fn is_closed(&self, key: u32) -> bool {
-        self.app.closed.contains_key(&key)
+    pub fn connection(&mut self, key: Key) -> (&mut Connection, &mut Peer) {
+        self.clients[key.0].0.connections.get_mut(key.1).unwrap()
+    }
+
+    pub fn closed(&self, key: Key) -> Option<&Closed> {
+        self.clients[key.0].1.closed.get(&key.1)
+    }
+
+    pub fn is_closed(&self, key: Key) -> bool {
+        self.closed(key).is_some()
     }
 
     /// Dials and waits until all tracks are subscribed.
-    pub fn listener(&mut self, via: Via, tracks: &[&str]) -> u32 {
+    pub fn listener(&mut self, via: Via, tracks: &[&str]) -> Key {
         let token = self.token(Some(5_000 + self.next_sid));
         // Raw moq-lite has no place for a token.
         let token = (via != Via::Raw(Protocol::Lite05)).then_some(token);
@@ -289,19 +336,19 @@ impl World {
     }
 
     /// Dials and waits until the server has subscribed to the seat.
-    pub fn speaker(&mut self, via: Via, seat: u8) -> u32 {
+    pub fn speaker(&mut self, via: Via, seat: u8) -> Key {
         let token = self.token(Some(100 + u64::from(seat)));
         let key = self.dial(via, Some(&token), &[], Some(seat));
         self.until("on air", |world| world.peer(key).uplink.is_some());
         key
     }
 
-    pub fn on_air(&mut self, key: u32) -> bool {
+    pub fn on_air(&mut self, key: Key) -> bool {
         self.peer(key).uplink.is_some()
     }
 
     /// Sends one frame.
-    pub fn say(&mut self, key: u32, sequence: u64, opus: &[u8]) {
+    pub fn say(&mut self, key: Key, sequence: u64, opus: &[u8]) {
         let frame = UplinkFrame {
             sequence,
             level: Level(0x80 | 20),
@@ -311,8 +358,8 @@ impl World {
         self.say_raw(key, sequence, &frame.encode());
     }
 
-    pub fn say_raw(&mut self, key: u32, sequence: u64, payload: &[u8]) {
-        let (connection, peer) = self.client.connections.get_mut(key).unwrap();
+    pub fn say_raw(&mut self, key: Key, sequence: u64, payload: &[u8]) {
+        let (connection, peer) = self.clients[key.0].0.connections.get_mut(key.1).unwrap();
         let header = ObjectHeader { group: sequence, object: 0, end_of_group: true, timestamp: sequence * 960 };
         let mut out = BytesMut::new();
         if let Some(quarter) = connection.quarter() {
@@ -336,10 +383,19 @@ impl World {
     }
 
     /// Opus packets of `seat` in what `key` got on `stage`, without repetitions.
-    pub fn heard(&mut self, key: u32, seat: u8) -> Vec<Bytes> {
+    pub fn heard(&mut self, key: Key, seat: u8) -> Vec<Bytes> {
+        self.heard_after(key, seat, 0)
+    }
+
+    /// The same, of what came after the first `before` objects.
+    pub fn heard_after(&mut self, key: Key, seat: u8, before: usize) -> Vec<Bytes> {
         let got = &self.peer(key).got;
         let mut heard = Vec::new();
-        for got in got.iter().filter(|got| got.track.starts_with("stage") || got.track.starts_with("seat")) {
+        for got in got.iter().skip(before).filter(|got| got.track.starts_with("stage") || got.track.starts_with("seat"))
+        {
+            if got.track.starts_with("seat") && got.payload[3] != seat {
+                continue;
+            }
             if got.track.starts_with("seat") {
                 heard.push(got.payload.slice(2..));
                 continue;
