@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use spaces_core::budget::Rates;
 use spaces_core::command::{Applied, ApplyError, Command};
 use spaces_core::engine::{Config, Engine};
 use spaces_core::event::Counts;
@@ -53,8 +54,12 @@ pub struct ServerConfig {
     pub max_sessions: usize,
     /// Without a packet for this long, a connection is lost.
     pub idle_timeout: Duration,
+    /// How long a peer may be connected without having said who it is and what it wants.
+    pub admission_timeout: Duration,
     /// Loudest seats heard at once.
     pub max_heard: u8,
+    /// What one seat may send.
+    pub rates: Rates,
 }
 
 impl ServerConfig {
@@ -71,7 +76,9 @@ impl ServerConfig {
             recordings: None,
             max_sessions: 100_000,
             idle_timeout: Duration::from_secs(20),
+            admission_timeout: Duration::from_secs(5),
             max_heard: Config::default().max_heard,
+            rates: Rates::default(),
         }
     }
 
@@ -211,6 +218,7 @@ impl Server {
                 shards: config.shards,
                 max_heard: config.max_heard,
                 unix_origin_us: clock.unix_origin_us(),
+                rates: config.rates,
                 ..Config::default()
             });
             let desk = Desk::new(engine, clock, Arc::clone(&verifier), Arc::clone(&origins), per_shard);
@@ -219,7 +227,8 @@ impl Server {
                 let handle = recorder.handle();
                 Arc::new(move |item| handle.push(item)) as RecordPush
             });
-            let shard = Shard::new(number, desk, inbox, mail, neighbours.clone(), server.events.clone(), record);
+            let mut shard = Shard::new(number, desk, inbox, mail, neighbours.clone(), server.events.clone(), record);
+            shard.admission_timeout = config.admission_timeout;
             let (waker, failure) = (endpoint.waker(), Arc::new(OnceLock::new()));
             let core = config.pin_to.get(usize::from(number)).copied();
             let told = Arc::clone(&failure);

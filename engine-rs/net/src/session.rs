@@ -29,8 +29,6 @@ use crate::endpoint::Answer;
 use crate::stats::DeskStats;
 use crate::token::TokenVerifier;
 
-/// How long a peer may be connected without having said who it is and what it wants.
-const ADMISSION: Duration = Duration::from_secs(5);
 /// Most tracks that one session may have at once.
 const MAX_TRACKS: usize = 24;
 /// Requests a second that a session may make, and how many at once.
@@ -146,8 +144,8 @@ impl Peer {
     }
 
     /// Its time to be admitted is over.
-    pub(crate) fn overdue(&self, now: Instant) -> bool {
-        self.admission == Admission::Waiting && now.saturating_duration_since(self.since) > ADMISSION
+    pub(crate) fn overdue(&self, now: Instant, patience: Duration) -> bool {
+        self.admission == Admission::Waiting && now.saturating_duration_since(self.since) > patience
     }
 
     /// What the path did since the last call, for the engine.

@@ -118,6 +118,8 @@ pub(crate) struct Shard {
     pub(crate) events: EventQueue,
     pub(crate) record: Option<RecordPush>,
     pub(crate) pinned: bool,
+    /// How long a peer may be connected without having said who it is and what it wants.
+    pub(crate) admission_timeout: Duration,
     framings: Framings,
     purged: Vec<u32>,
     downlink: DownlinkStats,
@@ -147,6 +149,7 @@ impl Shard {
             events,
             record,
             pinned: false,
+            admission_timeout: Duration::from_secs(5),
             framings: Framings::default(),
             purged: Vec::new(),
             downlink: DownlinkStats::default(),
@@ -311,7 +314,7 @@ impl Shard {
         let share = |key: &u32| *key as usize % HOUSEHOLDS == self.household;
         let keys: Vec<u32> = endpoint.connections.keys().filter(share).collect();
         for key in keys {
-            if endpoint.connections.get(key).is_some_and(|(_, peer)| peer.overdue(now)) {
+            if endpoint.connections.get(key).is_some_and(|(_, peer)| peer.overdue(now, self.admission_timeout)) {
                 if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
                     self.desk.stats.overdue += 1;
                     peer.refuse(connection, Refusal::TokenMissing);

@@ -201,6 +201,38 @@ fn after_a_mute_is_answered_no_frame_of_the_seat_is_sent() {
 }
 
 #[test]
+fn a_mute_reaches_what_congestion_holds_back() {
+    for (shards, via) in
+        [(1, Via::Web(Protocol::Moqt18)), (2, Via::Web(Protocol::Lite05)), (1, Via::Raw(Protocol::Moqt18))]
+    {
+        let mut world = World::new(shards);
+        let stalled = world.listener(via, &["stage", "stage.groups", "seat/0"]);
+        world.another_address();
+        let speaker = world.speaker(Via::Web(Protocol::Lite05), 0);
+        world.stall_first();
+        let blocked =
+            |world: &World| world.server.stats().unwrap().shards.iter().map(|s| s.downlink.blocked).sum::<u64>();
+        let mut n = 0;
+        while blocked(&world) < 20 {
+            n += 1;
+            assert!(n < 500, "nothing is held back: {:#?}", world.server.stats());
+            world.talk(1, |world, _| world.say(speaker, n, &packet(0, n)));
+        }
+        world.stage = vec![row(0, 100, true), row(1, 101, false)];
+        world.upsert();
+        // One turn takes in all that lies in the socket, which was sent before the answer, before it acknowledges anything.
+        world.resume_first();
+        world.turn();
+        let before = world.peer(stalled).got.len();
+        assert!(before > 0);
+        world.turn_for(Duration::from_millis(1_500));
+        let late = world.heard_after(stalled, 0, before);
+        assert!(late.is_empty(), "{via:?}: {} frames after the fence", late.len());
+        assert!(!world.is_closed(stalled), "{:?}", world.closed(stalled));
+    }
+}
+
+#[test]
 fn a_stalled_listener_does_not_slow_the_others() {
     let mut world = World::new(1);
     let stalled = world.listener(Via::Web(Protocol::Moqt18), &["stage", "stage.groups"]);

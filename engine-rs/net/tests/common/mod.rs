@@ -16,7 +16,7 @@ use spaces_net::connection::{Closed, Connection, Incoming, Request, Target};
 use spaces_net::endpoint::{Answer, Application, Dialler, Endpoint, ForeignPacket, Settings};
 use spaces_net::identity::Identity;
 use spaces_net::quic::Trust;
-use spaces_net::server::{Server, ServerConfig};
+use spaces_net::server::{Server, ServerConfig, ServerError};
 use spaces_net::token::{TokenSigner, TokenSpec};
 
 pub const SPACE: SpaceId = SpaceId(7_340_032_001);
@@ -32,6 +32,7 @@ pub struct Got {
 
 /// One session of a test.
 pub struct Peer {
+    silent: bool,
     session: Option<Session>,
     setup: Setup,
     tracks: Vec<String>,
@@ -88,6 +89,9 @@ impl Application for App {
         Answer::Refuse(http::StatusCode::NOT_FOUND)
     }
     fn on_open(&mut self, connection: &mut Connection, peer: &mut Peer, protocol: Protocol) {
+        if peer.silent {
+            return;
+        }
         let mut session = Session::new(protocol, End::Client, peer.setup.clone());
         session.start(connection);
         for track in peer.tracks.clone() {
@@ -101,7 +105,7 @@ impl Application for App {
         Self::drive(connection, peer);
     }
     fn on_incoming(&mut self, connection: &mut Connection, peer: &mut Peer, incoming: Incoming) {
-        let session = peer.session.as_mut().unwrap();
+        let Some(session) = peer.session.as_mut() else { return };
         match incoming {
             Incoming::Stream { id, bidi, data, fin } => session.on_stream(connection, id, bidi, &data, fin),
             Incoming::Reset { id, code } => session.on_reset(connection, id, code),
@@ -153,6 +157,8 @@ pub struct World {
     clients: Vec<(Endpoint<Peer>, App)>,
     stalled: bool,
     started_at_ms: u64,
+    pub guests: bool,
+    remote: Option<SocketAddr>,
     dialler: Dialler,
     pub version: u64,
     pub stage: Vec<StageRow>,
@@ -184,6 +190,8 @@ impl World {
             clients: Vec::new(),
             stalled: false,
             started_at_ms: now_ms() - 5_000,
+            guests: true,
+            remote: None,
             dialler,
             version: 0,
             stage: Vec::new(),
@@ -196,17 +204,21 @@ impl World {
     }
 
     pub fn upsert(&mut self) -> Applied {
+        self.try_upsert().unwrap()
+    }
+
+    pub fn try_upsert(&mut self) -> Result<Applied, ServerError> {
         self.version += 1;
         let table = SpaceTable {
             live: true,
             record: false,
-            guests: true,
+            guests: self.guests,
             ticketed: false,
             mic_open: true,
             started_at_ms: self.started_at_ms,
             stage: self.stage.clone(),
         };
-        self.server.apply(&Command::UpsertSpace { space: SPACE, version: self.version, table }).unwrap()
+        self.server.apply(&Command::UpsertSpace { space: SPACE, version: self.version, table })
     }
 
     pub fn token(&mut self, account: Option<u64>) -> String {
@@ -225,6 +237,51 @@ impl World {
     }
 
     pub fn dial_path(&mut self, via: Via, path: &str, token: Option<&str>, tracks: &[&str], seat: Option<u8>) -> Key {
+        self.dial_as(via, path, token, tracks, seat, None, false)
+    }
+
+    /// A page of `origin` dials.
+    pub fn dial_from(&mut self, origin: &str) -> Key {
+        let path = format!("/spaces/{SPACE}");
+        self.dial_as(Via::Web(Protocol::Lite05), &path, None, &["stage"], None, Some(origin.to_owned()), false)
+    }
+
+    /// Dials, and begins no session.
+    pub fn dial_silent(&mut self, via: Via) -> Key {
+        self.dial_as(via, "", None, &[], None, None, true)
+    }
+
+    /// Sends what the last address has to send, and takes it away.
+    pub fn send_and_vanish(&mut self) {
+        let (mut client, mut app) = self.clients.pop().unwrap();
+        client.turn(&mut app, Duration::ZERO).unwrap();
+    }
+
+    /// A client's first packet.
+    pub fn first_flight(&mut self) -> Vec<u8> {
+        let sink = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut client = std::mem::replace(&mut self.remote, Some(sink.local_addr().unwrap()));
+        self.another_address();
+        self.dial(Via::Raw(Protocol::Moqt18), None, &[], None);
+        self.send_and_vanish();
+        std::mem::swap(&mut client, &mut self.remote);
+        let mut bytes = vec![0; 2_000];
+        let length = sink.recv(&mut bytes).unwrap();
+        bytes.truncate(length);
+        bytes
+    }
+
+    #[allow(clippy::too_many_arguments)] // every way to dial, in one place
+    fn dial_as(
+        &mut self,
+        via: Via,
+        path: &str,
+        token: Option<&str>,
+        tracks: &[&str],
+        seat: Option<u8>,
+        origin: Option<String>,
+        silent: bool,
+    ) -> Key {
         let mut setup = Setup { implementation: Some("test".into()), ..Setup::default() };
         let target = match via {
             Via::Raw(protocol) => {
@@ -235,11 +292,12 @@ impl World {
             Via::Web(protocol) => {
                 let query = token.map(|token| format!("?jwt={token}")).unwrap_or_default();
                 let url = format!("https://localhost{path}{query}").parse().unwrap();
-                Target::Web { url, origin: None, protocols: vec![protocol], fallback: protocol }
+                Target::Web { url, origin, protocols: vec![protocol], fallback: protocol }
             }
         };
-        let remote: SocketAddr = self.server.local_addr();
+        let remote = self.remote.unwrap_or(self.server.local_addr());
         let peer = Peer {
+            silent,
             session: None,
             setup,
             tracks: tracks.iter().map(|track| (*track).to_owned()).collect(),
@@ -288,6 +346,13 @@ impl World {
         let stalled = usize::from(self.stalled);
         for (client, app) in self.clients.iter_mut().skip(stalled) {
             client.turn(app, Duration::from_micros(200)).unwrap();
+        }
+    }
+
+    pub fn turn_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.turn();
         }
     }
 
