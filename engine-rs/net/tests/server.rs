@@ -233,6 +233,29 @@ fn a_mute_reaches_what_congestion_holds_back() {
 }
 
 #[test]
+fn a_mute_reaches_what_waits_on_streams() {
+    for via in EVERY_WAY {
+        let mut world = World::new(1);
+        let stalled = world.listener(via, &["stage.groups"]);
+        world.another_address();
+        let speaker = world.speaker(Via::Web(Protocol::Lite05), 0);
+        world.stall_first();
+        // More than the first congestion window takes: the rest waits in the server.
+        world.talk(150, |world, n| world.say(speaker, n, &[packet(0, n), vec![0; 130]].concat()));
+        world.stage = vec![row(0, 100, true), row(1, 101, false)];
+        world.upsert();
+        world.resume_first();
+        world.turn();
+        let before = world.peer(stalled).got.len();
+        assert!(before > 0);
+        world.turn_for(Duration::from_millis(1_500));
+        let late = world.heard_after(stalled, 0, before);
+        assert!(late.is_empty(), "{via:?}: {} frames after the fence", late.len());
+        assert!(!world.is_closed(stalled), "{:?}", world.closed(stalled));
+    }
+}
+
+#[test]
 fn a_stalled_listener_does_not_slow_the_others() {
     let mut world = World::new(1);
     let stalled = world.listener(Via::Web(Protocol::Moqt18), &["stage", "stage.groups"]);
