@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod alias;
+pub mod catalog;
 mod common;
 mod error;
 mod events;

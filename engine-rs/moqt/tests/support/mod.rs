@@ -215,10 +215,8 @@ impl Pair {
 
 /// Puts what both sides did on its way. STOP_SENDING concerns the other side's half.
 fn exchange(left: &mut Side, right: &mut Side) {
-    for (side, other) in [(&mut *left, &mut *right)] {
-        take_stops(side, other);
-        take_stops(other, side);
-    }
+    take_stops(left, right);
+    take_stops(right, left);
     left.collect();
     right.collect();
 }
@@ -290,7 +288,9 @@ pub(crate) fn track(path: &str, track: &str) -> FullTrackName {
     FullTrackName { namespace: namespace(path), track: Bytes::copy_from_slice(track.as_bytes()) }
 }
 
+/// Bytes from hex; blanks are for the reader.
 pub(crate) fn hex(text: &str) -> Vec<u8> {
-    assert!(text.len().is_multiple_of(2), "odd hex: {text}");
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    let digits: Vec<char> = text.chars().filter(|digit| *digit != ' ').collect();
+    assert!(digits.len().is_multiple_of(2), "odd hex: {text}");
+    digits.chunks(2).map(|pair| u8::from_str_radix(&String::from_iter(pair), 16).unwrap()).collect()
 }
