@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cursor::{Documents, Listener};
+use crate::cursor::{Listener, Offer};
 use crate::engine::{Sink, Track};
 use crate::event::Counts;
 use crate::ids::{AccountId, SeatMask, SessionKey, SpaceId};
@@ -145,8 +145,7 @@ impl Audience {
         &mut self,
         now: Time,
         space: SpaceId,
-        ring: &mut Ring,
-        documents: &Documents,
+        mut offer: Offer<'_>,
         sink: &mut S,
         stats: &mut EngineStats,
         slot_of: impl Fn(SessionKey) -> Option<usize>,
@@ -161,7 +160,7 @@ impl Audience {
         self.touched = core::mem::take(&mut self.spare);
         if core::mem::take(&mut self.fresh) {
             for listener in &mut self.listeners {
-                listener.touched = !listener.deliver(now, ring, documents, sink, stats);
+                listener.touched = !listener.deliver(now, &mut offer, sink, stats);
                 if listener.touched {
                     self.touched.push(listener.session);
                 }
@@ -174,7 +173,7 @@ impl Audience {
                 else {
                     continue;
                 };
-                listener.touched = !listener.deliver(now, ring, documents, sink, stats);
+                listener.touched = !listener.deliver(now, &mut offer, sink, stats);
                 if listener.touched {
                     self.touched.push(*session);
                 }

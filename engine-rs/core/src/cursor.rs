@@ -34,6 +34,13 @@ pub(crate) struct Documents {
     pub(crate) catalog: Option<Object>,
 }
 
+/// What there is to send in a Space.
+#[derive(Debug)]
+pub(crate) struct Offer<'a> {
+    pub(crate) ring: &'a mut Ring,
+    pub(crate) documents: &'a Documents,
+}
+
 /// Measures loss from what the connection's acknowledgements say.
 #[derive(Clone, Copy, Debug, Default)]
 struct Loss {
@@ -161,24 +168,23 @@ impl Listener {
     pub(crate) fn deliver<S: Sink + ?Sized>(
         &mut self,
         now: Time,
-        ring: &mut Ring,
-        documents: &Documents,
+        offer: &mut Offer<'_>,
         sink: &mut S,
         stats: &mut EngineStats,
     ) -> bool {
         let mut out = Out { session: self.session, sink, stats };
         let mut all = true;
         if self.tracks & (STAGE | STAGE_1) != 0 {
-            all &= self.deliver_stage(now, ring, &mut out);
+            all &= self.deliver_stage(now, offer.ring, &mut out);
         }
         if self.tracks & GROUPS != 0 {
-            all &= self.deliver_groups(now, ring, &mut out);
+            all &= self.deliver_groups(now, offer.ring, &mut out);
         }
         if self.seats != 0 {
-            all &= self.deliver_seats(now, ring, &mut out);
+            all &= self.deliver_seats(now, offer.ring, &mut out);
         }
         if self.tracks & (STATE | CATALOG_OWED) != 0 {
-            all &= self.deliver_documents(documents, &mut out);
+            all &= self.deliver_documents(offer.documents, &mut out);
         }
         all
     }

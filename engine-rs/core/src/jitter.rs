@@ -70,8 +70,8 @@ pub(crate) struct Surroundings {
 struct Anchor {
     sequence: u64,
     tick: u64,
-    /// Set by a frame that said it was the first one.
-    exact: bool,
+    /// The talkspurt's first frame, if that said so: what was sent before it belongs to nothing.
+    first: Option<u64>,
 }
 
 /// See the module.
@@ -170,7 +170,7 @@ impl Jitter {
     ) -> Placed {
         let arrived = micros(now);
         let sequence = frame.sequence;
-        let newest = match self.arrival(sequence) {
+        let newest = match self.arrival(sequence, arrived, cadence) {
             Arrival::Duplicate => return Placed::Duplicate,
             Arrival::Newest => true,
             Arrival::Behind => false,
@@ -185,10 +185,10 @@ impl Jitter {
         let mut onset = false;
         let mut tick = match self.anchor {
             Some(anchor) if !(newest && frame.spurt.start) => {
-                let tick = anchor.tick.saturating_add_signed(sequence.wrapping_sub(anchor.sequence) as i64);
+                let tick = self.tick(sequence).unwrap_or_default();
                 let slack = cadence.due(tick).saturating_sub(arrived);
                 if (-PLAUSIBLE_LATE..=PLAUSIBLE_EARLY).contains(&slack) {
-                    if anchor.exact && (sequence.wrapping_sub(anchor.sequence) as i64) < 0 {
+                    if anchor.first.is_some_and(|first| (sequence.wrapping_sub(first) as i64) < 0) {
                         return Placed::Late;
                     }
                     onset = newest && !around.talking && self.held.is_empty() && !self.came(sequence.wrapping_sub(1));
@@ -242,7 +242,7 @@ impl Jitter {
         let tick = if around.alone && self.held.is_empty() { cadence.align(target) } else { cadence.next_due(target) };
         let after = |tick: u64| tick.saturating_add(if exact { 1 } else { 2 });
         let tick = tick.max(around.emitted.map_or(0, after)).max(self.held.last().map_or(0, |held| after(held.tick)));
-        self.anchor = Some(Anchor { sequence, tick, exact });
+        self.anchor = Some(Anchor { sequence, tick, first: exact.then_some(sequence) });
         if self.held.is_empty() {
             self.next = if exact { tick } else { tick.saturating_sub(1) };
         }
@@ -274,7 +274,7 @@ impl Jitter {
         if slack < -SLIP_LATE && self.since_slip >= SLIP_AFTER && (self.late & 0xffff).count_ones() >= 1 {
             let depth = slack + self.transit.spread();
             if depth < MAX_DEPTH {
-                anchor.tick = anchor.tick.saturating_add(1);
+                (anchor.sequence, anchor.tick) = (sequence, tick.saturating_add(1));
                 self.since_slip = 0;
                 self.late = 0;
                 self.slips.1 += 1;
@@ -288,7 +288,7 @@ impl Jitter {
         };
         // A quiet frame is missed least; there is not always one.
         if self.spare >= patience && (quiet || self.spare >= patience + 50) && !frame.spurt.end {
-            anchor.tick = anchor.tick.saturating_sub(1);
+            (anchor.sequence, anchor.tick) = (sequence, tick.saturating_sub(1));
             self.spare = 0;
             self.slips.0 += 1;
             return Some(tick.saturating_sub(1));
@@ -296,12 +296,17 @@ impl Jitter {
         None
     }
 
+    fn tick(&self, sequence: u64) -> Option<u64> {
+        let anchor = self.anchor?;
+        Some(anchor.tick.saturating_add_signed(sequence.wrapping_sub(anchor.sequence) as i64))
+    }
+
     fn came(&self, sequence: u64) -> bool {
         let behind = self.newest.wrapping_sub(sequence);
         self.seen != 0 && behind < SEEN && self.seen >> behind & 1 == 1
     }
 
-    fn arrival(&self, sequence: u64) -> Arrival {
+    fn arrival(&self, sequence: u64, arrived: Micros, cadence: &Cadence) -> Arrival {
         if self.seen == 0 {
             return Arrival::Newest;
         }
@@ -309,8 +314,11 @@ impl Jitter {
         if ahead > 0 {
             return Arrival::Newest;
         }
+        // No network repeats or delays a packet for so long, but a speaker may start again with a number used lately.
+        let gone = self.tick(sequence).is_some_and(|tick| arrived.saturating_sub(cadence.due(tick)) > PLAUSIBLE_LATE);
         match self.newest.wrapping_sub(sequence) {
             SEEN.. => Arrival::Elsewhere,
+            _ if gone => Arrival::Elsewhere,
             _ if self.came(sequence) => Arrival::Duplicate,
             _ => Arrival::Behind,
         }

@@ -39,6 +39,9 @@ pub(crate) struct Slot {
     pub(crate) bundle: Arc<TickBundle>,
     /// When it entered this ring.
     pub(crate) at: Time,
+    /// Seats in `bundle.heard`.
+    heard: SeatMask,
+    /// Everybody's first.
     variants: Vec<Variant>,
     seats: Vec<(SeatNo, Object)>,
 }
@@ -75,18 +78,23 @@ impl Ring {
             self.slots.pop_front();
         }
         let everybody = Variant::new(&bundle, 0, false, bundle.parts.iter().cloned());
-        self.slots.push_back(Slot { bundle, at: now, variants: vec![everybody], seats: Vec::new() });
+        let heard = mask(&bundle.heard);
+        self.slots.push_back(Slot { bundle, at: now, heard, variants: vec![everybody], seats: Vec::new() });
         self.end += 1;
     }
 
     /// The variant of the tick at `position` without some seats, with the tick before repeated or not.
     pub(crate) fn variant(&mut self, position: u64, without: SeatMask, redundant: bool) -> Option<&Variant> {
         let index = self.index(position)?;
+        if !redundant && without & self.slots.get(index)?.heard == 0 {
+            return self.slots.get(index)?.variants.first();
+        }
         let slot = self.slots.get(index)?;
         let before = index.checked_sub(1).and_then(|before| self.slots.get(before)).map(|slot| &slot.bundle);
         let before = before.filter(|before| redundant && before.group + 1 == slot.bundle.group);
-        let without = without & (mask(&slot.bundle.heard) | before.map_or(0, |before| mask(&before.heard)));
-        let redundant = before.is_some_and(|before| mask(&before.heard) & !without != 0);
+        let repeated = before.map_or(0, |before| mask(&before.heard));
+        let without = without & (slot.heard | repeated);
+        let redundant = repeated & !without != 0;
         let known = slot.variants.iter().position(|known| known.without == without && known.redundant == redundant);
         let known = match known {
             Some(known) => known,
@@ -125,6 +133,7 @@ impl Ring {
         for slot in &mut self.slots {
             if mask(&slot.bundle.all) & seats != 0 {
                 slot.bundle = Arc::new(without(&slot.bundle, seats));
+                slot.heard &= !seats;
             }
             let everybody = Variant::new(&slot.bundle, 0, false, slot.bundle.parts.iter().cloned());
             slot.variants = vec![everybody];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::admission::{self, Claims, Revoked};
 use crate::budget::Budget;
+use crate::cursor::Offer;
 use crate::engine::{Admitted, Config, EngineStats, Feedback, Output, ShardMessage, Sink, Track, Verdict};
 use crate::event::{Counts, Event, EventKind};
 use crate::ids::{AccountId, SeatNo, SessionKey, Sid, SpaceId};
@@ -355,7 +356,8 @@ impl Engine {
         ready.retain(|id| {
             let Some(space) = spaces.get_mut(id) else { return false };
             let slot_of = |key| sessions.get(key).filter(|session| session.space == *id).map(|session| session.slot);
-            space.audience.deliver(now, *id, &mut space.ring, &space.documents, sink, stats, slot_of)
+            let offer = Offer { ring: &mut space.ring, documents: &space.documents };
+            space.audience.deliver(now, *id, offer, sink, stats, slot_of)
         });
     }
 

@@ -23,6 +23,8 @@ struct Seat {
     generation: u32,
     jitter: Jitter,
     last_frame: Time,
+    /// Nothing of it was sent since it was given or silenced: what comes next begins a talkspurt, whatever it says.
+    fresh: bool,
 }
 
 /// What became of a frame.
@@ -49,6 +51,7 @@ impl Stage {
             generation: 0,
             jitter: Jitter::new(),
             last_frame: Time(0),
+            fresh: true,
         });
         Self { cadence, seats, emitted: None }
     }
@@ -86,6 +89,7 @@ impl Stage {
     /// Says who sits there from now on.
     pub(crate) fn set_generation(&mut self, seat: SeatNo, generation: u32) {
         if let Some(seat) = self.seats.get_mut(seat.index()) {
+            seat.fresh |= seat.generation != generation;
             seat.generation = generation;
         }
     }
@@ -94,6 +98,7 @@ impl Stage {
     pub(crate) fn silence(&mut self, seats: SeatMask) {
         for (number, seat) in self.seats.iter_mut().enumerate() {
             if seats >> number & 1 == 1 {
+                seat.fresh = true;
                 seat.jitter.clear();
             }
         }
@@ -152,7 +157,8 @@ impl Stage {
         }
         let mut frames = Vec::with_capacity(MAX_SEATS);
         for (number, seat) in (0u8..).zip(&mut self.seats) {
-            let (Some(number), Some(frame)) = (SeatNo::new(number), seat.jitter.take(tick)) else { continue };
+            let (Some(number), Some(mut frame)) = (SeatNo::new(number), seat.jitter.take(tick)) else { continue };
+            frame.spurt.start |= core::mem::take(&mut seat.fresh);
             if frame.spurt.end && seat.jitter.first().is_none() {
                 seat.leave_spurt(seat::Event::SpurtEnded);
             }

@@ -89,6 +89,11 @@ pub(crate) fn identify(packet: &[u8]) -> (u8, u64) {
     (packet[1], sequence)
 }
 
+/// An ordinary frame in the middle of a talkspurt.
+pub(crate) fn frame(seat: u8, sequence: u64) -> UplinkFrame {
+    UplinkFrame { sequence, level: Level(0x80 | 30), spurt: Spurt::default(), opus: opus(seat, sequence, 80) }
+}
+
 /// How a network treats packets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Network {
@@ -150,7 +155,8 @@ enum Action {
 struct Heard {
     group: Option<u64>,
     sequence: Option<u64>,
-    ended: bool,
+    /// The group right before, if it is missing.
+    hole: Option<u64>,
 }
 
 /// A listener's player: counts, checks, keeps nothing.
@@ -162,15 +168,17 @@ pub(crate) struct Player {
     pub(crate) concealed: u64,
     /// Frames of the speaker that were left out without a hole in media time.
     pub(crate) skipped: u64,
+    /// Repetitions that came, and those of them that filled a hole.
+    pub(crate) redundant: u64,
     pub(crate) repaired: u64,
     pub(crate) starts: u64,
     pub(crate) first_at: Option<Time>,
     pub(crate) last_at: Option<Time>,
+    first_group: Option<u64>,
     pub(crate) last_group: Option<u64>,
     pub(crate) seats: SeatMask,
     pub(crate) states: Vec<(u64, Bytes)>,
     pub(crate) catalogs: u64,
-    pub(crate) worst_latency: Duration,
     heard: [Heard; 13],
     /// Previous bundle lost on the way down: groups that were sent but not received.
     pub(crate) lost_below: u64,
@@ -195,6 +203,7 @@ impl Player {
         if object.track != (Track::Stage { part: 1 }) {
             assert!(self.last_group.is_none_or(|last| last < group), "groups strictly increase");
             self.bundles += 1;
+            self.first_group.get_or_insert(group);
             self.last_group = Some(group);
         }
         self.first_at.get_or_insert(now);
@@ -209,28 +218,30 @@ impl Player {
         let (owner, sequence) = identify(packet);
         assert_eq!(owner, number, "a frame on another seat");
         let heard = &mut self.heard[usize::from(number)];
+        if redundant {
+            self.redundant += 1;
+            // It follows this tick's own frame in the bundle: a repetition of what was just counted as a hole.
+            self.repaired += u64::from(heard.hole == Some(group));
+            return;
+        }
+        heard.hole = None;
         if let (Some(last), Some(before)) = (heard.group, heard.sequence) {
-            if redundant {
-                // An entry of the tick before comes after this tick's in a bundle: repairs the hole just counted.
-                if group + 1 == last && before.wrapping_sub(sequence) == 1 && heard.ended {
-                    self.repaired += 1;
-                }
-                return;
-            }
             assert!(group > last, "one frame a seat and tick");
             if !spurt.start {
                 self.concealed += group - last - 1;
                 self.skipped += sequence.wrapping_sub(before).saturating_sub(group - last);
+                heard.hole = (group - last > 1).then_some(group - 1);
             }
-        } else if redundant {
-            return;
         }
         self.starts += u64::from(spurt.start);
         self.frames += 1;
         self.seats |= 1 << number;
         heard.group = Some(group);
         heard.sequence = Some(sequence);
-        heard.ended = spurt.end;
+    }
+
+    pub(crate) fn first_group(&self) -> Option<u64> {
+        self.first_group
     }
 
     /// When this player last heard a seat.
@@ -247,7 +258,6 @@ pub(crate) struct Net {
     pub(crate) loss_per_mille: BTreeMap<SessionKey, u64>,
     pub(crate) purged: Vec<(SessionKey, SeatMask)>,
     pub(crate) now: Time,
-    pub(crate) payloads: BTreeMap<(u64, usize), usize>,
     pub(crate) log: Option<Vec<(SessionKey, Object)>>,
     rng: Rng,
 }
@@ -300,7 +310,6 @@ impl World {
             loss_per_mille: BTreeMap::new(),
             purged: Vec::new(),
             now: START,
-            payloads: BTreeMap::new(),
             log: None,
             rng: Rng(seed ^ (u64::from(shard) << 32) | 1),
         };
@@ -367,13 +376,29 @@ impl World {
 
     /// Plans a speaker's packets.
     pub(crate) fn plan(&mut self, speaker: &Speaker) {
+        self.plan_with(speaker, 0, |at| at);
+    }
+
+    /// The same without the first `from` frames.
+    pub(crate) fn plan_from(&mut self, speaker: &Speaker, from: u64) {
+        self.plan_with(speaker, from, |at| at);
+    }
+
+    /// A speaker whose network holds everything back for a while.
+    pub(crate) fn speak_stalled(&mut self, speaker: &Speaker, from: Time, stall: Duration) {
+        let silent = Speaker { frames: 0, ..speaker.clone() };
+        self.speak(&silent);
+        self.plan_with(speaker, 0, |at| if at >= from && at < from + stall { from + stall } else { at });
+    }
+
+    fn plan_with(&mut self, speaker: &Speaker, from: u64, arrival: impl Fn(Time) -> Time) {
         let mut rng = Rng(self.rng.next() | 1);
-        for n in 0..speaker.frames {
+        for n in from..speaker.frames {
             let place = n % speaker.talk.saturating_add(speaker.pause);
             if place >= speaker.talk {
                 continue;
             }
-            let captured = speaker.begins.0 + n * 20_000 + (n as i64 * speaker.ppm / 50) as u64;
+            let captured = (speaker.begins.0 + n * 20_000).saturating_add_signed(n as i64 * speaker.ppm / 50);
             let frame = UplinkFrame {
                 sequence: speaker.first_sequence.wrapping_add(n),
                 level: Level(0x80 | speaker.level),
@@ -387,9 +412,25 @@ impl World {
                 let jitter = rng.below(speaker.network.jitter.as_micros() as u64 + 1);
                 let at = Time(captured) + speaker.network.delay + Duration::from_micros(jitter);
                 let (shard, key, frame) = (speaker.shard, speaker.key, frame.clone());
-                self.put(at, Action::Uplink { shard, key, frame });
+                self.put(arrival(at), Action::Uplink { shard, key, frame });
             }
         }
+    }
+
+    /// Plans one packet on shard 0.
+    pub(crate) fn uplink_at(&mut self, at: Time, key: SessionKey, frame: UplinkFrame) {
+        self.put(at, Action::Uplink { shard: 0, key, frame });
+    }
+
+    pub(crate) fn sent_verdicts(&self, number: u8) -> u64 {
+        self.verdicts.iter().filter(|((owner, _), _)| *owner == number).map(|(_, count)| count).sum()
+    }
+
+    pub(crate) fn over_budget(&self) -> impl Iterator<Item = u32> {
+        self.events.iter().filter_map(|(_, kind)| match kind {
+            EventKind::SeatOverBudget { dropped, .. } => Some(*dropped),
+            _ => None,
+        })
     }
 
     fn put(&mut self, at: Time, action: Action) {
