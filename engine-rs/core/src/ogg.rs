@@ -5,9 +5,9 @@
 //! not. What was not heard (loss, DTX, a mute, the time before the first word) becomes packets with empty frames:
 //! RFC 6716 §3.2.1 lets a frame have no bytes, and decoders conceal it. After [`CONCEALED`] groups of that a decoder
 //! would hum the background noise of the last words for ever, so two frames of digital silence come in between; behind
-//! them, concealment is silent too. Long silence is cheap: six empty frames a packet (code 3, §3.2.5), 29 KB in 10 minutes.
+//! them, concealment is silent too. Long silence is cheap: six empty frames a packet (code 3, §3.2.5), 6 KB a minute.
 //!
-//! Pages close after 200 ms of speech or 480 ms of silence, and belong to the caller from then on: a file that is cut
+//! Pages close after 200 ms of speech or 360 ms of silence, and belong to the caller from then on: a file that is cut
 //! anywhere plays to its last whole page. The pre-skip of 960 samples is one empty packet of our own, so that the granule
 //! position is 960 × (groups + 1) at the end of each page, cut or not. Speech lies later than at the microphone by the
 //! encoder's look-ahead (6.5 ms), the same on all tracks.
@@ -26,8 +26,8 @@ pub const CONCEALED: u64 = 5;
 
 /// Groups after which a page with speech is closed: 200 ms.
 const PAGE: u64 = 10;
-/// Groups after which a page of silence is closed while the recording runs: 480 ms.
-const SILENT_PAGE: u64 = 24;
+/// Groups after which a page of silence is closed while the recording runs: 360 ms.
+const SILENT_PAGE: u64 = 18;
 /// Groups a page of silence that is written all at once: 960 ms. RFC 7845 §6 wants no more than a second.
 const PADDING_PAGE: u64 = 48;
 /// Most silence written at once, in groups: a day.

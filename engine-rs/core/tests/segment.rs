@@ -1,5 +1,12 @@
 //! The segment log: what is written is read again, and no bytes can make the reader invent, panic or stop early.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests, too, fail by panicking"
+)]
+
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
