@@ -125,6 +125,19 @@ fn concealment_does_not_hum_for_ever() {
     }
 }
 
+/// Two frames of 10 ms are a tick too; what conceals the next one must not be one frame of 10 ms.
+#[test]
+fn silence_after_packets_of_shorter_frames_takes_its_time() {
+    let mut track = TrackWriter::new(&info(1));
+    track.frame(START, &[0xf1, 0xff, 0xfe, 0xff, 0xfe]).unwrap();
+    track.frame(START + 3, &[0xe3, 8]).unwrap();
+    track.finish(START + 99);
+    let file = tools::file("short-frames.opus", &track.take());
+    assert_eq!(tools::opusinfo(&file).problems, Vec::<String>::new());
+    assert_eq!(tools::ffmpeg(&file).len(), 100 * GROUP);
+    assert_eq!(tools::opusdec(&file).len(), 100 * GROUP);
+}
+
 #[test]
 fn a_stereo_track_opens_as_stereo() {
     let mut track = TrackWriter::new(&info(2));
@@ -151,6 +164,7 @@ fn what_has_no_place_is_refused_and_changes_nothing() {
     track.frame(START, &[0x78, 1]).unwrap();
     assert_eq!(track.frame(START, &[0x78, 1]), Err(FrameError::Late { group: START, next: START + 1 }));
     assert_eq!(track.frame(START + 1, &[0x70, 1]), Err(FrameError::Packet));
+    assert_eq!(track.frame(START + 1, &[0xf1, 1]), Err(FrameError::Packet), "a decoder would stop at it");
     assert_eq!(track.frame(START + 1, &[]), Err(FrameError::Packet));
     assert_eq!(track.frame(u64::MAX, &[0x78]), Err(FrameError::Far { group: u64::MAX, next: START + 1 }));
     track.advance(0);
