@@ -5,12 +5,14 @@
 //! not. What was not heard (loss, DTX, a mute, the time before the first word) becomes packets with empty frames:
 //! RFC 6716 §3.2.1 lets a frame have no bytes, and decoders conceal it. After [`CONCEALED`] groups of that a decoder
 //! would hum the background noise of the last words for ever, so two frames of digital silence come in between; behind
-//! them, concealment is silent too. Long silence is cheap: six empty frames a packet (code 3, §3.2.5), 29 KB in 10 minutes.
+//! them, concealment is silent too. Long silence is cheap: six empty frames a packet (code 3, §3.2.5), 6 KB a minute.
 //!
-//! Pages close after 200 ms of speech or 480 ms of silence, and belong to the caller from then on: a file that is cut
+//! Pages close after 200 ms of speech or 360 ms of silence, and belong to the caller from then on: a file that is cut
 //! anywhere plays to its last whole page. The pre-skip of 960 samples is one empty packet of our own, so that the granule
 //! position is 960 × (groups + 1) at the end of each page, cut or not. Speech lies later than at the microphone by the
 //! encoder's look-ahead (6.5 ms), the same on all tracks.
+
+mod packet;
 
 use bytes::BufMut;
 use ogg::reading::PageParser;
@@ -19,15 +21,15 @@ use thiserror::Error;
 
 use crate::ids::{SeatNo, SpaceId};
 use crate::time::TICK_SAMPLES;
-use crate::uplink::{MAX_FRAME, packet_samples};
+use crate::uplink::packet_samples;
 
 /// Groups of a gap that a decoder is left to conceal, before silence.
 pub const CONCEALED: u64 = 5;
 
 /// Groups after which a page with speech is closed: 200 ms.
 const PAGE: u64 = 10;
-/// Groups after which a page of silence is closed while the recording runs: 480 ms.
-const SILENT_PAGE: u64 = 24;
+/// Groups after which a page of silence is closed while the recording runs: 360 ms.
+const SILENT_PAGE: u64 = 18;
 /// Groups a page of silence that is written all at once: 960 ms. RFC 7845 §6 wants no more than a second.
 const PADDING_PAGE: u64 = 48;
 /// Most silence written at once, in groups: a day.
@@ -79,8 +81,8 @@ pub enum FrameError {
         /// The group that comes next.
         next: u64,
     },
-    /// Not an Opus packet of 20 ms of at most [`MAX_FRAME`] bytes.
-    #[error("not one Opus frame of 20 ms")]
+    /// Not an Opus packet of 20 ms of at most [`MAX_FRAME`](crate::uplink::MAX_FRAME) bytes.
+    #[error("not an Opus packet of 20 ms")]
     Packet,
 }
 
@@ -96,6 +98,7 @@ pub struct TrackWriter {
     open: u64,
     /// Groups since the last frame that are written.
     silent: u64,
+    /// Of one frame of 20 ms as the last one was.
     toc: u8,
 }
 
@@ -130,7 +133,7 @@ impl TrackWriter {
     /// # Errors
     /// [`FrameError`]; nothing was written then.
     pub fn frame(&mut self, group: u64, opus: &[u8]) -> Result<(), FrameError> {
-        if packet_samples(opus) != Some(TICK_SAMPLES as u32) || opus.len() > MAX_FRAME {
+        if packet_samples(opus) != Some(TICK_SAMPLES as u32) || !packet::is_well_formed(opus) {
             return Err(FrameError::Packet);
         }
         let next = self.next_group();
@@ -139,7 +142,7 @@ impl TrackWriter {
             return Err(FrameError::Far { group, next });
         }
         self.silence(owed, false);
-        self.toc = opus.first().copied().unwrap_or(self.toc);
+        self.toc = opus.first().map_or(self.toc, |toc| packet::of_20_ms(*toc));
         self.silent = 0;
         self.packet(opus.to_vec(), 1, self.open + 1 >= PAGE);
         Ok(())
@@ -157,7 +160,7 @@ impl TrackWriter {
     pub fn finish(&mut self, group: u64) {
         self.silence(group.saturating_add(1).saturating_sub(self.next_group()).min(MOST_PADDING), false);
         // An end-of-stream page needs a packet (RFC 7845 §4); the granule position trims it away (§4.4).
-        self.put(vec![self.empty_toc()], PacketWriteEndInfo::EndStream, self.granule());
+        self.put(vec![self.toc], PacketWriteEndInfo::EndStream, self.granule());
     }
 
     /// The whole pages since the last call, to be appended to the file.
@@ -169,23 +172,18 @@ impl TrackWriter {
         self.written.saturating_add(1).saturating_mul(TICK_SAMPLES)
     }
 
-    /// TOC of a packet of one frame (code 0) like the last.
-    const fn empty_toc(&self) -> u8 {
-        self.toc & !0b11
-    }
-
     /// Writes silence, and closes the page behind it if asked to.
     fn silence(&mut self, mut groups: u64, close: bool) {
         while groups > 0 {
             let (packet, frames) = match self.silent {
-                0..CONCEALED => (vec![self.empty_toc()], 1),
+                0..CONCEALED => (vec![self.toc], 1),
                 CONCEALED..=6 => {
                     self.toc = CELT | self.toc & STEREO;
                     (vec![self.toc, SILENCE[0], SILENCE[1]], 1)
                 }
                 _ => {
                     let frames = groups.min(MOST_FRAMES);
-                    (vec![self.empty_toc() | 0b11, frames as u8], frames)
+                    (vec![self.toc | 0b11, frames as u8], frames)
                 }
             };
             self.silent = self.silent.saturating_add(frames);

@@ -79,7 +79,7 @@ pub(super) fn parse_name(name: &str) -> Option<(u32, FileKind)> {
 /// What the end of a log tells.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LogEnd {
-    /// The newest group in it.
+    /// The newest group that is in it, or marked as missing.
     pub(super) group: Option<u64>,
     /// The recording was ended on purpose.
     pub(super) ended: bool,
@@ -95,7 +95,13 @@ pub(super) fn log_end(storage: &dyn Storage, path: &Path) -> io::Result<LogEnd> 
     let mut end = LogEnd::default();
     if let Ok(records) = Reader::tail(&front, &tail) {
         for record in records.flatten() {
-            end.group = end.group.max(record.last_group());
+            let accounted = match &record {
+                // What these tell of is still to come.
+                Record::Start { group, .. } => Some(group.saturating_sub(1)),
+                Record::Seat { .. } => None,
+                record => record.last_group(),
+            };
+            end.group = end.group.max(accounted);
             end.ended = matches!(record, Record::End { .. });
             end.finished = end.ended || matches!(&record, Record::Note(text) if text == STOPPED);
         }

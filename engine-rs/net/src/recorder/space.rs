@@ -33,7 +33,7 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Without an item for so long, time is carried on by the clock.
 const IDLE: Duration = Duration::from_millis(400);
 /// Groups by which the clock stays behind the engine, so that a late tick finds its place free.
-const BEHIND: u64 = 25;
+const BEHIND: u64 = 20;
 /// Seats given while the recording is stalled; more than a stage has.
 const MOST_OWED: usize = 64;
 
@@ -252,7 +252,7 @@ impl Recording {
     }
 
     /// Passes time in silence when the engine has said nothing for a while.
-    fn carry_on(&mut self, context: &Context<'_>) {
+    fn carry_on(&mut self, context: &mut Context<'_>) {
         let (group, at) = self.heard;
         let elapsed = context.now.since(at);
         if elapsed < IDLE || self.ending.is_some() {
@@ -260,6 +260,7 @@ impl Recording {
         }
         let passed = u64::try_from(elapsed.as_micros() / TICK.as_micros()).unwrap_or(u64::MAX);
         let now = group.saturating_add(passed).saturating_sub(BEHIND);
+        self.mark_holes(context, now);
         if now <= self.last_group {
             return;
         }
@@ -418,4 +419,29 @@ fn give(part: &mut Part, group: u64, sitting: Sitting) {
     let Sitting { seat, generation, account } = sitting;
     part.record(&Record::Seat { group, seat, generation, account });
     part.tracks.sit(sitting);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The whole product of states and events, as the table at the top of this file has it.
+    #[test]
+    fn every_state_meets_every_event() {
+        let now = Time::from_millis(10_000);
+        let stalled = |pause: Duration| State::Stalled { retry_at: now + pause, pause };
+        let before = State::Stalled { retry_at: now, pause: FIRST_PAUSE };
+        let longest = State::Stalled { retry_at: now, pause: LONGEST_PAUSE };
+        for (state, going_on, ended, failed) in [
+            (State::Writing, State::Writing, State::Closed, stalled(FIRST_PAUSE)),
+            (before, State::Writing, State::Closed, stalled(FIRST_PAUSE * 2)),
+            (longest, State::Writing, State::Closed, stalled(LONGEST_PAUSE)),
+            (State::Closed, State::Closed, State::Closed, State::Closed),
+        ] {
+            assert_eq!(state.after(now, true, false), going_on, "{state:?}");
+            assert_eq!(state.after(now, true, true), ended, "{state:?}");
+            assert_eq!(state.after(now, false, false), failed, "{state:?}");
+            assert_eq!(state.after(now, false, true), failed, "{state:?}");
+        }
+    }
 }

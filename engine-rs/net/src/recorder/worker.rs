@@ -16,7 +16,7 @@ use super::storage::Storage;
 use super::track::Sitting;
 
 /// How often what gathered is written.
-pub const TURN: Duration = Duration::from_millis(100);
+pub const TURN: Duration = Duration::from_millis(50);
 /// Bytes after which it is written at once.
 const FULL: usize = 1 << 20;
 
@@ -45,7 +45,7 @@ pub struct Stats {
     pub stalled: u32,
 }
 
-/// Hand in items with [`Worker::item`], and call [`Worker::turn`] every [`TURN`]; then [`Worker::poll_event`] until `None`.
+/// Hand in items with [`Worker::item`], and call [`Worker::turn`] every [`TURN`], once all items so far are in; then [`Worker::poll_event`] until `None`.
 /// At the end [`Worker::stop`]. Times handed in never go back.
 pub struct Worker<S> {
     root: PathBuf,
