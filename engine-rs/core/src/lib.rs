@@ -11,6 +11,8 @@
 
 pub mod admission;
 pub mod bundle;
+#[cfg(feature = "opus")]
+pub mod codec;
 pub mod command;
 pub mod cursor;
 pub mod engine;
@@ -19,6 +21,7 @@ pub mod ids;
 pub mod jitter;
 pub mod ogg;
 pub mod playout;
+pub mod receiver;
 pub mod record;
 pub mod refusal;
 pub mod seat;
