@@ -114,7 +114,7 @@ pub struct PlayoutStats {
     pub refused_packets: u64,
     /// Ticks skipped to catch up after a stall, or in a joiner's burst.
     pub skipped_ticks: u64,
-    /// Times that the sound ran dry within a talkspurt.
+    /// Times that nothing came for longer than a tick within a talkspurt.
     pub stalls: u64,
     /// Times that the delay measurement began anew.
     pub restarts: u64,

@@ -159,7 +159,8 @@ impl DelayEstimator {
             }
             bins -= 1;
         }
-        bins as i64 * BIN_US
+        // A bin more: the base lags behind a path that gets longer.
+        (bins as i64 + 1) * BIN_US
     }
 
     /// When a packet of `tick` comes on the fastest path, in microseconds of the caller's clock.
@@ -190,7 +191,7 @@ impl DelayEstimator {
     fn assume_start(&mut self) {
         self.weights = [0; BINS];
         self.measured = 0;
-        let bin = (self.start_us / BIN_US - 1).clamp(0, BINS as i64 - 1) as usize;
+        let bin = (self.start_us / BIN_US - 2).clamp(0, BINS as i64 - 1) as usize;
         if let Some(weight) = self.weights.get_mut(bin) {
             *weight = ONE;
         }

@@ -10,7 +10,8 @@
 //!          when it is due         when the first is due
 //! Playing  render it              render it (lost): while     bridge without moving on, while
 //!                                 sounding; else → Waiting    sounding; else → Idle
-//! Starved  → Playing              go to the first, → Playing  bridge, while sounding; else → Idle
+//! Starved  → Playing              → Playing, less the ticks   bridge, while sounding; else → Idle
+//!                                 that were bridged
 //! ```
 //! In Waiting and Playing, a backlog far over the target is cut: a stall of the network, or the burst with which a joiner
 //! begins.
@@ -28,8 +29,8 @@ const LONGEST_US: i64 = 500_000;
 /// Ticks over the target at which a backlog is cut instead of played faster: 200 ms.
 const BACKLOG: u64 = 10;
 /// Delay over the target at which playing faster begins, and under it for slower.
-const HIGH_US: i64 = 20_000;
-const LOW_US: i64 = 10_000;
+const HIGH_US: i64 = 12_000;
+const LOW_US: i64 = 4_000;
 /// Off by this much, the pitch periods follow one another and need not be perfect.
 const URGENT_US: i64 = 60_000;
 /// Ticks from one stretch to the next.
@@ -87,6 +88,8 @@ pub(crate) struct Timeline {
     quantum_us: i64,
     smooth_us: i64,
     rest: u32,
+    /// Ticks bridged in a row.
+    bridged: u32,
     stats: PlayoutStats,
 }
 
@@ -105,6 +108,7 @@ impl Timeline {
             quantum_us: 0,
             smooth_us: 0,
             rest: 0,
+            bridged: 0,
             stats: PlayoutStats::default(),
         }
     }
@@ -168,11 +172,12 @@ impl Timeline {
                 self.state = State::Idle;
                 self.silence(SILENCE);
             }
-            (State::Starved, Some(first)) => {
-                self.next = first;
-                self.play(at_us, source);
-            }
-            (State::Playing, Some(first)) => {
+            (State::Playing | State::Starved, Some(first)) => {
+                if self.state == State::Starved {
+                    // What was bridged stands for ticks that are lost after all; without any, the delay has grown.
+                    self.next = first.min(self.next.saturating_add(u64::from(self.bridged)));
+                    self.state = State::Playing;
+                }
                 // A talkspurt that lacks its first tick may have that as FEC in the second: render finds out.
                 if first <= self.next.saturating_add(1) || source.sounding() {
                     self.play(at_us, source);
@@ -251,7 +256,9 @@ impl Timeline {
             self.silence(SILENCE);
             return;
         }
-        self.stats.stalls += u64::from(source.talking() && self.state != State::Starved);
+        // One tick without a packet is a loss like others; the second in a row is a stall.
+        self.bridged = if self.state == State::Starved { self.bridged.saturating_add(1) } else { 1 };
+        self.stats.stalls += u64::from(source.talking() && self.bridged == 2);
         self.state = State::Starved;
         let mut frame = [0; FRAME];
         source.bridge(&mut frame);

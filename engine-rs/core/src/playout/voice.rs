@@ -126,11 +126,7 @@ impl<D: Decoder> Voice<D> {
         }
         let next = self.slot(tick.saturating_add(1)).filter(|packet| packet.tick == tick.saturating_add(1)).cloned();
         match next {
-            Some(next) if next.spurt.start => {
-                if self.state == State::Talking {
-                    self.state = State::Ending;
-                }
-            }
+            Some(next) if next.spurt.start => self.end(),
             Some(next) if carries_fec(&next) && self.decoder.decode_fec(&next.opus, out).is_ok() => {
                 self.resume(out);
                 self.level = Some(next.level);
@@ -173,9 +169,7 @@ impl<D: Decoder> Voice<D> {
                 *slot = None;
             }
         }
-        if self.state == State::Talking {
-            self.state = State::Ending;
-        }
+        self.end();
         self.bridge(out)
     }
 
@@ -183,9 +177,7 @@ impl<D: Decoder> Voice<D> {
     pub(crate) fn clear(&mut self) {
         self.slots.fill_with(|| None);
         self.newest = None;
-        if self.state == State::Talking {
-            self.state = State::Ending;
-        }
+        self.end();
     }
 
     /// Adds this voice's counters.
@@ -197,6 +189,12 @@ impl<D: Decoder> Voice<D> {
         stats.duplicate_packets += self.stats.duplicate_packets;
         stats.redundant_packets += self.stats.redundant_packets;
         stats.refused_packets += self.stats.refused_packets;
+    }
+
+    fn end(&mut self) {
+        if self.state == State::Talking {
+            self.state = State::Ending;
+        }
     }
 
     fn slot(&self, tick: u64) -> Option<&Packet> {
