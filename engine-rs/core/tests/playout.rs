@@ -1,5 +1,7 @@
 //! The jitter buffer on a seeded network, with a codec whose sound says which tick it is.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
 mod playout_support;
 
 use bytes::Bytes;

@@ -2,8 +2,8 @@
 //!
 //! A packet's *offset* is its arrival less its media time. The smallest offset of the last ten seconds of sound is the
 //! *base*: the fastest path. What a packet comes later than the base goes into a histogram that forgets; the target is the
-//! delay within which 98 % of it lies. Three late packets at once raise the target; it falls as their weight decays, within
-//! about ten seconds. A base that moves (clock drift, another route) moves the histogram with it.
+//! delay within which 99 % of it lies. Two late packets at once raise the target; it falls as their weight decays, within
+//! about twelve seconds. A base that moves (clock drift, another route) moves the histogram with it.
 //!
 //! A lost tick is measured too, when something makes it playable after all: its redundant copy, or the next packet with
 //! in-band FEC. So playout waits for repairs when there are many of them, and only then.
@@ -30,7 +30,7 @@ const ONE: u32 = 1 << 30;
 /// A packet takes 2⁻⁷ of the weight: a memory of 128 packets, 2.6 s of talking. Less at the start.
 const FORGET: u32 = 7;
 /// Share of packets that may come after the target, in 1/1024.
-const LATE_SHARE: u64 = 20;
+const LATE_SHARE: u64 = 10;
 
 /// The base is the smallest of so many seconds of sound.
 const WINDOWS: usize = 10;

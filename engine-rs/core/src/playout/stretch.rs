@@ -94,3 +94,65 @@ fn search(signal: &[i64], length: usize, lags: core::ops::RangeInclusive<usize>)
 fn energy(signal: &[i64]) -> i64 {
     signal.iter().map(|sample| sample * sample).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(f: impl Fn(usize) -> f64) -> Frame {
+        core::array::from_fn(|at| f(at) as i16)
+    }
+
+    fn voiced(hertz: f64) -> Frame {
+        let tone = |at: usize, n: f64| (at as f64 * n * hertz * core::f64::consts::TAU / 48_000.0).sin();
+        wave(|at| 4_000.0 * tone(at, 1.0) + 2_000.0 * tone(at, 2.0) + 1_500.0 * tone(at, 5.0))
+    }
+
+    fn steepest(pcm: &[i16]) -> u16 {
+        pcm.windows(2).map(|pair| pair[0].abs_diff(pair[1])).max().unwrap()
+    }
+
+    #[test]
+    fn a_whole_period_goes_or_comes_and_the_ends_stay() {
+        for hertz in [80.0, 100.0, 131.0, 220.0, 350.0] {
+            let frame = voiced(hertz);
+            let whole = 48_000.0 / hertz;
+            for change in [Change::Shorter, Change::Longer] {
+                let mut out = Vec::new();
+                let period = stretch(&frame, change, Need::Relaxed, &mut out).unwrap();
+                // Any multiple of the period will do.
+                let turns = (period as f64 / whole).round().max(1.0);
+                assert!((period as f64 - turns * whole).abs() < 4.0, "{hertz} Hz: {period}");
+                let expected = if change == Change::Shorter { FRAME - period } else { FRAME + period };
+                assert_eq!(out.len(), expected);
+                assert_eq!(out[0], frame[0]);
+                assert!(out[out.len() - 1].abs_diff(frame[FRAME - 1]) <= 2);
+                assert!(steepest(&out) <= steepest(&frame) + 200, "{hertz} Hz: {}", steepest(&out));
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_repeat_itself_is_left_alone() {
+        let mut state = 1u32;
+        let noise: Frame = core::array::from_fn(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 18) as i16 - 8_192
+        });
+        let mut out = Vec::new();
+        assert_eq!(stretch(&noise, Change::Shorter, Need::Urgent, &mut out), None);
+        let click = wave(|at| if at == 100 { 30_000.0 } else { 0.0 });
+        assert_eq!(stretch(&click, Change::Longer, Need::Relaxed, &mut out), None);
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn silence_and_faint_noise_stretch_freely_and_full_scale_does_not_overflow() {
+        let mut out = Vec::new();
+        assert!(stretch(&[0; FRAME], Change::Shorter, Need::Relaxed, &mut out).is_some());
+        assert!(stretch(&wave(|at| (at * 7 % 13) as f64), Change::Longer, Need::Relaxed, &mut out).is_some());
+        assert!(stretch(&[i16::MIN; FRAME], Change::Longer, Need::Relaxed, &mut out).is_some());
+        let square = wave(|at| if at % 240 < 120 { 32_767.0 } else { -32_768.0 });
+        assert!(stretch(&square, Change::Shorter, Need::Relaxed, &mut out).is_some());
+    }
+}

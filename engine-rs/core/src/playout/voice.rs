@@ -141,11 +141,14 @@ impl<D: Decoder> Voice<D> {
     /// More of what was heard last, without a tick of its own.
     pub(crate) fn bridge(&mut self, out: &mut Frame) -> Rendered {
         match self.state {
-            State::Silent => self.silence(out),
+            State::Silent => {
+                out.fill(0);
+                Rendered::Silence
+            }
             State::Ending => {
                 self.conceal(out);
                 fade(out, UNITY, 0);
-                self.state = State::Silent;
+                self.fall_silent();
                 Rendered::Sound
             }
             State::Talking => {
@@ -155,7 +158,7 @@ impl<D: Decoder> Voice<D> {
                 fade(out, gain(self.lost), gain(self.lost + 1));
                 self.lost += 1;
                 if self.lost >= FADED {
-                    self.state = State::Silent;
+                    self.fall_silent();
                 }
                 Rendered::Sound
             }
@@ -241,11 +244,10 @@ impl<D: Decoder> Voice<D> {
         }
     }
 
-    fn silence(&mut self, out: &mut Frame) -> Rendered {
+    fn fall_silent(&mut self) {
+        self.state = State::Silent;
         self.level = None;
         self.lost = 0;
-        out.fill(0);
-        Rendered::Silence
     }
 }
 
