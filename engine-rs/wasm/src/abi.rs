@@ -50,7 +50,9 @@ thread_local! {
 /// Runs `act` on a receiver; the default, if there is none.
 fn with<T: Default>(receiver: u32, act: impl FnOnce(&mut Slot) -> T) -> T {
     let Some(index) = (receiver as usize).checked_sub(1) else { return T::default() };
-    SLOTS.with_borrow_mut(|slots| slots.get_mut(index).and_then(Option::as_mut).map(|slot| act(slot)).unwrap_or_default())
+    SLOTS.with_borrow_mut(|slots| {
+        slots.get_mut(index).and_then(Option::as_mut).map(|slot| act(slot)).unwrap_or_default()
+    })
 }
 
 fn time(now_us: f64) -> Time {
