@@ -6,7 +6,7 @@ import { Arrivals, SeatQueue } from "./audio/jitter.js";
 import { Decoders } from "./audio/decoders.js";
 
 /** A missing frame must be given up this long before it is due, in ms, so that the next one is decoded in time. */
-const DECODE_TIME = 15;
+const DECODE_TIME = 12;
 
 export class Listener {
   #arrivals = new Arrivals();

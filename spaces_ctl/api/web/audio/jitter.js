@@ -13,8 +13,9 @@ const COVERED = 0.97;
 const MEMORY = 0.998;
 /** The quickest packet of this long is what delays are measured from, so that a drifting clock is followed. */
 const BASE_WINDOW = 5_000;
-const MARGIN = 10;
-const SHORTEST = 30;
+/** Time to decode and mix, on top of the spread. */
+const MARGIN = 20;
+const SHORTEST = 40;
 const LONGEST = 500;
 const AT_FIRST = 60;
 
