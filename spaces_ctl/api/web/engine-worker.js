@@ -24,7 +24,8 @@ let seat = null; // {seat, token}: the seat that we hold
 let publication = null;
 let microphone = null;
 let wake = () => {};
-let hurry = false; // the session was ended on purpose, to open another at once
+let move = () => {};
+let hurry = false; // the session is to be replaced at once
 
 self.onmessage = ({ data }) => {
   if (data.start) start(data.start, data.player);
@@ -57,7 +58,7 @@ function stop() {
 /** Connects, again and again, with growing and random waits, until told to stop or told that there is no point. */
 async function stayConnected() {
   for (let attempt = 0; !stopped; attempt++) {
-    say(attempt === 0 ? "connecting" : "reconnecting");
+    if (!session) say(attempt === 0 ? "connecting" : "reconnecting");
     const began = performance.now();
     let reason = "";
     try {
@@ -82,31 +83,41 @@ async function stayConnected() {
   }
 }
 
-/** One session from its first byte to its last. Resolves with the reason of its end in plain words. */
+/**
+ * One session from its first byte to its last, or to the moment at which another shall take over: the old one is then closed only
+ * when the new one brings sound, and bundles that come twice count once. Resolves with the reason of its end in plain words.
+ */
 async function oneSession() {
   const join = await fetchJoin(options.query);
   seat ??= join.seat ?? null;
   self.postMessage({ join: { title: join.title, space: join.space } });
-  let moving = () => {};
-  const moved = new Promise((resolve) => (moving = resolve));
+  const moved = new Promise((resolve) => (move = () => resolve(null)));
   const opened = await connect({
     url: join.url,
     token: seat?.token ?? join.token,
     certificate: join.certificate_sha256_hex,
     protocol: options.protocol,
-    onGoAway: () => moving({ closeCode: 0, reason: "The server is about to restart." }),
+    onGoAway: () => reopen(),
   });
   const before = session;
   session = opened;
-  listener.reconnected();
+  if (!before) listener.reconnected();
   const heard = listen(opened, ["spaces", join.space]);
   if (microphone && seat) publish(opened, join.space);
   heard.then(() => before?.close(0, "moved on")).catch(() => {});
-  const { closeCode, reason } = await Promise.race([opened.closed(), moved]);
+  const end = await Promise.race([opened.closed(), moved]);
+  if (end === null) return "";
   if (opened === session) session = null;
-  opened.close();
-  if (reason && closeCode) return `The server closed the connection: ${reason}.`;
-  return reason || "The connection was lost.";
+  before?.close();
+  if (end.reason && end.closeCode !== null) return `The server closed the connection: ${end.reason}.`;
+  return "The connection was lost.";
+}
+
+/** Opens another session beside this one, now. */
+function reopen() {
+  hurry = session !== null;
+  move();
+  wake();
 }
 
 /** Subscribes to all that the page shows and plays. Resolves once the stage is accepted. */
@@ -114,7 +125,7 @@ function listen(opened, namespace) {
   return new Promise((resolve, reject) => {
     const onStage = (object) => listener.object(object, performance.now());
     const accepted = () => {
-      say("live", { protocol: opened.protocol, seat: seat?.seat });
+      say(publication?.wanted ? "speaking" : "live", { protocol: opened.protocol, seat: seat?.seat });
       resolve();
     };
     let wanted = false;
@@ -158,7 +169,7 @@ async function speak({ muted }, capture) {
     capture.onmessage = ({ data }) => microphone?.take(data);
     if (!seat) {
       seat = await fetchSeat(options.query);
-      reopen("taking a seat");
+      reopen();
     } else if (session) {
       publish(session, (await fetchJoin(options.query)).space);
     }
@@ -185,11 +196,5 @@ async function quiet() {
   publication = null;
   seat = null;
   if (ending) await session?.unpublish(ending);
-  reopen("back to listening");
-}
-
-function reopen(reason) {
-  hurry = session !== null;
-  session?.close(0, reason);
-  wake();
+  reopen();
 }

@@ -18,12 +18,12 @@ const LOUD = 22;
 const WINDOW = 64;
 
 export class Room {
-  ownSeat = null;
   /** The last counters of playout and queue, for tests. */
   counters = {};
   #document;
   #people = new Map();
   #own = 127;
+  #ownSeat = null;
   #reports = [];
   #history = [];
 
@@ -104,7 +104,7 @@ export class Room {
   playing({ levels, counts, offTarget }, outputLatency) {
     const loud = new Map(levels);
     if (this.ownSeat !== null) loud.set(this.ownSeat, this.#own);
-    for (const [seat] of loud) if (!this.#people.has(seat)) this.#show({ seat });
+    for (const [seat] of loud) if (!this.#people.has(seat)) this.#show({ seat, role: "speaker" });
     for (const [seat, person] of this.#people) ring(person, loud.get(seat) ?? 127);
     Object.assign(this.counters, counts);
     this.#reports.push({ ...counts, offTarget, outputLatency });
@@ -135,6 +135,16 @@ export class Room {
 
   ownLevel(level) {
     this.#own = level;
+  }
+
+  /** The seat that we hold, or null: an unnamed face of ours goes with it. */
+  set ownSeat(seat) {
+    const before = this.#ownSeat;
+    this.#ownSeat = seat;
+    if (seat === null && before !== null && !this.#people.get(before)?.known) this.#remove(before);
+  }
+  get ownSeat() {
+    return this.#ownSeat;
   }
 
   busySpeaking(busy) {
@@ -170,11 +180,12 @@ export class Room {
       const after = [...this.#people.keys()].filter((other) => other > seat).sort((a, b) => a - b)[0];
       this.#get("people").insertBefore(person.item, this.#people.get(after)?.item ?? null);
     }
-    const shown = known ? name ?? displayName : person.known ? person.name.textContent : `Seat ${seat + 1}`;
+    const fallback = seat === this.ownSeat ? "You" : `Seat ${seat + 1}`;
+    const shown = known ? name ?? displayName : person.known ? person.name.textContent : fallback;
     person.known ||= known;
     person.name.textContent = shown;
-    person.initials.textContent = initials(shown);
-    person.role.textContent = [ROLES[role] ?? "Speaker", seat === this.ownSeat ? "you" : ""].filter(Boolean).join(" · ");
+    person.initials.textContent = person.known || shown === "You" ? initials(shown) : String(seat + 1);
+    person.role.textContent = [ROLES[role] ?? "Speaker", seat === this.ownSeat && shown !== "You" ? "you" : ""].filter(Boolean).join(" · ");
     person.mark.toggleAttribute("hidden", muted !== true);
     person.said.textContent = muted === true ? "muted" : "";
     this.#setEmpty("live");
