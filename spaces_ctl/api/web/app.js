@@ -15,10 +15,12 @@ let volume = null;
 let microphone = null; // {stream, source, node}
 let muted = false;
 let onStage = false;
+let asking = false; // for the microphone
 
 const text = {
   connecting: "Connecting…",
   reconnecting: "Connecting again…",
+  onStage: () => (muted ? "You are muted." : "You are on stage: everybody hears you."),
   tooOld: (what) => `This browser cannot play a live Space: it lacks ${what}. A current Chrome, Edge or Firefox can.`,
 };
 
@@ -86,13 +88,15 @@ function status({ phase, text: words, wait, seat, protocol }) {
   if (phase === "waiting") return room.phase("waiting", `${words} Trying again${wait > 1_500 ? ` in ${Math.round(wait / 1_000)} seconds` : ""}…`);
   if (phase === "speaking") {
     room.ownSeat = seat;
-    room.phase("live", "You are on stage: everybody hears you.");
+    room.phase("live", text.onStage());
     return room.speaking(true, muted);
   }
   return room.phase(phase, phase === "reconnecting" ? text.reconnecting : words ?? null);
 }
 
 async function speak() {
+  if (asking) return;
+  asking = true;
   room.busySpeaking(true);
   try {
     const stream = await navigator.mediaDevices.getUserMedia({
@@ -113,6 +117,7 @@ async function speak() {
     releaseMicrophone();
     room.notice(microphoneTrouble[error?.name] ?? `The microphone cannot be used: ${error?.message ?? error}`, "warn");
   } finally {
+    asking = false;
     room.busySpeaking(false);
   }
 }
@@ -121,7 +126,7 @@ function toggleMute() {
   muted = !muted;
   worker.postMessage({ mute: muted });
   room.speaking(true, muted);
-  room.notice(muted ? "You are muted." : "You are on stage: everybody hears you.");
+  room.notice(text.onStage());
 }
 
 function stepDown() {

@@ -165,6 +165,7 @@ async function speak({ muted }, capture) {
       (level) => self.postMessage({ microphone: { level } }),
     );
     microphone.muted = muted;
+    microphone.wanted = () => publication?.wanted === true;
     await microphone.open();
     capture.onmessage = ({ data }) => microphone?.take(data);
     if (!seat) {

@@ -147,8 +147,9 @@ export class Room {
     return this.#ownSeat;
   }
 
+  /** Something is under way that the button began. It keeps the keyboard's focus, so it is not disabled. */
   busySpeaking(busy) {
-    this.#get("speak").disabled = busy;
+    this.#get("speak").setAttribute("aria-busy", String(busy));
   }
   speaking(speaking, muted) {
     const button = this.#get("speak");

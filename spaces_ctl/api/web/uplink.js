@@ -59,8 +59,10 @@ export class Talkspurts {
     return { voice, start: before === 0, end: this.#left === 0 };
   }
 
-  /** The microphone was muted: the next frame sent begins a talkspurt. */
-  reset() {
+  /** Nothing is said from here on: the flags of the one frame that ends the talkspurt, or null if there is none. */
+  cut() {
+    const talking = this.#left > 0;
     this.#left = 0;
+    return talking ? { voice: false, start: false, end: true } : null;
   }
 }

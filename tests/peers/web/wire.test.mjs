@@ -116,6 +116,15 @@ test("a talkspurt has one start and one end, and its hang-over covers a pause be
   assert.equal(sent.length, 30 + 15 + 20 + 25);
 });
 
+test("muting ends the talkspurt, and talking again begins another", () => {
+  const spurts = new Talkspurts();
+  assert.equal(spurts.cut(), null);
+  assert.ok(spurts.next(20).start);
+  assert.deepEqual(spurts.cut(), { voice: false, start: false, end: true });
+  assert.equal(spurts.cut(), null);
+  assert.ok(spurts.next(20).start);
+});
+
 test("a fan that hums on is not voice, somebody who talks over it is", () => {
   const spurts = new Talkspurts();
   for (let i = 0; i < 500; i++) spurts.next(58);

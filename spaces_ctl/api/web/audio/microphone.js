@@ -12,6 +12,8 @@ const CONFIG = {
 
 export class Microphone {
   muted = false;
+  /** Whether somebody takes the frames. The first one that is taken begins a talkspurt. */
+  wanted = () => true;
   #encoder;
   #spurts = new Talkspurts();
   #frame = 0;
@@ -39,8 +41,7 @@ export class Microphone {
     const frame = this.#frame++;
     const level = this.muted ? 127 : levelOf(samples);
     this.#onLevel(level);
-    if (this.muted) this.#spurts.reset();
-    const flags = this.muted ? null : this.#spurts.next(level);
+    const flags = this.#flagsOf(level);
     const timestamp = frame * 20_000;
     this.#flags.set(timestamp, flags && { ...flags, level });
     const data = new AudioData({
@@ -53,6 +54,12 @@ export class Microphone {
 
   close() {
     if (this.#encoder?.state !== "closed") this.#encoder?.close();
+  }
+
+  #flagsOf(level) {
+    if (this.wanted()) return this.muted ? this.#spurts.cut() : this.#spurts.next(level);
+    this.#spurts.cut();
+    return null;
   }
 
   #output(chunk) {

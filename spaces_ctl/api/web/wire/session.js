@@ -153,8 +153,7 @@ export class Session {
     return { reader: new StreamReader(readable, this.codec), writer: writable.getWriter() };
   }
   abort(writer, code) {
-    const reason = typeof WebTransportError === "function" ? new WebTransportError("cancelled", { streamErrorCode: code }) : undefined;
-    return writer.abort(reason).catch(() => {});
+    return writer.abort(streamError(code)).catch(() => {});
   }
   onPublishedChange(changed) {
     this.#publishedChange.add(changed);
@@ -194,4 +193,16 @@ export class Session {
       // the session is over; `closed` tells why
     }
   }
+}
+
+/** What makes a browser put `code` on the wire. Chromium still has the constructor of an older draft, with one argument. */
+function streamError(code) {
+  for (const given of [["cancelled", { streamErrorCode: code }], [{ message: "cancelled", streamErrorCode: code }]]) {
+    try {
+      return new WebTransportError(...given);
+    } catch {
+      // the other form, then
+    }
+  }
+  return undefined;
 }
