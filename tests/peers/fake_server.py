@@ -197,6 +197,9 @@ class ServedLite(_Served):
             suffix = f"spaces/{SPACE}".removeprefix(body.text()).removeprefix("/")
             self.transport.write(stream, wire.lite_sized(b"\x00\x01"))
             self.transport.write(stream, wire.lite_sized(b"\x01", wire.lite_text(suffix), b"\x00"))
+        elif kind == 6:  # priority, not ordered, 5 s of cache, timescale
+            info = b"\x80\x00" + wire.QUIC.encode(5_000) + wire.QUIC.encode(RATE)
+            self.transport.write(stream, wire.lite_sized(info), fin=True)
         elif kind == 2:
             identifier, _path, track = body.int(), body.text(), body.text()
             if track == "stage":
@@ -278,13 +281,14 @@ class _Transport(MoqTransport):
 
     def _request(self, space: FakeSpace, headers: dict[str, str]) -> tuple[int, dict[str, str]]:
         url = urlsplit(headers[":path"])
-        protocol = parse_qs(url.query).get("protocol", [wire.LITE])[0]
+        offers = headers.get("wt-available-protocols", "")
+        offered = next((protocol for protocol in (wire.LITE, wire.MOQT) if f'"{protocol}"' in offers), wire.LITE)
+        protocol = parse_qs(url.query).get("protocol", [offered])[0]
         if url.path != f"/spaces/{SPACE}":
             return 404, {}
         make = ServedLite if protocol == wire.LITE else ServedMoqt
         self.hooks.ready = lambda: make(space, self) and None
-        offered = protocol in headers.get("wt-available-protocols", "")
-        return 200, {"wt-protocol": f'"{protocol}"'} if offered else {}
+        return 200, {"wt-protocol": f'"{protocol}"'} if f'"{protocol}"' in offers else {}
 
 
 def certificate(directory: Path) -> tuple[Path, Path, str]:
