@@ -268,7 +268,7 @@ async def listen(
         def closed(reason: str) -> None:
             listening.closed = reason
             listening.tell()
-            if not ready.done():
+            if way == "webtransport" and not ready.done():
                 ready.set_exception(Refused(reason))
 
         def stopped(stream: int) -> None:

@@ -87,6 +87,9 @@ def test_the_microphone_is_published_on_a_free_seat(space: FakeSpace, speech: li
         objects = space.received[12]
         groups = [group for group, _ in objects]
         assert groups == sorted(set(groups)), "frame numbers grow"
+        for (before, one), (group, next_one) in zip(objects, objects[1:], strict=False):
+            marked = one[1] & 2 and next_one[1] & 1
+            assert group == before + 1 or marked, f"frames are missing between {before} and {group}, in a talkspurt"
         assert objects[0][1][1] & 1, "the first frame begins a talkspurt"
         assert all(payload[0] & 0x7F < 127 for _, payload in objects)
         heard = decode(objects)

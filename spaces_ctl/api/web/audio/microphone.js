@@ -7,8 +7,10 @@ const CONFIG = {
   sampleRate: 48_000,
   numberOfChannels: 1,
   bitrate: 32_000,
-  opus: { frameDuration: 20_000, application: "voip", signal: "voice", useinbandfec: true, packetlossperc: 10, usedtx: true },
+  opus: { frameDuration: 20_000, application: "voip", signal: "voice", useinbandfec: true, packetlossperc: 10 },
 };
+// No `usedtx`: the browser's encoder then leaves frames out in the middle of a talkspurt, which listeners can only take for loss.
+// Talkspurts are cut by level instead, and say where they begin and end.
 
 export class Microphone {
   muted = false;
@@ -68,7 +70,7 @@ export class Microphone {
     for (const [older, skipped] of this.#flags) {
       if (older > timestamp) break;
       this.#flags.delete(older);
-      // The encoder's own silence detection may leave out the frame that should have begun the talkspurt.
+      // An encoder may leave out a frame: if it was the one that begins the talkspurt, the next one does.
       if (older < timestamp && skipped?.start) this.#owesStart = true;
     }
     if (!flags) return;

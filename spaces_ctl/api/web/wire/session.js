@@ -78,9 +78,9 @@ export class Session {
   constructor(transport, { onGoAway = () => {} } = {}) {
     this.#transport = transport;
     this.goAway = onGoAway;
-    // Late audio is worthless: whatever waited longer than this in the browser is dropped there.
-    transport.datagrams.incomingMaxAge = 1_000;
-    transport.datagrams.outgoingMaxAge = 200;
+    // Late audio is worthless: whatever waited longer than this in the browser is dropped there. A short queue, on the other hand,
+    // (Chromium's holds one datagram) would drop what is not late at all whenever this thread has to wait for its turn.
+    Object.assign(transport.datagrams, { incomingMaxAge: 1_000, incomingHighWaterMark: 128, outgoingMaxAge: 200, outgoingHighWaterMark: 16 });
     this.#datagramWriter = transport.datagrams.writable.getWriter();
   }
 
