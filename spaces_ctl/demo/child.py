@@ -3,6 +3,7 @@ output. When the pipe closes, whoever started it is gone, and so is it.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import json
 import os
@@ -86,12 +87,17 @@ async def _play(role: str) -> int:
             import traceback  # noqa: PLC0415
 
             traceback.print_exc()
-        try:
-            boss.tell("error", message=f"{error}" or type(error).__name__)
-        except BrokenPipeError:
-            pass
+        with contextlib.suppress(BrokenPipeError):
+            boss.tell("error", message=_one_line(error))
         return 1
     return 0
+
+
+def _one_line(error: BaseException) -> str:
+    """What went wrong, without the task groups around it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _die_with(parent: int) -> None:

@@ -115,7 +115,7 @@ def _find(window: npt.NDArray[np.float64], piece: npt.NDArray[np.float64]) -> tu
     cross = np.fft.irfft(np.fft.rfft(window, size) * np.conj(np.fft.rfft(piece, size)), size)
     places = len(window) - len(piece) + 1
     energy = np.concatenate([[0.0], np.cumsum(window**2)])
-    norm = np.sqrt(np.maximum(energy[len(piece) :][:places] - energy[:places], 1.0)) * float(np.linalg.norm(piece))
+    norm = np.sqrt(np.maximum(energy[len(piece) :][:places] - energy[:places], 1.0)) * max(1.0, np.linalg.norm(piece))
     score = cross[:places] / norm
     best = int(np.argmax(score))
     return best, float(score[best])

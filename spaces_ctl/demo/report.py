@@ -1,6 +1,7 @@
 """What remains of a demo: a summary to read, JSON to compare, and a picture of who spoke, how loud and how quickly."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,7 +118,8 @@ def write_plot(path: Path, result: Result, levels: Levels, names: Sequence[str])
     if steps:
         p50, p99 = (result.latency.quantile(share) or 0.0 for share in (0.5, 0.99))
         limit = max(p99 * 1.5, p50 * 2, 1.0)
-        width = limit / 80
+        # Whole steps of the histogram, or its bars would beat against them.
+        width = max(0.1, math.ceil(limit / 8) / 10)
         bins = [0] * 81
         for step in steps:
             bins[min(80, int(step / 10 / width))] += result.latency.steps[step]
@@ -125,7 +127,7 @@ def write_plot(path: Path, result: Result, levels: Levels, names: Sequence[str])
         for share, value in (("p50", p50), ("p99", p99)):
             times.axvline(value, color="#cc3311", lw=1)
             times.annotate(f" {share} {value:.1f} ms", (value, max(bins)), color="#cc3311", va="top")
-        times.set_xlim(0, limit + width)
+        times.set_xlim(0, 81 * width)
     times.set_xlabel("milliseconds from encoder to listener (last bar: more)")
     times.set_ylabel("frames")
     times.set_title(

@@ -6,7 +6,7 @@ import json
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,3 +125,77 @@ async def run(boss: Boss, first: Message) -> None:
                 await engine.apply(EndSpace(space=space, version=2))
         paths = sorted(path for path in recordings.rglob("*.opus"))
     boss.tell("ended", recordings=[str(path) for path in paths], cpu=time.process_time())
+
+
+class _Page(uvicorn.Server):
+    """uvicorn without signal handlers: the demo's parent decides when it ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _background(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs a job beside the body. If the job fails, the body is cancelled and the failure raised."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(job)
+        yield
+        task.cancel()
+
+
+async def _watch(engine: Engine, room: Room) -> None:
+    """Keeps the roster and the counts from the engine's events."""
+    async for batch in engine.events():
+        for event in batch:
+            match event:
+                case Joined(account=account):
+                    room.seats.joined(account - 1)
+                case Left(account=account):
+                    room.seats.left(account - 1)
+                case Counts(named=named, anonymous=anonymous, guests=guests):
+                    room.counts = {"named": named, "anonymous": anonymous, "guests": guests}
+
+
+async def _state(engine: Engine, room: Room, space: int) -> None:
+    """Publishes the `state` track, once a second while it changes."""
+    version, published = 0, b""
+    while True:
+        if (snapshot := room.state()) != published:
+            version, published = version + 1, snapshot
+            await engine.apply(SetState(space=space, version=version, snapshot=snapshot))
+        await asyncio.sleep(1.0)
+
+
+async def _report(engine: Engine, boss: Boss, seats: Seats) -> None:
+    while True:
+        stats = engine.stats()
+        boss.tell("stats", packets=stats.datagrams_sent, cpu=time.process_time(), visitors=len(seats.taken))
+        await asyncio.sleep(_REPORT_S)
+
+
+def _page_socket(port: int | None) -> socket.socket:
+    """The page's socket: on the port asked for, or else on the usual one, or else on any."""
+    for candidate in (port,) if port else (DEFAULT_PORT, 0):
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", candidate or 0))
+        except OSError as error:
+            listening.close()
+            if candidate:
+                refused = error
+            continue
+        listening.listen()
+        return listening
+    raise OSError(f"port {port} is taken ({refused.strerror}); choose another with --port") from refused
+
+
+def _udp_port(wanted: int) -> int:
+    """The page's port for UDP too, if nobody has it; else any."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return 0
+    return wanted
