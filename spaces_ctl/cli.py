@@ -34,9 +34,9 @@ def demo(
     ] = None,
     together: Annotated[bool, typer.Option("--together", help="Everybody talks at once: more load.")] = False,
 ) -> None:
-    """A live Space on this machine: real voices speak, hundreds listen, you too by the link, and a recording remains."""
-    from spaces_ctl.demo import run as demo_run  # noqa: PLC0415  (needs the `demo` extra)
-    from spaces_ctl.demo.speech import SpeechError  # noqa: PLC0415
+    """A live Space on this machine: real voices speak, hundreds listen (you too, by the link), a recording remains."""
+    from spaces_ctl.demo import run as demo_run
+    from spaces_ctl.demo.speech import SpeechError
 
     console = Console(soft_wrap=True)
     options = demo_run.Options(listeners, speakers, seconds, tui, json, port, recordings, plot, speech, together)

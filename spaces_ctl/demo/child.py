@@ -1,4 +1,4 @@
-"""One process of the demo, seen from inside: it is told what to do in JSON lines on standard input and reports on standard
+"""One process of the demo, seen from inside: told what to do in JSON lines on standard input, it reports on standard
 output. When the pipe closes, whoever started it is gone, and so is it.
 """
 
@@ -42,7 +42,7 @@ class Boss:
                 return message
         raise asyncio.CancelledError
 
-    def tell(self, kind: str, **fields: Any) -> None:
+    def tell(self, kind: str, **fields: object) -> None:
         """Reports something. The other end reads eagerly: this does not block for long."""
         line = json.dumps({"kind": kind, **fields}, separators=(",", ":")) + "\n"
         _write_all(line.encode())
@@ -84,7 +84,7 @@ async def _play(role: str) -> int:
         return 0
     except Exception as error:  # every failure of a child is told in one line, whatever it is
         if os.environ.get("SPACES_DEBUG"):
-            import traceback  # noqa: PLC0415
+            import traceback
 
             traceback.print_exc()
         with contextlib.suppress(BrokenPipeError):

@@ -1,4 +1,4 @@
-"""The processes of the demo, seen from the one that starts them: none outlives it, and what goes wrong in one is one line."""
+"""The processes of the demo, seen from the one that starts them: none outlives it, and a failure of one is one line."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 from spaces_ctl.demo.child import Message
 
@@ -69,7 +69,8 @@ class Child:
             ChildFailed: The process ended, or said nothing for `timeout` seconds.
         """
         said = self._awaited.setdefault(kind, asyncio.get_running_loop().create_future())
-        await asyncio.wait({said, self.failed}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {said, self.failed}
+        await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if said.done():
             return said.result()
         if self.failed.done():

@@ -1,4 +1,4 @@
-"""The live view in the terminal, and its plain replacement for logs and pipes. Both show a `View`, which only holds figures."""
+"""The live view in the terminal, and its plain replacement for logs and pipes. Both show a `View`: the figures."""
 
 import time
 from collections import deque
@@ -172,7 +172,7 @@ def _elapsed(view: View) -> str:
 
 def _latency(view: View) -> str:
     p50, p99 = view.latency.quantile(0.5), view.latency.quantile(0.99)
-    return "–" if p50 is None or p99 is None else f"{p50:.1f} / {p99:.1f} ms"
+    return "none yet" if p50 is None or p99 is None else f"{p50:.1f} / {p99:.1f} ms"
 
 
 def _bar(level: float, width: int = 24) -> str:

@@ -57,13 +57,13 @@ class Levels:
         row.extend((float(at), float(level)) for at, level in points)
 
     def now(self, seat: int) -> float:
-        """The latest level, −127 if there is none."""
+        """The latest level, -127 if there is none."""
         row = self.seats.get(seat)
         return row[-1][1] if row else -127.0
 
 
 def level_dbov(samples: Samples) -> float:
-    """RMS level of some samples in dBov (RFC 6464), −127 for silence."""
+    """RMS level of some samples in dBov (RFC 6464), -127 for silence."""
     power = float(np.mean(np.square(samples, dtype=np.float64))) / 32768.0**2 if len(samples) else 0.0
     return max(-127.0, 10 * math.log10(power)) if power > 0 else -127.0
 

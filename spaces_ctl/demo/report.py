@@ -21,7 +21,7 @@ class Result:
     sent_frames: int
     """Opus frames that left the encoders (silence sends hardly any: DTX)."""
     expected_frames: int
-    """`sent_frames` × `listeners`: all listeners are there before the first frame and until after the last."""
+    """`sent_frames` times `listeners`: all listeners are there before the first frame and until after the last."""
     delivered_frames: int
     """Frames that reached listeners and equal one that was sent; each counts once per listener."""
     duplicates: int
@@ -91,24 +91,25 @@ def write_json(path: Path, result: Result) -> None:
 
 
 def write_plot(path: Path, result: Result, levels: Levels, names: Sequence[str]) -> None:
-    """Draws who spoke and how loud over time, and the histogram of latencies. The suffix of the path says the format."""
-    import matplotlib  # noqa: PLC0415  (heavy, and only for this)
+    """Draws who spoke and how loud over time, and the histogram of latencies. The suffix says the format."""
+    import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
+    from matplotlib import pyplot
 
     rows = max(1, len(names))
     figure, (stage, times) = pyplot.subplots(
         2, 1, figsize=(10, 3.5 + 0.5 * rows), height_ratios=[rows + 1, 4], layout="constrained"
     )
     colours = pyplot.get_cmap("tab10")
-    for seat, name in enumerate(names):
+    for seat, _name in enumerate(names):
         points = list(levels.seats.get(seat, ()))
         at = [second for second, _ in points]
-        # −60 dBov and less is the floor, 0 fills the row.
+        # -60 dBov and less is the floor, 0 fills the row.
         height = [max(0.0, min(1.0, (level + 60) / 50)) * 0.45 for _, level in points]
-        stage.fill_between(at, [seat - h for h in height], [seat + h for h in height], color=colours(seat % 10), lw=0)
-        stage.axhline(seat, color=colours(seat % 10), lw=0.4)
+        colour = colours(seat % 10)
+        stage.fill_between(at, [seat - h for h in height], [seat + h for h in height], color=colour, lw=0)
+        stage.axhline(seat, color=colour, lw=0.4)
     stage.set_yticks(range(len(names)), list(names))
     stage.set_ylim(rows - 0.4, -0.6)
     stage.set_xlim(0, max(1.0, result.seconds))

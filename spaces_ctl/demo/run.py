@@ -1,7 +1,7 @@
 """The order of things: voices, server, listeners, speakers; then everybody talks; then the same backwards, and the sum.
 
-What is expected is exact because of this order: listeners have all joined before the first frame is encoded, and stay until
-the last one has had time to reach them.
+What is expected is exact because of this order: listeners have all joined before the first frame is encoded, and stay
+until the last one has had time to reach them.
 """
 
 import asyncio
@@ -233,7 +233,8 @@ async def _all_or_failure(waiting: Sequence[Coroutine[Any, Any, Message]], every
     pending = set(tasks)
     try:
         while pending:
-            await asyncio.wait({*pending, *failures}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {*pending, *failures}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             for failure in failures:
                 if failure.done():
                     failure.result()
@@ -249,8 +250,9 @@ async def _until(stop: asyncio.Event, deadline: float | None, everybody: Sequenc
     stopped = asyncio.create_task(stop.wait())
     try:
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        failures = {child.failed for child in everybody}
-        await asyncio.wait({stopped, *failures}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        failures = [child.failed for child in everybody]
+        either: set[asyncio.Future[Any]] = {stopped, *failures}
+        await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         for failure in failures:
             if failure.done():
                 failure.result()

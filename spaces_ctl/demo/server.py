@@ -20,7 +20,6 @@ from spaces_ctl.engine import (
     EndSpace,
     Engine,
     EngineConfig,
-    Identity,
     Joined,
     Left,
     SetState,

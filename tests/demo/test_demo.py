@@ -227,8 +227,21 @@ def test_own_recordings_are_spoken(tmp_path: Path) -> None:
     speech.write_wav(tmp_path / "in" / "tone.wav", tone)
     out = tmp_path / "out.json"
     done = subprocess.run(
-        [*DEMO, "--seconds", "2", "--listeners", "2", "--speakers", "1", "--speech", str(tmp_path / "in")]
-        + ["--recordings", str(tmp_path / "r"), "--json", str(out)],
+        [
+            *DEMO,
+            "--seconds",
+            "2",
+            "--listeners",
+            "2",
+            "--speakers",
+            "1",
+            "--speech",
+            str(tmp_path / "in"),
+            "--recordings",
+            str(tmp_path / "r"),
+            "--json",
+            str(out),
+        ],
         capture_output=True,
         text=True,
         timeout=60,

@@ -37,7 +37,8 @@ def test_speakers_of_the_demo_take_no_visitors_seat(clock: Clock) -> None:
 
 
 def test_the_page_its_way_in_and_its_seat() -> None:
-    join = {"url": "https://127.0.0.1:1/spaces/a", "certificate_sha256_hex": "00", "token": None, "space": "a", "title": "T"}
+    url = "https://127.0.0.1:1/spaces/a"
+    join = {"url": url, "certificate_sha256_hex": "00", "token": None, "space": "a", "title": "T"}
     given = iter([{"seat": 3, "token": "t"}, None])
     with TestClient(application(lambda: join, lambda: next(given))) as client:
         answer = client.get("/demo/join.json?x=1")
@@ -52,4 +53,4 @@ def test_the_page_its_way_in_and_its_seat() -> None:
             page = client.get("/")
             assert page.status_code == 200
             assert page.headers["content-type"].startswith("text/html")
-            assert client.get("/app.js").headers["content-type"].startswith(("text/javascript", "application/javascript"))
+            assert "javascript" in client.get("/app.js").headers["content-type"]
