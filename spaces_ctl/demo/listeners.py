@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import tempfile
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -38,12 +37,10 @@ class _Ear:
             self._played.append((began + asked * 0.02, pcm))
             asked += 1
 
-    def heard(self) -> Message | None:
-        """What it played, as a file, and when that began."""
+    def write(self, path: Path) -> Message | None:
+        """Writes what it played to a file; answers where that is and when it began."""
         if not self._played:
             return None
-        directory = Path(tempfile.mkdtemp(prefix="spaces-demo-"))
-        path = directory / "heard.wav"
         write_wav(path, np.concatenate([pcm for _, pcm in self._played]))
         return {"path": str(path), "began": self._played[0][0]}
 
@@ -88,7 +85,7 @@ async def run(boss: Boss, first: Message) -> None:
                 due = time.monotonic() + _REPORT_S
                 boss.tell("arrived", **figures())
                 boss.tell("joined", listeners=load.stats().joined)
-        boss.tell("report", **figures(), heard=ear.heard() if ear else None)
+        boss.tell("report", **figures(), heard=ear.write(Path(first["ear"])) if ear else None)
         # Stays until the parent hangs up, so that nobody is seen to leave while figures are taken.
         async for _ in boss.messages():
             pass

@@ -128,7 +128,7 @@ async def _play(
         view.phase = "listeners join"
         shares = _shares(options.listeners)
         crowd = [
-            await start("listeners", f"listeners {n}", **join, listeners=share, ear=n == 0, space=ready["space"])
+            await start("listeners", f"listeners {n}", **join, listeners=share, ear=str(directory.resolve() / "heard.wav") if n == 0 else None, space=ready["space"])
             for n, share in enumerate(shares)
         ]
         await _all_or_failure([child.hear("ready", _READY_S) for child in crowd], everybody)
