@@ -311,8 +311,8 @@ fn single_packets_of_impossible_times_change_nothing() {
 fn a_sound_card_that_asks_unevenly_is_served_evenly() {
     let network = Network { jitter_us: 5_000, seed: 13, ..Network::default() };
     let arrivals = network.carry(&talk(MINUTE, false));
-    // Four blocks of 10 ms at once every 40 ms; and a timer that is late by up to 9 ms.
-    for (at_once, late_us) in [(4, 0), (1, 9_000)] {
+    // Four or eight blocks of 10 ms at once; and a timer that is late by up to 9 ms.
+    for (at_once, late_us) in [(4, 0), (8, 0), (1, 9_000)] {
         let mut rng = Rng(14);
         let mut playout = Playout::new(Ruler::default(), PlayoutConfig::default());
         let mut arrivals = arrivals.iter().peekable();
@@ -332,7 +332,7 @@ fn a_sound_card_that_asks_unevenly_is_served_evenly() {
         assert!(settled.concealed_samples <= 3 * FRAME as u64, "{settled:?}");
         assert_eq!(since(|s| s.concealed_samples), 0, "{at_once} {stats:?}");
         assert!(since(|s| s.removed_samples + s.inserted_samples) < 1_500, "{at_once} {settled:?} {stats:?}");
-        assert!(stats.target_ms < 60, "{stats:?}");
+        assert!(stats.target_ms < 100, "{stats:?}");
     }
 }
 

@@ -146,7 +146,7 @@ impl Timeline {
         stats
     }
 
-    /// Fills `out`, whose first sample is played at `now`.
+    /// Fills `out`, at `now`.
     pub(crate) fn pull(&mut self, now: Time, out: &mut [i16], source: &mut impl Source) {
         let now_us = now.0.min(1 << 60) as i64;
         let from_us = self.keep_time(now_us, samples_us(out.len()));
