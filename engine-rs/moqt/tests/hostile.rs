@@ -218,6 +218,7 @@ fn live(protocol: Protocol, end: End, seed: u64, seen: &mut BTreeMap<&'static st
                 // The peer stops one of our groups, or our half of a request.
                 let group = StreamId((random.below(6) as u64 * 4) | 2 | ours);
                 let stopped = if random.next() & 1 == 0 { group } else { stream };
+                known.insert(stopped);
                 session.on_stopped(&mut port, stopped, random.next());
             }
             14 => {

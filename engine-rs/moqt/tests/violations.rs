@@ -396,6 +396,8 @@ fn requests_are_refused_by_the_rule_they_break() {
     for (request, code, why) in [
         (message("03", &format!("00 {NAME} 01 21 04 04 00 00 01")), 0x11, "a range"),
         (message("03", "00 01 082e73657373696f6e 057374616765 00"), 0x10, "a track of the session itself"),
+        (message("50", "00 01 082e73657373696f6e 00"), 0x10, "namespaces of the session itself"),
+        (message("06", "00 01 082e73657373696f6e 00"), 0x10, "a namespace of the session itself"),
         (message("16", "00 02 00 01 00"), 0x3, "a joining fetch"),
     ] {
         let mut bench = Bench::ready(End::Server);
@@ -632,5 +634,31 @@ fn datagrams_that_overtake_the_answer_are_kept_in_small_number() {
             })
             .collect();
         assert_eq!(groups, Vec::from_iter(4..20), "the newest 16");
+    }
+}
+
+/// STOP_SENDING is not bound to the stream's order: it may overtake the request that it cancels.
+#[test]
+fn a_cancel_that_overtakes_its_request_is_not_lost() {
+    for protocol in [Protocol::Moqt18, Protocol::Lite05] {
+        let code = u64::from(protocol == Protocol::Moqt18);
+        for partly in [false, true] {
+            let mut bench = Bench::new(protocol, End::Server);
+            let stream = bench.peer(0, false);
+            if partly {
+                bench.bidi(0, if protocol == Protocol::Moqt18 { "0300" } else { "0215" });
+            }
+            bench.session.on_stopped(&mut bench.port, stream, 0);
+            assert!(bench.port.acts.contains(&Act::Stop { stream, code }), "no more of it is wanted");
+            assert!(bench.port.acts.contains(&Act::Reset { stream, code }));
+            assert_eq!(bench.session.buffered(), 0);
+        }
+        // Neither is a stop of a stream that is no request of the peer taken for one.
+        let mut bench = Bench::new(protocol, End::Server);
+        let before = bench.port.acts.len();
+        for stream in [5, 2, 7] {
+            bench.session.on_stopped(&mut bench.port, StreamId(stream), 0);
+        }
+        assert_eq!(bench.port.acts.len(), before);
     }
 }
