@@ -17,6 +17,8 @@ use spaces_core::time::Time;
 use spaces_core::uplink::{Level, Spurt, UplinkFrame};
 
 pub(crate) const SPACE: SpaceId = SpaceId(6);
+/// Stands in a packet for no seat in particular.
+pub(crate) const ANY: u8 = 255;
 /// Where virtual time begins: group 0 of `table` begins here.
 pub(crate) const START: Time = Time(1_000_000_000);
 
@@ -216,7 +218,7 @@ impl Player {
 
     fn frame(&mut self, group: u64, number: u8, spurt: Spurt, packet: &[u8], redundant: bool) {
         let (owner, sequence) = identify(packet);
-        assert_eq!(owner, number, "a frame on another seat");
+        assert!(owner == number || owner == ANY, "a frame on another seat");
         let heard = &mut self.heard[usize::from(number)];
         if redundant {
             self.redundant += 1;
@@ -229,7 +231,8 @@ impl Player {
             assert!(group > last, "one frame a seat and tick");
             if !spurt.start {
                 self.concealed += group - last - 1;
-                self.skipped += sequence.wrapping_sub(before).saturating_sub(group - last);
+                let advanced = sequence.wrapping_sub(before);
+                self.skipped = self.skipped.saturating_add(advanced.saturating_sub(group - last));
                 heard.hole = (group - last > 1).then_some(group - 1);
             }
         }
@@ -243,10 +246,28 @@ impl Player {
     pub(crate) fn first_group(&self) -> Option<u64> {
         self.first_group
     }
+}
 
-    /// When this player last heard a seat.
-    pub(crate) fn last_of(&self, number: u8) -> Option<u64> {
-        self.heard[usize::from(number)].group
+/// What a shard did to its connections.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    Sent(Object),
+    Purged(SeatMask),
+}
+
+impl Entry {
+    /// Groups and seats of the frames in it.
+    pub(crate) fn frames(&self) -> Vec<(u64, u8)> {
+        let Self::Sent(object) = self else { return Vec::new() };
+        match object.track {
+            Track::State | Track::Catalog => Vec::new(),
+            Track::Seat(number) => vec![(object.group, number.get())],
+            track => {
+                let group = if track == Track::StageGroups { object.group * 50 + object.object } else { object.group };
+                let entries = bundle::entries(&object.payload).map(Result::unwrap);
+                entries.map(|entry| (group - u64::from(entry.redundant), entry.seat.get())).collect()
+            }
+        }
     }
 }
 
@@ -254,12 +275,21 @@ impl Player {
 #[derive(Debug)]
 pub(crate) struct Net {
     pub(crate) players: BTreeMap<SessionKey, Player>,
+    /// Players of `stage.groups` and of single seats, beside that of the stage.
+    aside: BTreeMap<(SessionKey, Option<Track>), Player>,
     pub(crate) blocked: BTreeSet<SessionKey>,
     pub(crate) loss_per_mille: BTreeMap<SessionKey, u64>,
-    pub(crate) purged: Vec<(SessionKey, SeatMask)>,
     pub(crate) now: Time,
-    pub(crate) log: Option<Vec<(SessionKey, Object)>>,
+    pub(crate) log: Option<Vec<Entry>>,
     rng: Rng,
+}
+
+impl Net {
+    /// Begins anew with one session.
+    pub(crate) fn forget(&mut self, session: SessionKey) {
+        self.players.remove(&session);
+        self.aside.retain(|(key, _), _| *key != session);
+    }
 }
 
 impl Sink for Net {
@@ -268,9 +298,13 @@ impl Sink for Net {
             return Sent::Blocked;
         }
         if let Some(log) = &mut self.log {
-            log.push((session, object.clone()));
+            log.push(Entry::Sent(object.clone()));
         }
-        let player = self.players.entry(session).or_default();
+        let player = match object.track {
+            Track::StageGroups => self.aside.entry((session, None)).or_default(),
+            track @ Track::Seat(_) => self.aside.entry((session, Some(track))).or_default(),
+            _ => self.players.entry(session).or_default(),
+        };
         if self.loss_per_mille.get(&session).is_some_and(|loss| self.rng.chance(*loss)) {
             player.lost_below += 1;
         } else {
@@ -279,8 +313,10 @@ impl Sink for Net {
         Sent::Yes
     }
 
-    fn purge(&mut self, session: SessionKey, _: SpaceId, seats: SeatMask) {
-        self.purged.push((session, seats));
+    fn purge(&mut self, _: SessionKey, _: SpaceId, seats: SeatMask) {
+        if let Some(log) = &mut self.log {
+            log.push(Entry::Purged(seats));
+        }
     }
 }
 
@@ -306,9 +342,9 @@ impl World {
         let make = |shard| Engine::new(Config { shard, shards, ..config.clone() });
         let net = |shard: u16| Net {
             players: BTreeMap::new(),
+            aside: BTreeMap::new(),
             blocked: BTreeSet::new(),
             loss_per_mille: BTreeMap::new(),
-            purged: Vec::new(),
             now: START,
             log: None,
             rng: Rng(seed ^ (u64::from(shard) << 32) | 1),
@@ -422,6 +458,11 @@ impl World {
         self.put(at, Action::Uplink { shard: 0, key, frame });
     }
 
+    /// Plans one packet.
+    pub(crate) fn uplink_on(&mut self, shard: usize, at: Time, key: SessionKey, frame: UplinkFrame) {
+        self.put(at, Action::Uplink { shard, key, frame });
+    }
+
     pub(crate) fn sent_verdicts(&self, number: u8) -> u64 {
         self.verdicts.iter().filter(|((owner, _), _)| *owner == number).map(|(_, count)| count).sum()
     }
@@ -499,7 +540,9 @@ impl World {
     }
 
     pub(crate) fn player(&self, shard: usize, key: u32) -> &Player {
-        self.nets[shard].players.get(&SessionKey(key)).expect("heard something")
+        let net = &self.nets[shard];
+        let aside = || net.aside.iter().find(|((session, _), _)| session.0 == key).map(|(_, player)| player);
+        net.players.get(&SessionKey(key)).or_else(aside).expect("heard something")
     }
 
     pub(crate) fn verdict(&self, number: u8, verdict: Verdict) -> u64 {
