@@ -199,5 +199,5 @@ fn the_random_runs_do_reach_the_audience() {
         let steps = prop::collection::vec(step(), 100..200).new_tree(&mut runner).unwrap().current();
         reached += u32::from(run(1, 13, steps) > 20);
     }
-    assert!(reached >= 40, "{reached} of 50 runs sent something");
+    assert!(reached >= 30, "{reached} of 50 runs sent something");
 }
