@@ -173,6 +173,7 @@ pub(crate) struct Player {
     /// Repetitions that came, and those of them that filled a hole.
     pub(crate) redundant: u64,
     pub(crate) repaired: u64,
+    pub(crate) repeated: BTreeSet<u8>,
     pub(crate) starts: u64,
     pub(crate) first_at: Option<Time>,
     pub(crate) last_at: Option<Time>,
@@ -222,6 +223,7 @@ impl Player {
         let heard = &mut self.heard[usize::from(number)];
         if redundant {
             self.redundant += 1;
+            self.repeated.insert(number);
             // It follows this tick's own frame in the bundle: a repetition of what was just counted as a hole.
             self.repaired += u64::from(heard.hole == Some(group));
             return;
@@ -278,6 +280,12 @@ pub(crate) struct Net {
     /// Players of `stage.groups` and of single seats, beside that of the stage.
     aside: BTreeMap<(SessionKey, Option<Track>), Player>,
     pub(crate) blocked: BTreeSet<SessionKey>,
+    /// Takes part 0 of the stage, but not part 1.
+    pub(crate) half_blocked: Option<SessionKey>,
+    /// When each frame came in, for who measures how long it stays.
+    pub(crate) arrivals: Option<BTreeMap<(u8, u64), Time>>,
+    /// How long each frame stayed in the engine, in microseconds.
+    pub(crate) stays: Vec<u64>,
     pub(crate) loss_per_mille: BTreeMap<SessionKey, u64>,
     pub(crate) now: Time,
     pub(crate) log: Option<Vec<Entry>>,
@@ -294,8 +302,14 @@ impl Net {
 
 impl Sink for Net {
     fn send(&mut self, session: SessionKey, object: &Object) -> Sent {
-        if self.blocked.contains(&session) {
+        let second = object.track == Track::Stage { part: 1 } && self.half_blocked == Some(session);
+        if second || self.blocked.contains(&session) {
             return Sent::Blocked;
+        }
+        if let (Some(arrivals), Track::Stage { .. }) = (&self.arrivals, object.track) {
+            for entry in bundle::entries(&object.payload).flatten() {
+                self.stays.push(self.now.0 - arrivals[&identify(entry.opus)].0);
+            }
         }
         if let Some(log) = &mut self.log {
             log.push(Entry::Sent(object.clone()));
@@ -344,6 +358,9 @@ impl World {
             players: BTreeMap::new(),
             aside: BTreeMap::new(),
             blocked: BTreeSet::new(),
+            half_blocked: None,
+            arrivals: None,
+            stays: Vec::new(),
             loss_per_mille: BTreeMap::new(),
             now: START,
             log: None,
@@ -489,7 +506,12 @@ impl World {
             while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= self.now) {
                 match entry.remove() {
                     Action::Uplink { shard, key, frame } => {
-                        let (owner, _) = identify(&frame.opus);
+                        let (owner, sequence) = identify(&frame.opus);
+                        for net in &mut self.nets {
+                            if let Some(arrivals) = &mut net.arrivals {
+                                arrivals.entry((owner, sequence)).or_insert(self.now);
+                            }
+                        }
                         let verdict = self.engines[shard].uplink(self.now, key, frame);
                         *self.verdicts.entry((owner, verdict as u8)).or_default() += 1;
                         self.settle(shard);
