@@ -3,6 +3,8 @@
 // Each test binary uses its part of this.
 #![allow(dead_code)]
 
+pub(crate) mod sound;
+
 use bytes::Bytes;
 use spaces_core::playout::{DecodeError, Decoder, FRAME, Frame, Packet, Playout, PlayoutConfig, PlayoutStats};
 use spaces_core::time::Time;
