@@ -1,8 +1,10 @@
 //! The only I/O of the engine.
 
+mod application;
 pub mod clock;
 mod congestion;
 pub mod connection;
+mod connections;
 pub mod downlink;
 pub mod endpoint;
 pub mod events;
@@ -16,4 +18,5 @@ pub mod stats;
 mod timers;
 pub mod token;
 pub mod udp;
+mod wake;
 mod webtransport;
