@@ -63,6 +63,34 @@ def engine() -> None:
     seed("engine", "bars", b"\x0c" + life + bytes([0, 10, 0x42]) + tick + bytes([1, 7, 0x43]) + tick)
 
 
+def web() -> None:
+    def on(stream: int, data: str, fin: bool = False) -> bytes:
+        raw = bytes.fromhex(data)
+        return bytes([6 if fin else 0, stream, len(raw)]) + raw
+
+    # SETTINGS that Chromium sends, a CONNECT (QPACK static table and literals), a stream and a datagramless close.
+    settings = on(2, "00 04 0e 01 00 06 c0 00 00 00 07 ff ff ff 33 01 08 01") + on(6, "02") + on(10, "03")
+    fields = "0000 cf d7 50 04 68 6f 73 74 51 09 2f 73 70 61 63 65 73 2f 31 27 02 3a70726f746f636f6c 0c 776562 7472616e73706f7274"
+    connect = on(0, "01 %02x %s" % (len(bytes.fromhex(fields)), fields))
+    seed("webtransport", "settings", b"\x00" + settings + connect)
+    seed("webtransport", "streams", b"\x00" + connect + on(4, "4041 00 6162") + on(14, "4054 00 7879", fin=True))
+    seed("webtransport", "early", b"\x00" + on(14, "4054 00 7879") + on(14, "7a") + connect + on(14, "7b", fin=True))
+    seed("webtransport", "close", b"\x00" + connect + on(0, "00 08 6843 05 00000001 78"))
+    server = on(3, "00 04 18 80ff d277 01 ab60 3742 01 08 01 33 01 94e9cd29 01 ac7cf000 01")
+    seed("webtransport", "client", b"\x01" + server + on(0, "01 03 0000 d9") + on(15, "4054 00 61"))
+
+
+def token() -> None:
+    claims = b'{"iss":"us","aud":"spaces","sub":"42","sid":"9","exp":1800000060,"epoch":1,"anon":false}'
+    seed("token", "good", b"\x01")
+    seed("token", "changed", bytes([1, 40, 65]))
+    seed("token", "signed", b"\x02\x00" + claims)
+    seed("token", "guest", b"\x02\x00" + claims.replace(b'"sub":"42",', b"").replace(b'"spaces"', b'["spaces","x"]'))
+    seed("token", "late", b"\x02\x00" + claims.replace(b"1800000060", b"1"))
+    seed("token", "header", b'\x02{"alg":"Ed25519","kid":"k","typ":"JWT"}\x00' + claims)
+    seed("token", "bytes", b"\x00eyJhbGciOiJFZERTQSIsImtpZCI6ImsifQ.e30.AAAA")
+
+
 def pages(data: bytes) -> list[bytes]:
     starts = [match.start() for match in re.finditer(b"OggS", data)] + [len(data)]
     return [data[a:b] for a, b in zip(starts, starts[1:], strict=False)]
@@ -92,8 +120,9 @@ def media() -> None:
     seed("bundle", "redundant", bytes([0x41, 40]) + varint(len(loud[0])) + loud[0] + entries[2])
     seed("receiver", "bundles", bytes([0x21]) + b"".join(bytes([5, len(entry)]) + entry + b"\x00" for entry in entries))
     seed("receiver", "stage", bytes([0x21]) + bytes([0x0D, 2, 77, 66, 0x1D, 1, 5, 0x00]) * 20)
-    seed("ogg_end", "page", pages(VOICE.read_bytes())[-1])
-    seed("ogg_end", "torn", VOICE.read_bytes()[-600:] + b"OggS\0\0")
+    front = pages(VOICE.read_bytes())[0]
+    seed("ogg_end", "page", front + pages(VOICE.read_bytes())[-1])
+    seed("ogg_end", "torn", front + VOICE.read_bytes()[-600:] + b"OggS\0\0")
     track = b"".join(bytes([step << 2, len(packet)]) + packet for step, packet in zip([1, 0, 0, 9, 0, 60] * 2, loud))
     seed("ogg_track", "voice", track)
     seed("ogg_track", "short-frames", bytes([4, 5, 0xF1, 0xFF, 0xFE, 0xFF, 0xFE, 12, 2, 0xE3, 8, 0xFF, 0, 2, 0]))
@@ -113,3 +142,5 @@ if __name__ == "__main__":
     sessions()
     engine()
     media()
+    web()
+    token()

@@ -8,6 +8,8 @@ mod connections;
 pub mod downlink;
 pub mod endpoint;
 pub mod events;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod identity;
 pub mod quic;
 pub mod recorder;
