@@ -1,11 +1,15 @@
 //! The only I/O of the engine.
 
+mod application;
 pub mod clock;
 mod congestion;
 pub mod connection;
+mod connections;
 pub mod downlink;
 pub mod endpoint;
 pub mod events;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod identity;
 pub mod quic;
 pub mod recorder;
@@ -16,4 +20,5 @@ pub mod stats;
 mod timers;
 pub mod token;
 pub mod udp;
+mod wake;
 mod webtransport;

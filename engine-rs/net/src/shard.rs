@@ -311,9 +311,7 @@ impl Shard {
         }
         self.housekeeping = now + HOUSEKEEPING;
         self.household = (self.household + 1) % HOUSEHOLDS;
-        let share = |key: &u32| *key as usize % HOUSEHOLDS == self.household;
-        let keys: Vec<u32> = endpoint.connections.keys().filter(share).collect();
-        for key in keys {
+        for key in endpoint.connections.part(self.household, HOUSEHOLDS) {
             if endpoint.connections.get(key).is_some_and(|(_, peer)| peer.overdue(now, self.admission_timeout)) {
                 if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
                     self.desk.stats.overdue += 1;
