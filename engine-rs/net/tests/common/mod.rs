@@ -260,7 +260,7 @@ impl World {
     /// A client's first packet.
     pub fn first_flight(&mut self) -> Vec<u8> {
         let sink = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut client = std::mem::replace(&mut self.remote, Some(sink.local_addr().unwrap()));
+        let mut client = self.remote.replace(sink.local_addr().unwrap());
         self.another_address();
         self.dial(Via::Raw(Protocol::Moqt18), None, &[], None);
         self.send_and_vanish();
