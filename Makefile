@@ -48,8 +48,8 @@ run: build
 
 test: test-rust fuzz test-python
 
-test-rust: $(TOOLS)
-	tools/system-packages ffmpeg opusinfo:opus-tools
+test-rust: $(TOOLS) wasm
+	tools/system-packages ffmpeg opusinfo:opus-tools node:nodejs
 	cargo test --profile $(PROFILE) --locked --workspace
 
 test-python: build
@@ -61,7 +61,7 @@ fuzz: $(TOOLS)
 
 wasm:
 	rustup target add wasm32-unknown-unknown
-	cargo build --profile $(PROFILE) --locked --target wasm32-unknown-unknown -p spaces-core
+	cargo build --profile wasm --locked --target wasm32-unknown-unknown -p spaces-wasm
 
 check: build
 	cargo fmt --all --check
