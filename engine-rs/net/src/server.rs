@@ -415,6 +415,12 @@ mod tests {
     use crate::token::TokenSigner;
 
     #[test]
+    fn a_server_may_be_used_from_any_thread() {
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<Server>();
+    }
+
+    #[test]
     fn a_panic_on_a_shard_is_the_next_callers_error_and_no_more() {
         let signer = TokenSigner::generate("issuer", "audience").unwrap();
         let identity = Identity::development(["localhost"]).unwrap();

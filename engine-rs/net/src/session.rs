@@ -150,6 +150,7 @@ impl Desk {
         match claims.and_then(|claims| self.engine.admit(self.now, key, space, &claims)) {
             Ok(admitted) => {
                 peer.admission = Admission::In(space);
+                peer.place = None; // with its token
                 if let Some(older) = admitted.supersedes {
                     self.closing.push((older.0, Refusal::Superseded));
                 }

@@ -107,19 +107,19 @@ impl Connection {
     /// The peer can take more of this stream.
     pub(crate) fn flush(&mut self, id: u64) {
         let Some(index) = self.pending.iter().position(|pending| pending.id == id) else { return };
-        let mut pending = self.pending.swap_remove(index);
-        let Some(stream) = self.quic_id(id, true) else { return };
+        // Its place among the others stays: the first is the oldest.
+        let (Some(stream), Some(pending)) = (self.quic_id(id, true), self.pending.get_mut(index)) else { return };
         while !pending.bytes.is_empty() {
             match self.quic.send_stream(stream).write(&pending.bytes) {
                 Ok(written) => pending.bytes.advance(written),
-                Err(WriteError::Blocked) => {
-                    self.pending.push(pending);
+                Err(WriteError::Blocked) => return,
+                Err(WriteError::Stopped(_) | WriteError::ClosedStream) => {
+                    self.pending.remove(index);
                     return;
                 }
-                Err(WriteError::Stopped(_) | WriteError::ClosedStream) => return,
             }
         }
-        if pending.fin {
+        if self.pending.remove(index).fin {
             let _ = self.quic.send_stream(stream).finish(); // fails only on a stream that the peer stopped
         }
     }
