@@ -18,6 +18,7 @@ use crate::application::dispatch;
 use crate::congestion::Lift;
 use crate::connection::{Closed, Connection, Notice, Phase, Target};
 use crate::connections::Slot;
+use crate::handshakes::WAITING;
 use crate::quic::{self, SetupError};
 use crate::timers::Wheel;
 use crate::udp::{ReceiveBatch, SendBatch, SendReport, Socket};
@@ -32,14 +33,6 @@ pub use crate::wake::Waker;
 const SLOT: Duration = Duration::from_millis(1);
 /// Receive calls a turn, so that a flood does not keep the other steps from happening.
 const RECEIVES: usize = 8;
-/// Handshakes begun a turn: 8 × 200 µs of signing leave room for audio.
-const HANDSHAKES: usize = 8;
-/// Handshakes that may wait for their turn; beyond it they are refused.
-const WAITING: usize = 2_048;
-/// Waiting handshakes from which on peers must prove their address first (Retry, RFC 9000 §8.1.2).
-const RETRY_FROM: usize = 64;
-/// A handshake that waited this long is given up: its peer has.
-const STALE: Duration = Duration::from_secs(3);
 /// Packets of one connection a turn; the rest follows in the next.
 const BURST: usize = 32;
 
@@ -109,24 +102,24 @@ pub struct EndpointStats {
 pub struct Endpoint<S> {
     /// The connections.
     pub connections: Connections<S>,
-    quic: quinn_proto::Endpoint,
+    pub(crate) quic: quinn_proto::Endpoint,
     client_transport: Arc<TransportConfig>,
     socket: Socket,
     /// Taken out while its packets are handled.
     receive: Option<Box<ReceiveBatch>>,
-    send: SendBatch,
+    pub(crate) send: SendBatch,
     wheel: Wheel,
     due: Vec<(u32, u64)>,
     spare: Vec<u32>,
     notices: VecDeque<Notice>,
-    waiting: VecDeque<(Instant, quinn_proto::Incoming)>,
+    pub(crate) waiting: VecDeque<(Instant, quinn_proto::Incoming)>,
     waker: Waker,
     lift: Lift,
     shard: u8,
     shared: bool,
-    max_connections: usize,
+    pub(crate) max_connections: usize,
     last_turn: Instant,
-    stats: EndpointStats,
+    pub(crate) stats: EndpointStats,
 }
 
 impl<S> Endpoint<S> {
@@ -211,7 +204,7 @@ impl<S> Endpoint<S> {
         Ok(self.insert(handle, quic, Some(target), Some(state)))
     }
 
-    fn insert(
+    pub(crate) fn insert(
         &mut self,
         handle: ConnectionHandle,
         quic: quinn_proto::Connection,
@@ -321,51 +314,6 @@ impl<S> Endpoint<S> {
             Some(DatagramEvent::NewConnection(incoming)) => self.on_incoming(incoming),
             Some(DatagramEvent::Response(transmit)) => commit(&mut self.send, &transmit),
             None => self.stats.garbage += 1,
-        }
-    }
-
-    fn on_incoming(&mut self, incoming: quinn_proto::Incoming) {
-        let waiting = self.waiting.len();
-        if waiting >= WAITING || self.connections.len() + waiting >= self.max_connections {
-            self.stats.handshakes_refused += 1;
-            if let Some(out) = self.send.vacant() {
-                let transmit = self.quic.refuse(incoming, &mut out.bytes);
-                commit(&mut self.send, &transmit);
-            }
-        } else if waiting >= RETRY_FROM && !incoming.remote_address_validated() && incoming.may_retry() {
-            self.stats.retries += 1;
-            if let Some(out) = self.send.vacant()
-                && let Ok(transmit) = self.quic.retry(incoming, &mut out.bytes)
-            {
-                commit(&mut self.send, &transmit);
-            }
-        } else {
-            self.waiting.push_back((self.connections.now, incoming));
-        }
-    }
-
-    fn begin_handshakes(&mut self) {
-        for _ in 0..HANDSHAKES {
-            let Some((since, incoming)) = self.waiting.pop_front() else { return };
-            let now = self.connections.now;
-            if now.saturating_duration_since(since) > STALE {
-                self.stats.handshakes_refused += 1;
-                self.quic.ignore(incoming);
-                continue;
-            }
-            self.stats.handshakes += 1;
-            self.make_room();
-            let Some(out) = self.send.vacant() else { return };
-            match self.quic.accept(incoming, now, &mut out.bytes, None) {
-                Ok((handle, quic)) => {
-                    self.insert(handle, quic, None, None);
-                }
-                Err(error) => {
-                    if let Some(transmit) = error.response {
-                        commit(&mut self.send, &transmit);
-                    }
-                }
-            }
         }
     }
 
@@ -485,7 +433,7 @@ impl<S> Endpoint<S> {
         }
     }
 
-    fn make_room(&mut self) {
+    pub(crate) fn make_room(&mut self) {
         if self.send.is_full() {
             self.flush();
         }
@@ -504,7 +452,7 @@ impl<S> Endpoint<S> {
     }
 }
 
-fn commit(batch: &mut SendBatch, transmit: &Transmit) {
+pub(crate) fn commit(batch: &mut SendBatch, transmit: &Transmit) {
     let Some(out) = batch.current() else { return };
     out.bytes.truncate(transmit.size);
     out.remote = transmit.destination;

@@ -10,13 +10,17 @@ pub mod endpoint;
 pub mod events;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod handshakes;
 pub mod identity;
+mod notice;
+mod peer;
 pub mod quic;
 pub mod recorder;
 pub mod server;
 mod session;
 mod shard;
 pub mod stats;
+mod streams;
 mod timers;
 pub mod token;
 pub mod udp;

@@ -18,7 +18,8 @@ use crate::connection::{Closed, Connection, Incoming, Request};
 use crate::downlink::{Downlink, DownlinkStats, Framings};
 use crate::endpoint::{Answer, Application, Endpoint, ForeignPacket, Waker};
 use crate::events::EventQueue;
-use crate::session::{Desk, Peer};
+use crate::peer::Peer;
+use crate::session::Desk;
 use crate::stats::{ShardStats, thread_cpu};
 use crate::token::TokenVerifier;
 
