@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use spaces_core::time::TICK;
 
-/// Later than this, a paced stream does not catch up but goes on from now.
-const CATCH_UP: Duration = Duration::from_millis(100);
-/// Ticks without a frame after which the speaker has paused.
+/// Ticks without a frame after which the speaker has paused. Less is jitter of the caller, and made up for.
 const PAUSE: u32 = 3;
 
 /// The cadence of one speaker. Call [`Pace::due`], and when that time has come [`Pace::sent`].
@@ -17,15 +15,23 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// When a frame may leave that is there at `now`.
+    /// When a frame may leave that is there at `now`: on the grid of 20 ms if it is paced, else at once.
     pub(super) fn due(&self, paced: bool, now: Instant) -> Instant {
         match self.next {
-            Some(next) if paced && now <= next + CATCH_UP => next,
+            Some(next) if paced && now < next + TICK * PAUSE => next,
+            Some(next) if paced => next + ticks(now - next + TICK - Duration::from_nanos(1)),
             _ => now,
         }
     }
 
-    /// A frame left at `now`, which was due at `due`.
+    /// Whole ticks that were left out before a frame that is due then. Zero unless the speaker had paused.
+    pub(super) fn missed(&self, due: Instant) -> u64 {
+        let Some(next) = self.next else { return 0 };
+        let late = due.saturating_duration_since(next);
+        if late < TICK * PAUSE { 0 } else { (ticks(late + TICK / 2).as_micros() / TICK.as_micros()) as u64 }
+    }
+
+    /// A frame left that was due then.
     pub(super) fn sent(&mut self, due: Instant) {
         self.next = Some(due + TICK);
     }
@@ -35,12 +41,15 @@ impl Pace {
         self.next.map(|next| next + TICK * PAUSE)
     }
 
-    /// Whole ticks that were left out before a frame that leaves at `now`. Zero unless the speaker had paused.
-    pub(super) fn missed(&self, now: Instant) -> u64 {
-        let Some(next) = self.next else { return 0 };
-        let late = now.saturating_duration_since(next);
-        if late < TICK * PAUSE { 0 } else { (late.as_micros() / TICK.as_micros()) as u64 }
+    /// The tick that is next was spent on ending the talkspurt.
+    pub(super) fn ended(&mut self) {
+        self.next = self.next.map(|next| next + TICK);
     }
+}
+
+/// The whole ticks in a time.
+fn ticks(time: Duration) -> Duration {
+    Duration::from_micros((time.as_micros() / TICK.as_micros() * TICK.as_micros()) as u64)
 }
 
 #[cfg(test)]
@@ -57,10 +66,23 @@ mod tests {
         pace.sent(start + TICK);
         // 15 ms late: leaves at once, and the next one is on the grid again.
         assert_eq!(pace.due(true, start + TICK * 2 + Duration::from_millis(15)), start + TICK * 2);
-        let late = start + Duration::from_secs(5);
-        assert_eq!(pace.due(true, late), late);
-        assert_eq!(pace.missed(late), 248);
         assert_eq!(pace.due(false, start), start, "unpaced frames never wait");
+    }
+
+    #[test]
+    fn after_a_pause_frames_are_on_the_grid_that_their_numbers_tell() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        pace.sent(start);
+        for (now, ticks) in [(5_000, 250), (5_001, 251), (5_019, 251), (5_020, 251)] {
+            let due = pace.due(true, start + Duration::from_millis(now));
+            assert_eq!(due, start + TICK * ticks, "{now}");
+            assert_eq!(pace.missed(due), u64::from(ticks) - 1);
+        }
+        pace.ended();
+        assert_eq!(pace.missed(start + TICK * 250), 248);
+        assert_eq!(pace.missed(start + TICK * 250 + Duration::from_millis(9)), 248);
+        assert_eq!(pace.missed(start + TICK * 250 + Duration::from_millis(11)), 249);
     }
 
     #[test]
