@@ -44,12 +44,12 @@ def turns(voices: Sequence[Voice], *, together: bool = False) -> Iterator[Turn]:
         together: All talk at once, without a pause of their own making: more load, less sense.
     """
     if together or len(voices) == 1:
-        length = [len(voice.samples) // FRAME * FRAME for voice in voices]
+        whole = [len(voice.samples) // FRAME * FRAME for voice in voices]
         at = [0] * len(voices)
         while True:
             seat = min(range(len(voices)), key=lambda n: at[n])
-            yield Turn(seat, at[seat], 0, length[seat])
-            at[seat] += length[seat]
+            yield Turn(seat, at[seat], 0, whole[seat])
+            at[seat] += whole[seat]
     power = [_power(voice.samples) for voice in voices]
     position = [0] * len(voices)
     now = 0

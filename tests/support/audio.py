@@ -4,10 +4,12 @@ Everything is 48 kHz mono of 16 bits. The waveform is only used to find where th
 nothing behind a codec.
 """
 
+import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import numpy.typing as npt
 from scipy.signal import correlate, resample_poly
@@ -54,15 +56,17 @@ class Quality:
 
 def decode(path: Path) -> Pcm:
     """All sound of a file, of chained streams too, as 48 kHz mono."""
-    import av
-
     pieces: list[Pcm] = []
     with av.open(str(path)) as container:
         resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
         for frame in container.decode(audio=0):
-            pieces.extend(out.to_ndarray().reshape(-1) for out in resampler.resample(frame))
-        pieces.extend(out.to_ndarray().reshape(-1) for out in resampler.resample(None))
+            pieces.extend(map(_samples, resampler.resample(frame)))
+        pieces.extend(map(_samples, resampler.resample(None)))
     return np.concatenate(pieces).astype(np.int16) if pieces else np.zeros(0, np.int16)
+
+
+def _samples(frame: av.AudioFrame) -> Pcm:
+    return frame.to_ndarray().reshape(-1).astype(np.int16)
 
 
 def compare(reference: Pcm, degraded: Pcm, *, search_s: float = 1.0) -> Quality:
@@ -95,9 +99,9 @@ def compare(reference: Pcm, degraded: Pcm, *, search_s: float = 1.0) -> Quality:
 def align(reference: _Float, degraded: _Float, *, search_s: float) -> npt.NDArray[np.int64]:
     """The delay in samples at every 100 ms of the reference.
 
-    One global cross-correlation says where to begin; then every stretch of speech finds its own place, the cheapest path
-    through all their candidates wins (so that one pitch period is not taken for another), and pauses take the delay of
-    the speech next to them.
+    One global cross-correlation says where to begin; then every stretch of speech finds its own place, the cheapest
+    path through all their candidates wins (so that one pitch period is not taken for another), and pauses take the
+    delay of the speech next to them.
     """
     low_reference, low_degraded = _low(reference), _low(degraded)
     if not low_reference.any() or not low_degraded.any():
@@ -112,8 +116,8 @@ def align(reference: _Float, degraded: _Float, *, search_s: float) -> npt.NDArra
     if not candidates:
         raise Unaligned("nobody speaks in the reference")
     path = _cheapest(candidates)
-    # Same speech scores 0.6 and more even at 16 kbit/s and 10 % loss, another's on one path 0.1; a tenth will do, as a file
-    # may have been cut off.
+    # Same speech scores 0.6 and more even at 16 kbit/s and 10 % loss, another's on one path 0.1; a tenth will do, as a
+    # file may have been cut off.
     if np.quantile([dict(options)[lag] for options, lag in zip(candidates, path, strict=True)], 0.9) < 0.5:
         raise Unaligned("the reference is not in there")
     fine = [
@@ -121,7 +125,8 @@ def align(reference: _Float, degraded: _Float, *, search_s: float) -> npt.NDArra
     ]
     known = np.flatnonzero(speech)
     nearest = np.abs(np.arange(len(points))[:, None] - known[None, :]).argmin(axis=1)
-    return np.asarray(fine, dtype=np.int64)[nearest]
+    everywhere: npt.NDArray[np.int64] = np.asarray(fine, dtype=np.int64)[nearest]
+    return everywhere
 
 
 def _low(signal: _Float) -> _Float:
@@ -129,7 +134,7 @@ def _low(signal: _Float) -> _Float:
 
 
 def _global_lag(reference: _Float, degraded: _Float) -> int:
-    """Of the whole signals, with the spectrum flattened a little so that vowels do not drown the rest (GCC, weight ½)."""
+    """Of the whole signals, the spectrum flattened a little so that vowels do not drown the rest (GCC, weight 1/2)."""
     size = 1 << (len(reference) + len(degraded)).bit_length()
     cross = np.fft.rfft(degraded, size) * np.conj(np.fft.rfft(reference, size))
     correlation = np.fft.irfft(cross / np.sqrt(np.abs(cross) + 1e-9), size)
@@ -164,7 +169,7 @@ def _cheapest(candidates: list[list[tuple[int, float]]]) -> list[int]:
     """Viterbi: a poor match costs, and so does every change of delay, though a large one not more than a small one."""
     costs = [1.0 - score for _, score in candidates[0]]
     back: list[list[int]] = []
-    for before, now in zip(candidates, candidates[1:], strict=False):
+    for before, now in itertools.pairwise(candidates):
         choice: list[int] = []
         following: list[float] = []
         for lag, score in now:
@@ -231,7 +236,7 @@ def _power(signal: _Float) -> _Float:
 
 
 def _holes(silent: npt.NDArray[np.bool_], active: npt.NDArray[np.bool_]) -> list[float]:
-    """Lengths in ms of all interruptions: silence of 12.5 ms and more, at least half of which should have been speech."""
+    """Lengths in ms of all interruptions: silence of 12.5 ms and more, half of which should have been speech."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], silent.astype(np.int8), [0]])))
     runs = [(int(begin), int(end)) for begin, end in zip(edges[::2], edges[1::2], strict=True)]
     return [

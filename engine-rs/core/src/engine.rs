@@ -11,11 +11,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::event::Event;
-use crate::ids::{SeatMask, SeatNo, SessionKey, SpaceId};
+use crate::budget::Rates;
+use crate::event::{Counts, Event};
+use crate::ids::{SeatMask, SeatNo, SessionKey, Sid, SpaceId};
 use crate::record::{RecordItem, RecordedFrame};
 use crate::refusal::Refusal;
+use crate::time::Time;
 use crate::uplink::UplinkFrame;
+
+pub use crate::shard::Engine;
+pub use crate::stats::EngineStats;
 
 /// How an engine is set up. The defaults are those of the design.
 #[derive(Clone, Debug)]
@@ -26,11 +31,28 @@ pub struct Config {
     pub shards: u16,
     /// Loudest seats heard at once; 13 hears all.
     pub max_heard: u8,
+    /// Wall-clock microseconds since 1970 at [`Time`] 0: what `started_at_ms` of a Space is compared with, so that groups go
+    /// on over restarts. The same for all shards.
+    pub unix_origin_us: u64,
+    /// What one seat may send.
+    pub rates: Rates,
+    /// The `catalog` track's only object; empty: there is no such track.
+    pub catalog: Bytes,
 }
+
+/// A catalog (MSF) that names the tracks for everybody.
+pub const CATALOG: &[u8] = br#"{"version":1,"tracks":[{"name":"stage","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.1","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.groups","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"state","packaging":"json","isLive":true}]}"#;
 
 impl Default for Config {
     fn default() -> Self {
-        Self { shard: 0, shards: 1, max_heard: 13 }
+        Self {
+            shard: 0,
+            shards: 1,
+            max_heard: 13,
+            unix_origin_us: 0,
+            rates: Rates::default(),
+            catalog: Bytes::from_static(CATALOG),
+        }
     }
 }
 
@@ -128,7 +150,7 @@ pub enum Verdict {
     Forwarded,
     /// Came before; dropped.
     Duplicate,
-    /// Its tick is gone; dropped.
+    /// Its tick is gone, or given to the next frame (the speaker's clock is fast); dropped.
     Late,
     /// Over the seat's rate budget; dropped.
     OverBudget,
@@ -138,10 +160,17 @@ pub enum Verdict {
     NoSeat,
 }
 
+impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 7] =
+        [Self::Accepted, Self::Forwarded, Self::Duplicate, Self::Late, Self::OverBudget, Self::Silenced, Self::NoSeat];
+}
+
 /// A session was let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admitted {
-    /// An older connection with the same `sid` on this shard, to be closed with [`Refusal::Superseded`].
+    /// An older connection with the same `sid` on this shard, to be closed with [`Refusal::Superseded`]; `leave` is already
+    /// done. One on another shard is closed there.
     pub supersedes: Option<SessionKey>,
 }
 
@@ -150,10 +179,15 @@ pub struct Admitted {
 pub struct TickBundle {
     /// Where.
     pub space: SpaceId,
+    /// Version of the Space's table under which it was made.
+    pub version: u64,
     /// The tick.
     pub group: u64,
-    /// Frames of the seats heard, in order of seat.
+    /// Frames of the seats heard, in order of seat. A seat that selection left out for a while has its first and last heard
+    /// frame marked like a talkspurt's.
     pub heard: Arc<[RecordedFrame]>,
+    /// Frames of all seats, as they came.
+    pub all: Arc<[RecordedFrame]>,
     /// The encoded payloads of everybody's variant, part 0 first.
     pub parts: Vec<Bytes>,
 }
@@ -173,6 +207,36 @@ pub enum ShardMessage {
         generation: u32,
         /// The frame.
         frame: UplinkFrame,
+    },
+    /// A connection was let in, to all others: an older one of its `sid` is closed.
+    Arrived {
+        /// Whose.
+        sid: Sid,
+        /// When and where: the greater one is the newer.
+        at: (Time, u16),
+    },
+    /// A session began or ceased to publish a seat, to all others: the stage's shard steps the seat, an older publisher of
+    /// the seat is closed.
+    Publishing {
+        /// Where.
+        space: SpaceId,
+        /// Which seat.
+        seat: SeatNo,
+        /// The seat's generation.
+        generation: u32,
+        /// Began.
+        on: bool,
+        /// When it began, and where.
+        at: (Time, u16),
+    },
+    /// People connected on one shard, to the stage's shard.
+    Counts {
+        /// Where.
+        space: SpaceId,
+        /// Which shard.
+        shard: u16,
+        /// How many. The peak is counted by the stage's shard.
+        counts: Counts,
     },
 }
 

@@ -3,28 +3,41 @@
 //! Nothing here opens a socket, reads a clock, starts a thread or touches a file: time and packets are handed in,
 //! results are drained. So a year of audio over any network runs in a test, and the same code serves one shard or many.
 //!
-//! The path of a packet, in file order: [`uplink`] (what a speaker sends) → [`seat`] (may it be heard?) → [`jitter`]
-//! (in which tick?) → [`space`] (the tick) → [`selection`] (who is heard) → [`bundle`] (the bytes that everybody gets)
-//! → [`cursor`] (one listener's place in the ring) → the caller's [`engine::Sink`].
+//! The path of a packet, file by file: [`uplink`] (what a speaker sends) → [`budget`] (is it too much?) → [`seat`] (may it be
+//! heard?) → `jitter` (in which tick?) → `stage` (the tick) → `selection` (who is heard) → [`bundle`] (the bytes that everybody
+//! gets) → `ring` (the last ticks, shared) → `cursor` (one listener's place in it) → the caller's [`engine::Sink`].
 
 #![forbid(unsafe_code)]
 
 pub mod admission;
+mod apply;
+mod audience;
+pub mod budget;
 pub mod bundle;
+mod cadence;
+#[cfg(feature = "opus")]
+pub mod codec;
 pub mod command;
-pub mod cursor;
+mod cursor;
 pub mod engine;
 pub mod event;
 pub mod ids;
-pub mod jitter;
+mod jitter;
 pub mod ogg;
 pub mod playout;
+pub mod receiver;
 pub mod record;
 pub mod refusal;
+mod ring;
 pub mod seat;
 pub mod segment;
-pub mod selection;
-pub mod space;
+mod selection;
+mod session;
+mod shard;
+mod space;
+mod stage;
+mod stats;
 pub mod time;
+mod transit;
 pub mod uplink;
 pub mod varint;

@@ -1,1 +1,438 @@
-//! (see ARCHITECTURE.md)
+//! One Space on one shard: its tables, its stage (on one shard only), its ring of ticks and its audience.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::admission::Acls;
+use crate::audience::Audience;
+use crate::cadence::Cadence;
+use crate::command::{Role, SpaceTable, StageRow};
+use crate::cursor::Documents;
+use crate::engine::{Config, Object, Output, ShardMessage, TickBundle, Track, Verdict};
+use crate::event::{Counts, Event, EventKind};
+use crate::ids::{MAX_SEATS, SeatMask, SeatNo, SessionKey, SpaceId};
+use crate::jitter::Placed;
+use crate::record::{RecordItem, RecordedFrame};
+use crate::ring::{self, Ring};
+use crate::seat::{self, Gate, Rejected};
+use crate::selection::Selection;
+use crate::stage::{Stage, Taken};
+use crate::stats::EngineStats;
+use crate::time::{TICK_SAMPLES, Time};
+use crate::uplink::UplinkFrame;
+
+/// A seat that was silent for so long is told anew when it speaks, in microseconds.
+const LONG_SILENCE: u64 = 5_000_000;
+/// Least time between two reports of the audience, in microseconds.
+const REPORT_EVERY: u64 = 1_000_000;
+
+/// Who publishes a seat, on whichever shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Publisher {
+    pub(crate) generation: u32,
+    pub(crate) at: (Time, u16),
+}
+
+/// What a seat is to this shard.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SeatInfo {
+    pub(crate) publisher: Option<Publisher>,
+    /// The session here that publishes it.
+    pub(crate) local: Option<SessionKey>,
+    /// Version of the table with which it became audible. Ticks made under an older one may hold what was silenced since.
+    audible_since: u64,
+    spoke: Option<Time>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Space {
+    pub(crate) id: SpaceId,
+    pub(crate) version: u64,
+    pub(crate) table: SpaceTable,
+    pub(crate) acls: Acls,
+    pub(crate) home: bool,
+    pub(crate) stage: Stage,
+    pub(crate) ring: Ring,
+    pub(crate) audience: Audience,
+    pub(crate) documents: Documents,
+    pub(crate) state_version: Option<u64>,
+    pub(crate) seats: [SeatInfo; MAX_SEATS],
+    selection: Selection,
+    recording: bool,
+    last_group: Option<u64>,
+    others: Vec<Counts>,
+    told: Counts,
+    peak: u32,
+    report_at: Option<Time>,
+    reported: Option<Time>,
+    /// When the engine's timers wake this Space.
+    pub(crate) wake: Option<Time>,
+}
+
+impl Space {
+    /// A Space without a table: [`Self::set_table`] follows.
+    pub(crate) fn new(now: Time, id: SpaceId, started_at_ms: u64, config: &Config) -> Self {
+        let catalog = (!config.catalog.is_empty()).then(|| Object {
+            space: id,
+            track: Track::Catalog,
+            group: 0,
+            object: 0,
+            end_of_group: true,
+            timestamp: 0,
+            payload: config.catalog.clone(),
+        });
+        Self {
+            id,
+            version: 0,
+            table: SpaceTable {
+                live: false,
+                record: false,
+                guests: false,
+                ticketed: false,
+                mic_open: false,
+                started_at_ms,
+                stage: Vec::new(),
+            },
+            acls: Acls::default(),
+            home: id.0 % u64::from(config.shards.max(1)) == u64::from(config.shard),
+            stage: Stage::new(Cadence::new(now, started_at_ms, config.unix_origin_us)),
+            ring: Ring::default(),
+            audience: Audience::default(),
+            documents: Documents { state: None, catalog },
+            state_version: None,
+            seats: [SeatInfo::default(); MAX_SEATS],
+            selection: Selection::new(config.max_heard),
+            recording: false,
+            last_group: None,
+            others: vec![Counts::default(); usize::from(config.shards)],
+            told: Counts::default(),
+            peak: 0,
+            report_at: None,
+            reported: None,
+            wake: None,
+        }
+    }
+
+    /// The last group that this shard sent out, or else the one that runs now.
+    pub(crate) fn fence(&self, now: Time) -> u64 {
+        let last = if self.home { self.stage.emitted() } else { self.last_group };
+        last.unwrap_or_else(|| self.stage.group(now))
+    }
+
+    /// The row of a seat, while the Space is live.
+    pub(crate) fn row(&self, seat: SeatNo) -> Option<&StageRow> {
+        row(&self.table, seat)
+    }
+
+    /// Replaces the table. Seats that are silenced by it are gone from every buffer when this returns.
+    pub(crate) fn set_table(
+        &mut self,
+        now: Time,
+        version: u64,
+        table: SpaceTable,
+        config: &Config,
+        out: &mut Vec<Output>,
+    ) {
+        let old = core::mem::replace(&mut self.table, table);
+        self.version = version;
+        if old.started_at_ms != self.table.started_at_ms {
+            self.stage.set_cadence(Cadence::new(now, self.table.started_at_ms, config.unix_origin_us));
+        }
+        let mut silenced = 0;
+        for number in (0u8..).map_while(SeatNo::new) {
+            let (before, after) = (row(&old, number).copied(), row(&self.table, number).copied());
+            let was = before.filter(|row| gate(&old, row) == Gate::Open);
+            let is = after.filter(|row| gate(&self.table, row) == Gate::Open);
+            let same = matches!((before, after), (Some(before), Some(after)) if sits(&before, &after));
+            if was.is_some() && (is.is_none() || !same) {
+                silenced |= number.bit();
+            }
+            let Some(info) = self.seats.get_mut(number.index()) else { continue };
+            if is.is_some() && (was.is_none() || !same) {
+                info.audible_since = version;
+                info.spoke = None;
+            }
+            if before.map(|row| row.account) != after.map(|row| row.account) {
+                info.publisher = None;
+            }
+            if let (Some(publisher), Some(after)) = (&mut info.publisher, after) {
+                publisher.generation = after.generation;
+            }
+            if self.home {
+                let connected = info.publisher.is_some();
+                let gates = (before.map(|row| gate(&old, &row)), after.map(|row| gate(&self.table, &row)));
+                for event in events(gates.0, gates.1, same) {
+                    let _ = self.stage.step(number, event);
+                    if matches!(event, seat::Event::Given(_)) && connected {
+                        let _ = self.stage.step(number, seat::Event::Connected);
+                    }
+                }
+                if let Some(row) = after {
+                    self.stage.set_generation(number, row.generation);
+                }
+            }
+        }
+        self.silence(silenced);
+        self.record_table(now, &old, out);
+    }
+
+    /// Removes every trace of `seats` from what has not left the engine, and has the connections' queues cleared.
+    fn silence(&mut self, seats: SeatMask) {
+        if seats != 0 {
+            self.stage.silence(seats);
+            self.ring.silence(seats);
+            self.audience.purge(seats);
+        }
+    }
+
+    fn record_table(&mut self, now: Time, old: &SpaceTable, out: &mut Vec<Output>) {
+        let record = self.home && self.table.live && self.table.record;
+        let (space, group) = (self.id, self.stage.group(now));
+        let begins = record && !self.recording;
+        if begins {
+            out.push(Output::Record(RecordItem::Start { space, started_at_ms: self.table.started_at_ms, group }));
+        }
+        if record {
+            for row in &self.table.stage {
+                if begins || !old.stage.iter().any(|before| sits(before, row)) {
+                    let (seat, generation, account) = (row.seat, row.generation, row.account.0);
+                    out.push(Output::Record(RecordItem::Seat { space, group, seat, generation, account }));
+                }
+            }
+        } else {
+            self.end_recording(now, out);
+        }
+        self.recording = record;
+    }
+
+    /// The recording, if there is one, is complete.
+    pub(crate) fn end_recording(&mut self, now: Time, out: &mut Vec<Output>) {
+        if core::mem::take(&mut self.recording) {
+            out.push(Output::Record(RecordItem::End { space: self.id, group: self.fence(now) }));
+        }
+    }
+
+    /// Takes a state snapshot.
+    pub(crate) fn set_state(&mut self, now: Time, version: u64, snapshot: Bytes) {
+        let number = self.documents.state.as_ref().map_or(0, |(number, _)| *number).wrapping_add(1).max(1);
+        let state = Object {
+            space: self.id,
+            track: Track::State,
+            group: version,
+            object: 0,
+            end_of_group: true,
+            timestamp: self.stage.group(now).saturating_mul(TICK_SAMPLES),
+            payload: snapshot,
+        };
+        self.documents.state = Some((number, state));
+        self.state_version = Some(version);
+        self.audience.refresh();
+    }
+
+    /// A session somewhere began or ceased to publish a seat. False if a newer one publishes it already.
+    pub(crate) fn publishing(&mut self, seat: SeatNo, publisher: Publisher, on: bool) -> bool {
+        let Some(info) = self.seats.get_mut(seat.index()) else { return false };
+        if on {
+            if info.publisher.is_some_and(|have| have.generation == publisher.generation && have.at > publisher.at) {
+                return false;
+            }
+            info.publisher = Some(publisher);
+        } else {
+            if info.publisher.is_none_or(|have| have.at != publisher.at) {
+                return true;
+            }
+            info.publisher = None;
+        }
+        let here = row(&self.table, seat).is_some_and(|row| row.generation == publisher.generation);
+        if self.home && here {
+            let _ = self.stage.step(seat, if on { seat::Event::Connected } else { seat::Event::Disconnected });
+        }
+        true
+    }
+
+    /// Whether a frame of this seat and generation may go on.
+    pub(crate) fn gate(&self, seat: SeatNo, generation: u32) -> Result<(), Verdict> {
+        let row = self.row(seat).filter(|row| row.generation == generation).ok_or(Verdict::NoSeat)?;
+        if gate(&self.table, row) == Gate::Open { Ok(()) } else { Err(Verdict::Silenced) }
+    }
+
+    /// Takes a frame on the stage's shard.
+    pub(crate) fn uplink(&mut self, now: Time, number: SeatNo, frame: UplinkFrame, out: &mut Vec<Output>) -> Verdict {
+        let (taken, before) = self.stage.push(now, number, frame);
+        match taken {
+            Taken::Rejected(Rejected::Silenced) => return Verdict::Silenced,
+            Taken::Rejected(_) => return Verdict::NoSeat,
+            Taken::Placed(Placed::Duplicate) => return Verdict::Duplicate,
+            Taken::Placed(Placed::Late | Placed::Slipped) => return Verdict::Late,
+            Taken::Placed(Placed::Held) => {}
+        }
+        if let Some(info) = self.seats.get_mut(number.index()) {
+            let silent = info.spoke.is_none_or(|spoke| now.0.saturating_sub(spoke.0) > LONG_SILENCE);
+            info.spoke = Some(now);
+            if silent && before != seat::State::Talking {
+                let kind = EventKind::SeatSpeaking { seat: number };
+                out.push(Output::Event(Event { at: now, space: self.id, kind }));
+            }
+        }
+        Verdict::Accepted
+    }
+
+    /// Sends out the ticks whose time has come.
+    pub(crate) fn tick(&mut self, now: Time, shards: u16, out: &mut Vec<Output>, stats: &mut EngineStats) {
+        while let Some((group, all)) = self.stage.poll(now) {
+            if self.recording {
+                let frames = Arc::clone(&all);
+                out.push(Output::Record(RecordItem::Tick { space: self.id, group, frames }));
+            }
+            let heard = self.select(group, &all);
+            let bundle = Arc::new(ring::finish(self.id, self.version, group, all, heard));
+            if shards > 1 {
+                let message = ShardMessage::Bundle(Arc::clone(&bundle));
+                out.push(Output::ToShard { shard: None, message });
+            }
+            self.ring.push(bundle, now);
+            self.audience.refresh();
+            stats.ticks += 1;
+        }
+    }
+
+    fn select(&mut self, group: u64, all: &Arc<[RecordedFrame]>) -> Arc<[RecordedFrame]> {
+        let chosen = self.selection.choose(group, all);
+        if chosen.heard == ring::mask(all) && chosen.entering | chosen.leaving == 0 {
+            return Arc::clone(all);
+        }
+        let heard = all.iter().filter(|frame| frame.seat.bit() & chosen.heard != 0).cloned().map(|mut frame| {
+            frame.spurt.start |= frame.seat.bit() & chosen.entering != 0;
+            frame.spurt.end |= frame.seat.bit() & chosen.leaving != 0;
+            frame
+        });
+        heard.collect()
+    }
+
+    /// A finished tick from the stage's shard. What this shard's table silences is taken out.
+    pub(crate) fn receive(&mut self, now: Time, bundle: Arc<TickBundle>, stats: &mut EngineStats) {
+        if self.home || self.last_group.is_some_and(|last| bundle.group <= last) {
+            return;
+        }
+        let silenced = bundle.all.iter().filter(|frame| {
+            let since = self.seats.get(frame.seat.index()).map_or(u64::MAX, |info| info.audible_since);
+            self.gate(frame.seat, frame.generation).is_err() || bundle.version < since
+        });
+        let silenced = silenced.fold(0, |mask, frame| mask | frame.seat.bit());
+        self.last_group = Some(bundle.group);
+        let bundle = if silenced == 0 { bundle } else { Arc::new(ring::without(&bundle, silenced)) };
+        self.ring.push(bundle, now);
+        self.audience.refresh();
+        stats.ticks_received += 1;
+    }
+
+    /// People here; on the stage's shard with the peak of the whole Space, elsewhere with none: so that the shards' answers
+    /// can be added up.
+    pub(crate) const fn counts(&self) -> Counts {
+        Counts { peak: self.peak, ..self.audience.counts() }
+    }
+
+    /// People on another shard.
+    pub(crate) fn set_others(&mut self, now: Time, shard: u16, counts: Counts) {
+        if let Some(slot) = self.others.get_mut(usize::from(shard)).filter(|_| self.home) {
+            *slot = counts;
+            self.count(now);
+        }
+    }
+
+    fn total(&self) -> Counts {
+        let people = |counts: &Counts| counts.named + counts.anonymous + counts.guests;
+        let mut total = self.others.iter().fold(self.audience.counts(), |sum, other| Counts {
+            named: sum.named.saturating_add(other.named),
+            anonymous: sum.anonymous.saturating_add(other.anonymous),
+            guests: sum.guests.saturating_add(other.guests),
+            peak: 0,
+        });
+        if self.home {
+            total.peak = self.peak.max(people(&total));
+        }
+        total
+    }
+
+    /// Somebody came or went.
+    pub(crate) fn count(&mut self, now: Time) {
+        let total = self.total();
+        self.peak = total.peak;
+        if total != self.told {
+            self.report_by(self.reported.map_or(now, |last| Time(last.0.saturating_add(REPORT_EVERY))));
+        }
+    }
+
+    /// [`Self::report`] is due then at the latest.
+    pub(crate) fn report_by(&mut self, at: Time) {
+        self.report_at = Some(self.report_at.map_or(at, |have| have.min(at)));
+    }
+
+    /// Whether reports are due; if so, that of the audience is made here.
+    pub(crate) fn report(&mut self, now: Time, config: &Config, out: &mut Vec<Output>) -> bool {
+        if self.report_at.is_none_or(|at| at > now) {
+            return false;
+        }
+        self.report_at = None;
+        let total = self.total();
+        let early = self.reported.is_some_and(|last| now.0 < last.0.saturating_add(REPORT_EVERY));
+        if total != self.told && early {
+            self.count(now);
+        } else if total != self.told {
+            self.told = total;
+            self.reported = Some(now);
+            let home = (self.id.0 % u64::from(config.shards.max(1))) as u16;
+            out.push(if self.home {
+                Output::Event(Event { at: now, space: self.id, kind: EventKind::Counts(total) })
+            } else {
+                let message = ShardMessage::Counts { space: self.id, shard: config.shard, counts: total };
+                Output::ToShard { shard: Some(home), message }
+            });
+        }
+        true
+    }
+
+    /// When this Space wants [`Self::tick`] or [`Self::report`].
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        let stage = if self.home { self.stage.next_timeout() } else { None };
+        [stage, self.report_at].into_iter().flatten().min()
+    }
+}
+
+fn row(table: &SpaceTable, seat: SeatNo) -> Option<&StageRow> {
+    table.stage.iter().find(|row| row.seat == seat && table.live)
+}
+
+/// Whether two rows are the same person sitting in the same seat.
+fn sits(one: &StageRow, other: &StageRow) -> bool {
+    (one.seat, one.account, one.generation) == (other.seat, other.account, other.generation)
+}
+
+/// Host and co-hosts are heard regardless of mic access.
+fn gate(table: &SpaceTable, row: &StageRow) -> Gate {
+    Gate::new(row.muted, !table.mic_open && row.role == Role::Speaker)
+}
+
+/// What a change of the table means for one seat.
+fn events(before: Option<Gate>, after: Option<Gate>, same: bool) -> Vec<seat::Event> {
+    let muted = |gate: Gate| matches!(gate, Gate::Muted | Gate::MutedClosed);
+    let closed = |gate: Gate| matches!(gate, Gate::Closed | Gate::MutedClosed);
+    let mut events = Vec::new();
+    match (before, after) {
+        (Some(before), Some(after)) if same => {
+            if muted(before) != muted(after) {
+                events.push(if muted(after) { seat::Event::Muted } else { seat::Event::Unmuted });
+            }
+            if closed(before) != closed(after) {
+                events.push(if closed(after) { seat::Event::MicClosed } else { seat::Event::MicOpened });
+            }
+        }
+        (before, after) => {
+            events.extend(before.map(|_| seat::Event::Taken));
+            events.extend(after.map(seat::Event::Given));
+        }
+    }
+    events
+}

@@ -1,0 +1,469 @@
+//! The engine of one shard: its verbs but [`Engine::apply`], which has its own file.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::admission::{self, Claims, Revoked};
+use crate::budget::Budget;
+use crate::cursor::Offer;
+use crate::engine::{Admitted, Config, EngineStats, Feedback, Output, ShardMessage, Sink, Track, Verdict};
+use crate::event::{Counts, Event, EventKind};
+use crate::ids::{AccountId, SeatNo, SessionKey, Sid, SpaceId};
+use crate::refusal::Refusal;
+use crate::session::{Publishing, Session, Sessions};
+use crate::space::{Publisher, Space};
+use crate::time::Time;
+use crate::uplink::UplinkFrame;
+
+/// One shard. The call order stands in [`crate::engine`].
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) config: Config,
+    pub(crate) spaces: BTreeMap<SpaceId, Space>,
+    pub(crate) ended: Tombstones,
+    pub(crate) sessions: Sessions,
+    sids: BTreeMap<Sid, SessionKey>,
+    pub(crate) revoked: Revoked,
+    timers: BTreeSet<(Time, SpaceId)>,
+    ready: BTreeSet<SpaceId>,
+    pub(crate) fresh: Vec<Output>,
+    out: VecDeque<Output>,
+    pub(crate) stats: EngineStats,
+}
+
+impl Engine {
+    /// An engine without Spaces.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            spaces: BTreeMap::new(),
+            ended: Tombstones::default(),
+            sessions: Sessions::default(),
+            sids: BTreeMap::new(),
+            revoked: Revoked::default(),
+            timers: BTreeSet::new(),
+            ready: BTreeSet::new(),
+            fresh: Vec::new(),
+            out: VecDeque::new(),
+            stats: EngineStats::default(),
+        }
+    }
+
+    /// Lets a session into a Space. A key that is in use is left first.
+    ///
+    /// # Errors
+    /// The policy's first reason against it.
+    pub fn admit(&mut self, now: Time, key: SessionKey, space: SpaceId, claims: &Claims) -> Result<Admitted, Refusal> {
+        let admitted = self.try_admit(now, key, space, claims);
+        match admitted {
+            Ok(_) => self.stats.admitted += 1,
+            Err(_) => self.stats.refused += 1,
+        }
+        self.settle(space);
+        admitted
+    }
+
+    fn try_admit(&mut self, now: Time, key: SessionKey, id: SpaceId, claims: &Claims) -> Result<Admitted, Refusal> {
+        if self.ended.contains(id) {
+            return Err(Refusal::Ended);
+        }
+        let space = self.spaces.get(&id).ok_or(Refusal::SpaceUnknown)?;
+        admission::check(claims, &space.table, &space.acls, &self.revoked)?;
+        if !Sessions::fits(key) {
+            return Err(Refusal::Capacity);
+        }
+        self.remove(now, key, Some(false));
+        let mut supersedes = None;
+        if claims.sid != Sid(0) {
+            supersedes = self.sids.insert(claims.sid, key);
+            if let Some(older) = supersedes {
+                // The person is still here: no `Left`, and the `sid` is the new one's.
+                self.remove(now, older, None);
+                self.sids.insert(claims.sid, key);
+            }
+            if self.config.shards > 1 {
+                let message = ShardMessage::Arrived { sid: claims.sid, at: (now, self.config.shard) };
+                self.fresh.push(Output::ToShard { shard: None, message });
+            }
+        }
+        let Some(space) = self.spaces.get_mut(&id) else { return Err(Refusal::SpaceUnknown) };
+        let mut session = Session { space: id, claims: *claims, since: now, slot: 0, publishing: None };
+        session.slot = space.audience.add(key, claims.account, session.kind());
+        if let Some(row) = claims.account.and_then(|account| admission::row_of(&space.table, account))
+            && !claims.anonymous
+        {
+            space.audience.set_own(session.slot, row.seat.bit());
+            let kind = EventKind::Joined { account: row.account, sid: claims.sid };
+            self.fresh.push(Output::Event(Event { at: now, space: id, kind }));
+        }
+        space.count(now);
+        self.sessions.insert(key, session);
+        Ok(Admitted { supersedes })
+    }
+
+    /// Gives a session a track: from now on, and a little of what was just before.
+    ///
+    /// # Errors
+    /// [`Refusal::TrackUnknown`]; [`Refusal::SpaceUnknown`] for a session that is not admitted.
+    pub fn subscribe(&mut self, _now: Time, key: SessionKey, track: Track) -> Result<(), Refusal> {
+        let session = self.sessions.get(key).ok_or(Refusal::SpaceUnknown)?;
+        let space = self.spaces.get_mut(&session.space).ok_or(Refusal::SpaceUnknown)?;
+        match track {
+            Track::Stage { part: 2.. } => return Err(Refusal::TrackUnknown),
+            Track::Catalog if space.documents.catalog.is_none() => return Err(Refusal::TrackUnknown),
+            _ => {}
+        }
+        space.audience.subscribe(session.slot, track, &space.ring);
+        self.ready.insert(session.space);
+        Ok(())
+    }
+
+    /// Takes a track away. Nothing of it is sent after this.
+    pub fn unsubscribe(&mut self, key: SessionKey, track: Track) {
+        if let Some(session) = self.sessions.get(key)
+            && let Some(space) = self.spaces.get_mut(&session.space)
+        {
+            space.audience.unsubscribe(session.slot, track);
+        }
+    }
+
+    /// Makes a session the publisher of a seat. An older one of the seat is closed, as one seat session an account is enough.
+    ///
+    /// # Errors
+    /// [`Refusal::Role`] if the seat is not this account's, or the session is anonymous.
+    pub fn publish(&mut self, now: Time, key: SessionKey, seat: SeatNo) -> Result<(), Refusal> {
+        let session = self.sessions.get(key).ok_or(Refusal::Role)?;
+        let id = session.space;
+        let account = session.claims.account.filter(|_| !session.claims.anonymous).ok_or(Refusal::Role)?;
+        let space = self.spaces.get(&id).ok_or(Refusal::Role)?;
+        let row = *space.row(seat).filter(|row| row.account == account).ok_or(Refusal::Role)?;
+        let older = space.seats.get(seat.index()).and_then(|info| info.local).filter(|older| *older != key);
+        if let Some(older) = older {
+            self.close(now, older, Refusal::Superseded, false);
+        }
+        self.unpublish(key);
+        let at = (now, self.config.shard);
+        let publisher = Publisher { generation: row.generation, at };
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.publishing(seat, publisher, true);
+            if let Some(info) = space.seats.get_mut(seat.index()) {
+                info.local = Some(key);
+            }
+        }
+        if let Some(session) = self.sessions.get_mut(key) {
+            let budget = Budget::new(self.config.rates, now);
+            let publishing = Publishing { seat, generation: row.generation, since: now, budget };
+            session.publishing = Some(Box::new(publishing));
+        }
+        self.tell_publishing(id, seat, publisher, true);
+        self.settle(id);
+        Ok(())
+    }
+
+    /// Ends a session's publishing. What it has sent is still heard.
+    pub fn unpublish(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let (id, Some(publishing)) = (session.space, session.publishing.take()) else { return };
+        let publisher = Publisher { generation: publishing.generation, at: (publishing.since, self.config.shard) };
+        if let Some(space) = self.spaces.get_mut(&id) {
+            if let Some(info) = space.seats.get_mut(publishing.seat.index())
+                && info.local == Some(key)
+            {
+                info.local = None;
+            }
+            space.publishing(publishing.seat, publisher, false);
+        }
+        self.tell_publishing(id, publishing.seat, publisher, false);
+        self.settle(id);
+    }
+
+    fn tell_publishing(&mut self, space: SpaceId, seat: SeatNo, publisher: Publisher, on: bool) {
+        if self.config.shards > 1 {
+            let Publisher { generation, at } = publisher;
+            let message = ShardMessage::Publishing { space, seat, generation, on, at };
+            self.fresh.push(Output::ToShard { shard: None, message });
+        }
+    }
+
+    /// A session is gone: closed by the peer, or `lost`.
+    pub fn leave(&mut self, now: Time, key: SessionKey, lost: bool) {
+        self.remove(now, key, Some(lost));
+    }
+
+    /// Removes a session; `Left` is told with `lost`, or not at all.
+    fn remove(&mut self, now: Time, key: SessionKey, lost: Option<bool>) -> bool {
+        self.unpublish(key);
+        let Some(session) = self.sessions.remove(key) else { return false };
+        if self.sids.get(&session.claims.sid) == Some(&key) {
+            self.sids.remove(&session.claims.sid);
+        }
+        let Some(space) = self.spaces.get_mut(&session.space) else { return true };
+        if let Some(moved) = space.audience.remove(session.slot, key, session.claims.account, session.kind())
+            && let Some(moved) = self.sessions.get_mut(moved)
+        {
+            moved.slot = session.slot;
+        }
+        space.count(now);
+        let row = session.claims.account.and_then(|account| admission::row_of(&space.table, account));
+        if let (Some(row), Some(lost), false) = (row, lost, session.claims.anonymous) {
+            let kind = EventKind::Left { account: row.account, sid: session.claims.sid, lost };
+            self.fresh.push(Output::Event(Event { at: now, space: session.space, kind }));
+        }
+        self.settle(session.space);
+        true
+    }
+
+    /// Closes a session by decision.
+    pub(crate) fn close(&mut self, now: Time, key: SessionKey, reason: Refusal, tell: bool) {
+        if self.remove(now, key, tell.then_some(false)) {
+            self.stats.closed += 1;
+            self.out.push_back(Output::Close { session: key, reason });
+        }
+    }
+
+    /// A frame that a session sent on its seat's track.
+    pub fn uplink(&mut self, now: Time, key: SessionKey, frame: UplinkFrame) -> Verdict {
+        let verdict = self.try_uplink(now, key, frame);
+        self.stats.count(verdict)
+    }
+
+    fn try_uplink(&mut self, now: Time, key: SessionKey, frame: UplinkFrame) -> Verdict {
+        let Some(session) = self.sessions.get_mut(key) else { return Verdict::NoSeat };
+        let id = session.space;
+        let Some(publishing) = &mut session.publishing else { return Verdict::NoSeat };
+        let Some(space) = self.spaces.get_mut(&id) else { return Verdict::NoSeat };
+        let (seat, generation) = (publishing.seat, publishing.generation);
+        if let Err(verdict) = space.gate(seat, generation) {
+            return verdict;
+        }
+        if !publishing.budget.admit(now, frame.opus.len()) {
+            if let Some(at) = publishing.budget.report_due() {
+                space.report_by(at.max(now));
+            }
+            self.settle(id);
+            return Verdict::OverBudget;
+        }
+        if !space.home {
+            let shard = Some((id.0 % u64::from(self.config.shards.max(1))) as u16);
+            let message = ShardMessage::Uplink { space: id, seat, generation, frame };
+            self.out.push_back(Output::ToShard { shard, message });
+            return Verdict::Forwarded;
+        }
+        let verdict = space.uplink(now, seat, frame, &mut self.fresh);
+        self.settle(id);
+        verdict
+    }
+
+    /// What a session's connection reported about itself.
+    pub fn feedback(&mut self, _now: Time, key: SessionKey, feedback: Feedback) {
+        if let Some(session) = self.sessions.get(key)
+            && let Some(space) = self.spaces.get_mut(&session.space)
+        {
+            space.audience.feedback(session.slot, feedback.sent, feedback.lost);
+        }
+    }
+
+    /// A message from another shard. Those of one shard must come in the order in which they were sent.
+    pub fn shard_message(&mut self, now: Time, message: ShardMessage) {
+        match message {
+            ShardMessage::Bundle(bundle) => self.receive(now, bundle),
+            ShardMessage::Uplink { space: id, seat, generation, frame } => {
+                let Some(space) = self.spaces.get_mut(&id).filter(|space| space.home) else { return };
+                let verdict = match space.gate(seat, generation) {
+                    Ok(()) => space.uplink(now, seat, frame, &mut self.fresh),
+                    Err(verdict) => verdict,
+                };
+                self.stats.count(verdict);
+                self.settle(id);
+            }
+            ShardMessage::Arrived { sid, at } => {
+                let Some(key) = self.sids.get(&sid).copied() else { return };
+                let Some(session) = self.sessions.get(key) else { return };
+                if (session.since, self.config.shard) < at {
+                    self.close(now, key, Refusal::Superseded, false);
+                }
+            }
+            ShardMessage::Publishing { space: id, seat, generation, on, at } => {
+                let Some(space) = self.spaces.get_mut(&id) else { return };
+                let newer = space.publishing(seat, Publisher { generation, at }, on);
+                let local = space.seats.get(seat.index()).and_then(|info| info.local);
+                if let Some(older) = local.filter(|_| on && newer) {
+                    self.close(now, older, Refusal::Superseded, false);
+                }
+                self.settle(id);
+            }
+            ShardMessage::Counts { space: id, shard, counts } => {
+                if let Some(space) = self.spaces.get_mut(&id) {
+                    space.set_others(now, shard, counts);
+                    self.settle(id);
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, now: Time, bundle: Arc<crate::engine::TickBundle>) {
+        let id = bundle.space;
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.receive(now, bundle, &mut self.stats);
+            self.ready.insert(id);
+        }
+    }
+
+    /// Does what is due: ticks, silence, reports.
+    pub fn advance(&mut self, now: Time) {
+        while let Some((at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, id));
+            let Some(space) = self.spaces.get_mut(&id) else { continue };
+            space.wake = None;
+            if space.home {
+                space.tick(now, self.config.shards, &mut self.fresh, &mut self.stats);
+            }
+            if space.report(now, &self.config, &mut self.fresh) {
+                self.report_budgets(now, id);
+            }
+            self.settle(id);
+        }
+    }
+
+    fn report_budgets(&mut self, now: Time, id: SpaceId) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let mut again = None;
+        for number in (0u8..).map_while(SeatNo::new) {
+            let local = space.seats.get(number.index()).and_then(|info| info.local);
+            let Some(session) = local.and_then(|key| self.sessions.get_mut(key)) else { continue };
+            let Some(publishing) = &mut session.publishing else { continue };
+            if let Some(dropped) = publishing.budget.report(now) {
+                let kind = EventKind::SeatOverBudget { seat: number, dropped };
+                self.fresh.push(Output::Event(Event { at: now, space: id, kind }));
+            }
+            again = [again, publishing.budget.report_due()].into_iter().flatten().min();
+        }
+        if let Some(at) = again {
+            space.report_by(at);
+        }
+    }
+
+    /// When [`Self::advance`] has something to do.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Sends every listener what there is for it. Connections that took less are tried again in the next call.
+    pub fn deliver<S: Sink + ?Sized>(&mut self, now: Time, sink: &mut S) {
+        let Self { ready, spaces, sessions, stats, .. } = self;
+        ready.retain(|id| {
+            let Some(space) = spaces.get_mut(id) else { return false };
+            let slot_of = |key| sessions.get(key).filter(|session| session.space == *id).map(|session| session.slot);
+            let offer = Offer { ring: &mut space.ring, documents: &space.documents };
+            space.audience.deliver(now, *id, offer, sink, stats, slot_of)
+        });
+    }
+
+    /// What the caller has to carry on.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// People connected on this shard. The peak is that of all shards, and told by the stage's shard only: the shards' answers
+    /// add up to the Space's.
+    #[must_use]
+    pub fn counts(&self, space: SpaceId) -> Option<Counts> {
+        self.spaces.get(&space).map(Space::counts)
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn stats(&self) -> EngineStats {
+        self.stats
+    }
+
+    /// Frames left out and ticks left empty of a Space to keep its seats in media time, so far.
+    #[must_use]
+    pub fn slips(&self, space: SpaceId) -> Option<(u64, u64)> {
+        self.spaces.get(&space).map(|space| space.stage.slips())
+    }
+
+    /// After a Space was touched: its timer, its place among those to deliver, its outputs.
+    pub(crate) fn settle(&mut self, id: SpaceId) {
+        self.out.extend(self.fresh.drain(..));
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let wake = space.next_timeout();
+        if wake != space.wake {
+            if let Some(old) = space.wake {
+                self.timers.remove(&(old, id));
+            }
+            if let Some(at) = wake {
+                self.timers.insert((at, id));
+            }
+            space.wake = wake;
+        }
+        self.ready.insert(id);
+    }
+
+    /// Forgets a Space.
+    pub(crate) fn forget(&mut self, id: SpaceId) -> Option<Space> {
+        let space = self.spaces.remove(&id)?;
+        if let Some(at) = space.wake {
+            self.timers.remove(&(at, id));
+        }
+        self.ready.remove(&id);
+        Some(space)
+    }
+
+    /// Sets which seats are a session's own, after the table changed. Its publishing ends if the seat is no longer its.
+    pub(crate) fn reseat(&mut self, now: Time, id: SpaceId, account: AccountId, was_on_stage: bool) {
+        let Some(space) = self.spaces.get(&id) else { return };
+        let row = admission::row_of(&space.table, account).copied();
+        for key in space.audience.of(account).collect::<Vec<_>>() {
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            if session.claims.anonymous {
+                continue;
+            }
+            if let Some(space) = self.spaces.get_mut(&id) {
+                space.audience.set_own(session.slot, row.map_or(0, |row| row.seat.bit()));
+            }
+            if let Some(row) = row.filter(|_| !was_on_stage) {
+                let kind = EventKind::Joined { account: row.account, sid: session.claims.sid };
+                self.fresh.push(Output::Event(Event { at: now, space: id, kind }));
+            }
+            let Some(publishing) = &mut session.publishing else { continue };
+            match row.filter(|row| row.seat == publishing.seat) {
+                Some(row) => publishing.generation = row.generation,
+                None => self.unpublish(key),
+            }
+        }
+    }
+}
+
+/// Ids of Spaces that have ended, the last few thousand of them.
+#[derive(Debug, Default)]
+pub(crate) struct Tombstones {
+    order: VecDeque<SpaceId>,
+    known: BTreeMap<SpaceId, u64>,
+}
+
+impl Tombstones {
+    const MOST: usize = 4_096;
+
+    /// Remembers a Space and its last group.
+    pub(crate) fn insert(&mut self, id: SpaceId, fence: u64) {
+        if self.known.insert(id, fence).is_none() {
+            self.order.push_back(id);
+        }
+        if self.order.len() > Self::MOST
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+
+    pub(crate) fn contains(&self, id: SpaceId) -> bool {
+        self.known.contains_key(&id)
+    }
+
+    pub(crate) fn fence(&self, id: SpaceId) -> Option<u64> {
+        self.known.get(&id).copied()
+    }
+}
