@@ -1,4 +1,4 @@
-"""A speaker made of aioquic and the drafts alone: publishes Opus packets on a seat, so that a test knows every byte that went in."""
+"""A speaker made of aioquic and the drafts alone: a test knows every byte that it publishes on its seat."""
 
 import asyncio
 import ssl
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
-from aioquic.asyncio import connect
+from aioquic.asyncio.client import connect
 from aioquic.quic.configuration import QuicConfiguration
 
 from tests.peers import wire
@@ -73,10 +73,12 @@ class Lite05(_Session):
         self.transport.write(self.transport.open_uni(), wire.lite_setup(self.path), fin=True)
 
     def message(self, stream: int, incoming: Incoming, reader: wire.Reader) -> None:
-        if stream % 4 != 1 or incoming.state is not None:  # only what the server asks, and of that only the first message
+        if (
+            stream % 4 != 1 or incoming.state is not None
+        ):  # only what the server asks, and of that only the first message
             reader.rest()
             return
-        kind = reader.int()
+        kind = reader.number()
         body = wire.Reader(reader.sized(), wire.QUIC)
         incoming.state = kind
         if kind == 1:
@@ -84,7 +86,7 @@ class Lite05(_Session):
             self.transport.write(stream, wire.lite_sized(b"\x00\x01"))
             self.transport.write(stream, wire.lite_sized(b"\x01", wire.lite_text(suffix), b"\x00"))
         elif kind == 2:
-            self.subscriber = body.int()
+            self.subscriber = body.number()
             assert (body.text(), body.text()) == ("/".join(self.namespace), "audio")
             self.transport.write(stream, b"\x00" + wire.lite_sized(b"\x00"))
             self.wanted.set()
@@ -113,19 +115,19 @@ class Moqt18(_Session):
         if stream % 4 in (2, 3):
             reader.rest()
             return
-        kind, body = reader.int(), wire.Reader(reader.bytes(int.from_bytes(reader.bytes(2), "big")), wire.VI64)
+        kind, body = reader.number(), wire.Reader(reader.take(int.from_bytes(reader.take(2), "big")), wire.VI64)
         if kind == wire.REQUEST_ERROR:
-            code, _retry = body.int(), body.int()
+            code, _retry = body.number(), body.number()
             self.failed = f"{code:#x} {body.text()}"
             self.wanted.set()
         elif kind == wire.SUBSCRIBE:
-            _request, fields = body.int(), [body.text() for _ in range(body.int())]
+            _request, fields = body.number(), [body.text() for _ in range(body.number())]
             assert (fields, body.text()) == (self.namespace, "audio")
             scale = b"\x08" + wire.VI64.encode(48_000)
             self.transport.write(stream, wire.moqt_message(wire.SUBSCRIBE_OK, bytes([self.alias, 0]), scale))
             self.wanted.set()
         elif kind == wire.SUBSCRIBE_NAMESPACE:
-            request, prefix = body.int(), [body.text() for _ in range(body.int())]
+            request, prefix = body.number(), [body.text() for _ in range(body.number())]
             assert request % 2 == 1, "the server's request ids are odd"
             self.transport.write(stream, wire.moqt_message(wire.REQUEST_OK, b"\x00"))
             rest = self.namespace[len(prefix) :]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from spaces_ctl.engine import Engine, EngineConfig, SetState, StageRow, TokenSigner, UpsertSpace, space_name
 
 from spaces_ctl.demo.web import application
-from spaces_ctl.engine import Engine, EngineConfig, SetState, StageRow, TokenSigner, UpsertSpace, space_name
 
 SEATS = 13
 STATE = b'{"title":"Peers","live":true,"stage":[{"seat":0,"name":"Ada Lovelace","role":"host","muted":false}]}'
@@ -41,7 +41,7 @@ class Room:
 def running() -> Iterator[Room]:
     """Serves until the block ends."""
     loop = asyncio.new_event_loop()
-    ready: "asyncio.Future[Room]" = loop.create_future()
+    ready: asyncio.Future[Room] = loop.create_future()
     started, stop = threading.Event(), asyncio.Event()
     failure: list[BaseException] = []
 
@@ -65,7 +65,7 @@ def running() -> Iterator[Room]:
         thread.join(15)
 
 
-async def _serve(ready: "asyncio.Future[Room]", started: threading.Event, stop: asyncio.Event) -> None:
+async def _serve(ready: asyncio.Future[Room], started: threading.Event, stop: asyncio.Event) -> None:
     signer = TokenSigner.generate()
     space = secrets.randbits(60)
     stage = [StageRow(seat=seat, account=seat + 1, role="host" if seat == 0 else "speaker") for seat in range(SEATS)]

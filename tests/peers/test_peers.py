@@ -1,4 +1,4 @@
-"""Implementations that share no code with ours, against a running server: what goes in at the seats comes out at all of them."""
+"""Implementations that share no code with ours, against a running server: what goes in at the seats comes out."""
 
 import asyncio
 import hashlib
@@ -25,16 +25,18 @@ WAYS: list[tuple[Way, str]] = [
 ]
 SECONDS = 2
 CARGO = shutil.which("cargo")
+Voices = dict[int, list[bytes]]
+"""Opus packets by seat."""
 firsts = itertools.count(step=100_000)
 """Each speaker counts its frames from elsewhere, as people who connect again do."""
 
 
 @pytest.fixture(scope="module")
-def voices() -> dict[int, list[bytes]]:
+def voices() -> Voices:
     return {seat: opus_frames(hum(SECONDS, 140 + 50 * seat)) for seat in (0, 5, 12)}
 
 
-async def talk(room: Room, voices: dict[int, list[bytes]], way: Way = "webtransport", protocol: str = wire.LITE) -> None:
+async def talk(room: Room, voices: Voices, way: Way = "webtransport", protocol: str = wire.LITE) -> None:
     """All of them at once, each over a connection of its own."""
 
     async def one(seat: int, opus: list[bytes]) -> None:
@@ -53,9 +55,7 @@ def digests(frames: list[Heard], seat: int) -> list[str]:
 
 
 @pytest.mark.parametrize(("way", "protocol"), WAYS)
-def test_aioquic_hears_the_very_packets_that_were_spoken(
-    room: Room, voices: dict[int, list[bytes]], way: Way, protocol: str
-) -> None:
+def test_aioquic_hears_the_very_packets_that_were_spoken(room: Room, voices: Voices, way: Way, protocol: str) -> None:
     async def run() -> None:
         tracks = ("stage", "stage.1", "state", "catalog")
         where = (room.host, room.port, room.space)
@@ -88,7 +88,7 @@ def test_a_full_stage_talks_at_once_and_every_packet_arrives(room: Room) -> None
     asyncio.run(run())
 
 
-def test_who_is_on_stage_does_not_hear_itself(room: Room, voices: dict[int, list[bytes]]) -> None:
+def test_who_is_on_stage_does_not_hear_itself(room: Room, voices: Voices) -> None:
     async def run() -> None:
         async with listen(room.host, room.port, room.space, token=room.tokens[5]) as listening:
             await asyncio.sleep(0.3)
@@ -128,13 +128,15 @@ def test_a_seat_is_not_given_to_whom_it_does_not_belong(room: Room) -> None:
 
 
 @pytest.mark.parametrize("url", ["https", "https moqt-18", "moqt"], ids=["lite over WebTransport", "moqt", "raw QUIC"])
-def test_moq_rs_takes_every_packet(room: Room, voices: dict[int, list[bytes]], url: str) -> None:
+def test_moq_rs_takes_every_packet(room: Room, voices: Voices, url: str) -> None:
     scheme, _, protocol = url.partition(" ")
     address = f"{scheme}://{room.host}:{room.port}/spaces/{room.space}" + (f"?protocol={protocol}" if protocol else "")
 
     async def run() -> None:
         taking = asyncio.create_task(
-            moq_rs_listener.take(address, room.space, datagrams=["stage"], groups=["state", "catalog"], count=SECONDS * 50)
+            moq_rs_listener.take(
+                address, room.space, datagrams=["stage"], groups=["state", "catalog"], count=SECONDS * 50
+            )
         )
         await asyncio.sleep(1.0)
         await talk(room, {0: voices[0]})
@@ -152,11 +154,11 @@ def test_moq_rs_takes_every_packet(room: Room, voices: dict[int, list[bytes]], u
 
 @pytest.mark.heavy
 @pytest.mark.skipif(CARGO is None, reason="needs a Rust toolchain")
-def test_moqtap_client_takes_every_packet(room: Room, voices: dict[int, list[bytes]]) -> None:
+def test_moqtap_client_takes_every_packet(room: Room, voices: Voices) -> None:
     crate = Path(__file__).parent / "moqtap"
     target = Path(__file__).parents[2] / "target" / "moqtap"
-    build = ["cargo", "build", "--quiet", "--locked", "--manifest-path", crate / "Cargo.toml", "--target-dir", target]
-    subprocess.run(build, check=True)
+    build = ["cargo", "build", "--quiet", "--locked", "--manifest-path", str(crate / "Cargo.toml")]
+    subprocess.run([*build, "--target-dir", str(target)], check=True)
 
     async def run() -> bytes:
         program = target / "debug" / "moqtap-listener"
