@@ -8,8 +8,9 @@
 //! - `stretch`: takes a pitch period out of a tick or repeats one, without a click.
 //! - `voice`: one seat's packets and decoder: loss, in-band FEC, talkspurt borders, fades.
 //!
-//! Time is handed in: the clock of [`Playout::push`] and of [`Playout::pull`] must be the same, and `pull` says when the
-//! first sample of its output will be played, up to a constant.
+//! Time is handed in, and it must be one clock for [`Playout::push`] and [`Playout::pull`]. Samples are taken to be played
+//! evenly, as fast as they are pulled in the mean; when exactly a pull is made does not matter, so a sound card may ask for
+//! several blocks at once. The constant delay between a pull and the ear is the caller's to know.
 
 pub(crate) mod delay;
 pub(crate) mod stretch;
@@ -173,7 +174,7 @@ impl<D: Decoder> Playout<D> {
         }
     }
 
-    /// Fills `out`, whose first sample is played at `now`.
+    /// Fills `out`, at `now`.
     pub fn pull(&mut self, now: Time, out: &mut [i16]) {
         self.timeline.pull(now, out, &mut Alone(&mut self.voice));
     }

@@ -89,7 +89,7 @@ impl<D: Decoder> Receiver<D> {
         }
     }
 
-    /// Fills `out` with 48 kHz mono, whose first sample is played at `now`.
+    /// Fills `out` with 48 kHz mono, at `now`.
     pub fn pull(&mut self, now: Time, out: &mut [i16]) {
         self.timeline.pull(now, out, &mut self.stage);
     }

@@ -308,6 +308,35 @@ fn single_packets_of_impossible_times_change_nothing() {
 }
 
 #[test]
+fn a_sound_card_that_asks_unevenly_is_served_evenly() {
+    let network = Network { jitter_us: 5_000, seed: 13, ..Network::default() };
+    let arrivals = network.carry(&talk(MINUTE, false));
+    // Four or eight blocks of 10 ms at once; and a timer that is late by up to 9 ms.
+    for (at_once, late_us) in [(4, 0), (8, 0), (1, 9_000)] {
+        let mut rng = Rng(14);
+        let mut playout = Playout::new(Ruler::default(), PlayoutConfig::default());
+        let mut arrivals = arrivals.iter().peekable();
+        let mut settled = PlayoutStats::default();
+        for call in 0..MINUTE * 2 / at_once {
+            let now = Time(ORIGIN_US + call * at_once * 10_000 + rng.below(late_us + 1));
+            while let Some((at, packet)) = arrivals.next_if(|(at, _)| *at <= now) {
+                playout.push(*at, packet.clone());
+            }
+            (0..at_once).for_each(|_| playout.pull(now, &mut [0; 480]));
+            if call == 15 * 100 / at_once {
+                settled = playout.stats();
+            }
+        }
+        let stats = playout.stats();
+        let since = |count: fn(&PlayoutStats) -> u64| count(&stats) - count(&settled);
+        assert!(settled.concealed_samples <= 3 * FRAME as u64, "{settled:?}");
+        assert_eq!(since(|s| s.concealed_samples), 0, "{at_once} {stats:?}");
+        assert!(since(|s| s.removed_samples + s.inserted_samples) < 1_500, "{at_once} {settled:?} {stats:?}");
+        assert!(stats.target_ms < 100, "{stats:?}");
+    }
+}
+
+#[test]
 fn two_runs_of_the_same_packets_are_the_same() {
     let network = Network { loss: 0.1, jitter_us: 60_000, duplicates: 0.1, seed: 12, ..Network::default() };
     let (one, two) = (run(&network, MINUTE), run(&network, MINUTE));

@@ -4,7 +4,7 @@
 //! const receiver = spaces_create(20, 500, 40);          // milliseconds: least, most, first playout delay; 0: no more room
 //! new Uint8Array(memory.buffer, spaces_input(receiver), bytes.length).set(bytes);   // up to 2048 bytes
 //! spaces_push(receiver, nowUs, group, bytes.length);    // a bundle of track `stage` or `stage.1` came
-//! spaces_pull(receiver, nowUs, samples);                // up to 5760; the first of them is played at nowUs
+//! spaces_pull(receiver, nowUs, samples);                // up to 5760
 //! const pcm = new Float32Array(memory.buffer, spaces_output(receiver), samples);
 //! const levels = new Uint8Array(memory.buffer, spaces_speaking(receiver), 13);      // RFC 6464 level, 255: silent
 //! const stats = new Float64Array(memory.buffer, spaces_stats(receiver), 15);        // order of PlayoutStats
@@ -120,7 +120,7 @@ pub extern "C" fn spaces_output(receiver: u32) -> usize {
     with(receiver, |slot| slot.output.as_ptr().expose_provenance())
 }
 
-/// Fills the output with `samples` of 48 kHz mono, the first of which is played at `now_us`. Answers how many: 0 if they
+/// Fills the output with `samples` of 48 kHz mono, at `now_us`. Answers how many: 0 if they
 /// are more than 5,760.
 #[unsafe(no_mangle)]
 pub extern "C" fn spaces_pull(receiver: u32, now_us: f64, samples: u32) -> u32 {

@@ -1,5 +1,11 @@
 //! The module in node, as a page runs it: what libopus encoded must sound as in the native receiver.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
 
 #[path = "../../core/tests/playout_support/mod.rs"]
 mod playout_support;

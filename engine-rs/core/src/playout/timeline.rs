@@ -35,8 +35,11 @@ const LOW_US: i64 = 4_000;
 const URGENT_US: i64 = 60_000;
 /// Ticks from one stretch to the next.
 const REST: u32 = 3;
-/// The delay is smoothed over so many ticks, against a sound card that asks unevenly.
+/// The delay is smoothed over so many ticks.
 const SMOOTH: i64 = 8;
+/// The clock of playing takes this share of what it is off, a pull; from this on it is set anew.
+const FOLLOW: i64 = 32;
+const RESYNC_US: i64 = 150_000;
 /// Silence is made in pieces of 5 ms, so that a new packet soon counts.
 const SILENCE: usize = 240;
 
@@ -84,8 +87,10 @@ pub(crate) struct Timeline {
     next: u64,
     /// Rendered, not pulled.
     ready: VecDeque<i16>,
-    /// Longest pull of late: rendering runs ahead of playing by up to this.
-    quantum_us: i64,
+    /// When the next pull's first sample is played, if pulls come evenly.
+    playing_us: i64,
+    /// How far pulls reach ahead of the time at which they are made, at most, of late.
+    ahead_us: i64,
     smooth_us: i64,
     rest: u32,
     /// Ticks bridged in a row.
@@ -105,7 +110,8 @@ impl Timeline {
             state: State::Idle,
             next: 0,
             ready: VecDeque::with_capacity(4 * FRAME),
-            quantum_us: 0,
+            playing_us: 0,
+            ahead_us: 0,
             smooth_us: 0,
             rest: 0,
             bridged: 0,
@@ -140,13 +146,12 @@ impl Timeline {
         stats
     }
 
-    /// Fills `out`, whose first sample is played at `now`.
+    /// Fills `out`, at `now`.
     pub(crate) fn pull(&mut self, now: Time, out: &mut [i16], source: &mut impl Source) {
-        let length_us = (samples_us(out.len())).min(LONGEST_US);
-        self.quantum_us = length_us.max(self.quantum_us - self.quantum_us / 64);
         let now_us = now.0.min(1 << 60) as i64;
+        let from_us = self.keep_time(now_us, samples_us(out.len()));
         for (at, chunk) in (0..).zip(out.chunks_mut(FRAME)) {
-            let chunk_us = now_us.saturating_add(samples_us(FRAME).saturating_mul(at));
+            let chunk_us = from_us.saturating_add(samples_us(FRAME).saturating_mul(at));
             while self.ready.len() < chunk.len() {
                 self.produce(chunk_us.saturating_add(samples_us(self.ready.len())), source);
             }
@@ -158,8 +163,19 @@ impl Timeline {
         self.stats.pulled_samples += out.len() as u64;
     }
 
+    /// When the first sample of a pull made at `now_us` is played. Sound cards and timers ask unevenly, and several times
+    /// at once; they play evenly. So a clock counts the samples and follows `now_us` slowly.
+    fn keep_time(&mut self, now_us: i64, length_us: i64) -> i64 {
+        let off_us = now_us.saturating_sub(self.playing_us);
+        let from_us = if off_us.abs() < RESYNC_US { self.playing_us.saturating_add(off_us / FOLLOW) } else { now_us };
+        self.playing_us = from_us.saturating_add(length_us);
+        let ahead_us = self.playing_us.saturating_sub(now_us).clamp(0, LONGEST_US);
+        self.ahead_us = ahead_us.max(self.ahead_us - self.ahead_us / 512);
+        from_us
+    }
+
     fn target_us(&self) -> i64 {
-        (self.delay.target_us() + self.quantum_us).clamp(self.min_us, self.max_us)
+        (self.delay.target_us() + self.ahead_us).clamp(self.min_us, self.max_us)
     }
 
     /// Appends at least one sample, to be played from `at_us` on.
