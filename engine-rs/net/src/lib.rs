@@ -1,5 +1,6 @@
 //! The only I/O of the engine.
 
+pub mod client;
 pub mod clock;
 mod congestion;
 pub mod connection;
