@@ -21,6 +21,7 @@ _AT_ONCE = 500
 _LEVEL_FRAMES = 5
 """A level every 100 ms."""
 _REPORT_S = 0.2
+_LATE_S = 1.0
 
 
 async def run(boss: Boss, first: Message) -> None:
@@ -31,6 +32,8 @@ async def run(boss: Boss, first: Message) -> None:
     microphone = script.speak(script.turns(voices, together=first["together"]), seat, voices[seat])
     certificate = bytes.fromhex(first["certificate"])
     async with Speaker(first["url"], token=first["token"], seat=seat, certificate_sha256=certificate) as speaker:
+        # Planning the conversation takes a moment, which its beginning does not have.
+        microphone = itertools.chain([next(microphone)], microphone)
         boss.tell("ready")
         go = await boss.next("go")
         talk = _Talk(boss, speaker, seat, float(go["at"]))
@@ -39,6 +42,9 @@ async def run(boss: Boss, first: Message) -> None:
         reporting = asyncio.create_task(talk.keep_reporting())
         try:
             await _first_of(asyncio.create_task(boss.next("stop")), talking)
+            # Whoever has a planned end says the last word too, though the grid of frames began a little late.
+            await asyncio.wait({talking}, timeout=_LATE_S if talk.elapsed() * 50 >= frames > 0 else 0)
+            talking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await talking
             await speaker.flush()
@@ -59,7 +65,6 @@ async def _first_of(stop: asyncio.Task[Message], talking: asyncio.Task[None]) ->
     if talking.done():
         talking.result()
     await stop
-    talking.cancel()
 
 
 class _Talk:
