@@ -9,161 +9,29 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use quinn_proto::crypto::rustls::HandshakeData;
-use quinn_proto::{
-    ConnectionError, ConnectionHandle, Dir, Event, ReadError, SendDatagramError, StreamEvent, VarInt, WriteError,
-};
+use quinn_proto::{ConnectionError, ConnectionHandle, Dir, Event, ReadError, SendDatagramError, StreamEvent, VarInt};
 use spaces_core::varint;
-use spaces_moqt::seam::{End, Protocol, StreamId, Transport};
-use url::Url;
-use web_transport_proto::{ConnectRequest, error_from_http3, error_to_http3, http};
+use spaces_moqt::seam::{End, Protocol, StreamId};
+use web_transport_proto::{ConnectRequest, http};
 
 use crate::quic::{ALPN_H3, DATAGRAM_SEND_BUFFER};
+use crate::streams::{Half, Pending};
 use crate::webtransport::{self, Act, H3_NO_ERROR, Http3};
 
-/// Bytes of one stream that wait outside quinn-proto for a slow peer; over it the stream is reset. Fits a `state` snapshot.
-const STREAM_BOUND: usize = 96 * 1_024;
-/// The same for all streams of a connection together; over it the oldest is reset.
-const CONNECTION_BOUND: usize = 256 * 1_024;
-/// The code of such a reset (ours; both drafts leave the range to applications).
-pub const RESET_SLOW_PEER: u64 = 0x53f0;
+pub(crate) use crate::notice::Notice;
+pub use crate::notice::{Closed, Incoming, Phase, Request, Target};
+pub use crate::streams::RESET_SLOW_PEER;
+
 /// How long a handshake, or a CONNECT, may take.
 const OPENING: Duration = Duration::from_secs(8);
 /// How long a close capsule has to reach the peer before QUIC is closed under it.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Where a connection stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Handshake and, for WebTransport, CONNECT.
-    Opening,
-    /// The session's streams and datagrams flow.
-    Open,
-    /// We have closed; the last bytes are on their way.
-    Closing,
-    /// Nothing flows any more.
-    Gone,
-}
-
-/// What a peer asks for when it dials.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// Who.
-    pub remote: SocketAddr,
-    /// Over WebTransport rather than raw QUIC.
-    pub web: bool,
-    /// Offered subprotocols; for raw QUIC, the ALPN.
-    pub protocols: Vec<String>,
-    /// Path of the CONNECT; empty for raw QUIC.
-    pub path: String,
-    /// What follows `?` in it.
-    pub query: Option<String>,
-    /// The page's origin, if a browser dials.
-    pub origin: Option<String>,
-}
-
-/// What a connection carries in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Incoming {
-    /// Bytes of a stream, in order.
-    Stream {
-        /// Which.
-        id: StreamId,
-        /// Both directions.
-        bidi: bool,
-        /// May be empty with `fin`.
-        data: Bytes,
-        /// Nothing follows.
-        fin: bool,
-    },
-    /// The peer abandoned its send half.
-    Reset {
-        /// Which.
-        id: StreamId,
-        /// Its code.
-        code: u64,
-    },
-    /// The peer wants no more on our send half, or it was over its bound ([`RESET_SLOW_PEER`]).
-    Stopped {
-        /// Which.
-        id: StreamId,
-        /// Its code.
-        code: u64,
-    },
-    /// Streams may be opened again.
-    Credit,
-    /// One datagram.
-    Datagram(Bytes),
-}
-
-/// Why a session is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Closed {
-    /// We closed it.
-    Local,
-    /// The peer closed it.
-    Peer {
-        /// Application error code.
-        code: u64,
-        /// Its words.
-        reason: String,
-    },
-    /// The peer refused the CONNECT with this HTTP status, if it gave one.
-    Refused(Option<u16>),
-    /// Nothing was heard of it any more.
-    Lost,
-    /// One of the ends broke QUIC, TLS or HTTP/3.
-    Failed(String),
-}
-
-/// What happened, for the endpoint to pass on.
-#[derive(Debug)]
-pub(crate) enum Notice {
-    /// Answering end: accept or refuse.
-    Request(Request),
-    /// The session is open.
-    Open(Protocol),
-    /// See [`Incoming`].
-    Incoming(Incoming),
-    /// The session is over. Comes once.
-    Closed(Closed),
-}
-
-/// What a dialling end wants.
-#[derive(Clone, Debug)]
-pub enum Target {
-    /// Raw QUIC, with the protocol's name as ALPN.
-    Raw(Protocol),
-    /// WebTransport.
-    Web {
-        /// `https` URL with path and query.
-        url: Url,
-        /// `Origin` header.
-        origin: Option<String>,
-        /// Offered subprotocols, best first.
-        protocols: Vec<Protocol>,
-        /// Spoken if the server names none.
-        fallback: Protocol,
-    },
-}
-
-enum Layer {
+pub(crate) enum Layer {
     /// Not known before the handshake is done.
     Unknown,
     Raw,
     Web(Box<Http3>),
-}
-
-/// A stream's direction, from us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Half {
-    Receive,
-    Send,
-}
-
-struct Pending {
-    id: u64,
-    bytes: BytesMut,
-    fin: bool,
 }
 
 /// See the module.
@@ -177,18 +45,18 @@ pub struct Connection {
     end: End,
     target: Option<Box<Target>>,
     offered: Vec<String>,
-    layer: Layer,
-    phase: Phase,
+    pub(crate) layer: Layer,
+    pub(crate) phase: Phase,
     protocol: Option<Protocol>,
     deadline: Option<Instant>,
     closed_told: bool,
     /// Notices that our own calls made.
-    late: Vec<Notice>,
-    pending: Vec<Pending>,
+    pub(crate) late: Vec<Notice>,
+    pub(crate) pending: Vec<Pending>,
     /// Datagrams dropped: too large for the path, or not of this session.
     misfits: u64,
     /// Streams stopped or reset by us since the last poll: what was read of them before is not told any more.
-    forsaken: Vec<(u64, Half)>,
+    pub(crate) forsaken: Vec<(u64, Half)>,
     /// Datagrams were left in quinn-proto's buffer by the last transmit.
     pub(crate) stuck: bool,
 }
@@ -300,12 +168,6 @@ impl Connection {
     pub fn datagrams_wait(&mut self) -> bool {
         // An empty buffer reports its size less the bookkeeping of one datagram, which is under 64 bytes.
         self.quic.datagrams().send_buffer_space() + 64 < DATAGRAM_SEND_BUFFER
-    }
-
-    /// Bytes of stream data that wait for a slow peer outside QUIC's own windows.
-    #[must_use]
-    pub fn backlog(&self) -> usize {
-        self.pending.iter().map(|pending| pending.bytes.len()).sum()
     }
 
     /// Ends everything at once, without a capsule: for a peer that cannot be served safely any more.
@@ -430,14 +292,14 @@ impl Connection {
         self.finish(Closed::Local);
     }
 
-    fn linger(&mut self) {
+    pub(crate) fn linger(&mut self) {
         if matches!(self.phase, Phase::Opening | Phase::Open) {
             self.phase = Phase::Closing;
             self.deadline = Some(self.now + LINGER);
         }
     }
 
-    fn close_quic(&mut self, code: u64, reason: Bytes) {
+    pub(crate) fn close_quic(&mut self, code: u64, reason: Bytes) {
         self.phase = Phase::Gone;
         self.deadline = None;
         self.pending.clear();
@@ -445,7 +307,7 @@ impl Connection {
     }
 
     /// Tells the end of the session, once.
-    fn finish(&mut self, closed: Closed) {
+    pub(crate) fn finish(&mut self, closed: Closed) {
         if !matches!(self.phase, Phase::Closing) {
             self.phase = Phase::Gone;
             self.deadline = None;
@@ -652,142 +514,5 @@ impl Connection {
             }
             notices.push_back(Notice::Incoming(Incoming::Datagram(datagram)));
         }
-    }
-
-    /// Our application codes are mapped into HTTP/3's space (draft-ietf-webtrans-http3 §4.4) and back.
-    fn code_out(&self, code: u64) -> VarInt {
-        let code = if self.is_web() { error_to_http3(u32::try_from(code).unwrap_or(u32::MAX)) } else { code };
-        VarInt::from_u64(code).unwrap_or(VarInt::MAX)
-    }
-
-    fn code_in(&self, code: u64) -> u64 {
-        if self.is_web() { error_from_http3(code).map_or(0, u64::from) } else { code }
-    }
-
-    fn open(&mut self, dir: Dir) -> Option<StreamId> {
-        if self.phase != Phase::Open {
-            return None;
-        }
-        let id = u64::from(self.quic.streams().open(dir)?);
-        if let Layer::Web(http) = &self.layer {
-            let prefix = http.stream_prefix(dir == Dir::Bi);
-            self.write_bytes(id, &prefix, false);
-        }
-        Some(StreamId(id))
-    }
-
-    /// Has our send half of `id` any meaning? quinn-proto asserts it.
-    fn quic_id(&self, id: u64, sending: bool) -> Option<quinn_proto::StreamId> {
-        let id = quinn_proto::StreamId::from(VarInt::from_u64(id).ok()?);
-        let local = id.initiator() == self.quic.side();
-        (id.dir() == Dir::Bi || local == sending).then_some(id)
-    }
-
-    fn write_bytes(&mut self, id: u64, data: &[u8], fin: bool) {
-        let Some(stream) = self.quic_id(id, true) else { return };
-        let mut written = 0;
-        if !self.pending.iter().any(|pending| pending.id == id) {
-            while written < data.len() {
-                match self.quic.send_stream(stream).write(data.get(written..).unwrap_or_default()) {
-                    Ok(bytes) => written += bytes,
-                    Err(WriteError::Blocked) => break,
-                    Err(WriteError::Stopped(_) | WriteError::ClosedStream) => return,
-                }
-            }
-            if written == data.len() {
-                if fin {
-                    let _ = self.quic.send_stream(stream).finish(); // fails only on a stream that the peer stopped
-                }
-                return;
-            }
-            self.pending.push(Pending { id, bytes: BytesMut::new(), fin: false });
-        }
-        let Some(pending) = self.pending.iter_mut().find(|pending| pending.id == id) else { return };
-        pending.bytes.extend_from_slice(data.get(written..).unwrap_or_default());
-        pending.fin |= fin;
-        if pending.bytes.len() > STREAM_BOUND {
-            self.drop_slow(id);
-        } else if self.backlog() > CONNECTION_BOUND
-            && let Some(oldest) = self.pending.first().map(|pending| pending.id)
-        {
-            self.drop_slow(oldest);
-        }
-    }
-
-    fn drop_slow(&mut self, id: u64) {
-        Transport::reset(self, StreamId(id), RESET_SLOW_PEER);
-        self.late.push(Notice::Incoming(Incoming::Stopped { id: StreamId(id), code: RESET_SLOW_PEER }));
-    }
-
-    /// The peer can take more of this stream.
-    fn flush(&mut self, id: u64) {
-        let Some(index) = self.pending.iter().position(|pending| pending.id == id) else { return };
-        let mut pending = self.pending.swap_remove(index);
-        let Some(stream) = self.quic_id(id, true) else { return };
-        while !pending.bytes.is_empty() {
-            match self.quic.send_stream(stream).write(&pending.bytes) {
-                Ok(written) => pending.bytes.advance(written),
-                Err(WriteError::Blocked) => {
-                    self.pending.push(pending);
-                    return;
-                }
-                Err(WriteError::Stopped(_) | WriteError::ClosedStream) => return,
-            }
-        }
-        if pending.fin {
-            let _ = self.quic.send_stream(stream).finish(); // fails only on a stream that the peer stopped
-        }
-    }
-}
-
-impl Transport for Connection {
-    fn open_bi(&mut self) -> Option<StreamId> {
-        self.open(Dir::Bi)
-    }
-
-    fn open_uni(&mut self) -> Option<StreamId> {
-        self.open(Dir::Uni)
-    }
-
-    fn write(&mut self, stream: StreamId, data: &[u8], fin: bool) {
-        if self.phase == Phase::Open {
-            self.write_bytes(stream.0, data, fin);
-        }
-    }
-
-    fn reset(&mut self, stream: StreamId, code: u64) {
-        self.pending.retain(|pending| pending.id != stream.0);
-        self.forsaken.push((stream.0, Half::Send));
-        let code = self.code_out(code);
-        if let Some(id) = self.quic_id(stream.0, true) {
-            let _ = self.quic.send_stream(id).reset(code); // already over is as good
-        }
-    }
-
-    fn stop(&mut self, stream: StreamId, code: u64) {
-        self.forsaken.push((stream.0, Half::Receive));
-        let code = self.code_out(code);
-        if let Some(id) = self.quic_id(stream.0, false) {
-            let _ = self.quic.recv_stream(id).stop(code); // already over is as good
-        }
-    }
-
-    fn close(&mut self, code: u64, reason: &str) {
-        if !matches!(self.phase, Phase::Opening | Phase::Open) {
-            return;
-        }
-        let mut capsule = None;
-        if let (Phase::Open, Layer::Web(http)) = (self.phase, &mut self.layer) {
-            let bytes = http.close(u32::try_from(code).unwrap_or(u32::MAX), reason);
-            capsule = http.connect_stream().map(|id| (id, bytes));
-        }
-        match capsule {
-            Some((id, bytes)) => {
-                self.write_bytes(id, &bytes, true);
-                self.linger();
-            }
-            None => self.close_quic(code, Bytes::copy_from_slice(reason.as_bytes())),
-        }
-        self.finish(Closed::Local);
     }
 }

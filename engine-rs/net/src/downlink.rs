@@ -10,7 +10,7 @@ use spaces_core::varint;
 use spaces_moqt::seam::ObjectHeader;
 
 use crate::endpoint::Connections;
-use crate::session::Peer;
+use crate::peer::Peer;
 
 /// Framings kept at once: the variants of a tick and its second part, by protocol and transport.
 const FRAMINGS: usize = 64;

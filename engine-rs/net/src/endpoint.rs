@@ -5,115 +5,36 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, Transmit, TransportConfig};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use spaces_moqt::seam::Protocol;
-use web_transport_proto::http;
 
+use crate::application::dispatch;
 use crate::congestion::Lift;
-use crate::connection::{Closed, Connection, Incoming, Notice, Phase, Request, Target};
-use crate::quic::{self, ALPN_H3, SetupError, Trust};
+use crate::connection::{Closed, Connection, Notice, Phase, Target};
+use crate::connections::Slot;
+use crate::handshakes::WAITING;
+use crate::quic::{self, SetupError};
 use crate::timers::Wheel;
 use crate::udp::{ReceiveBatch, SendBatch, SendReport, Socket};
+use crate::wake::wait_readable;
+
+pub use crate::application::{Answer, Application, ForeignPacket};
+pub use crate::connections::Connections;
+pub use crate::quic::Dialler;
+pub use crate::wake::Waker;
 
 /// The least time between two turns: packets are handled in slots of 1 ms, not one by one, which halves their cost.
 const SLOT: Duration = Duration::from_millis(1);
 /// Receive calls a turn, so that a flood does not keep the other steps from happening.
 const RECEIVES: usize = 8;
-/// Handshakes begun a turn: 8 × 200 µs of signing leave room for audio.
-const HANDSHAKES: usize = 8;
-/// Handshakes that may wait for their turn; beyond it they are refused.
-const WAITING: usize = 2_048;
-/// Waiting handshakes from which on peers must prove their address first (Retry, RFC 9000 §8.1.2).
-const RETRY_FROM: usize = 64;
-/// A handshake that waited this long is given up: its peer has.
-const STALE: Duration = Duration::from_secs(3);
 /// Packets of one connection a turn; the rest follows in the next.
 const BURST: usize = 32;
-
-/// What to do with a peer that dialled.
-pub enum Answer<S> {
-    /// Speak this with it, and keep this with the connection.
-    Accept(Protocol, S),
-    /// HTTP status; on raw QUIC the connection is closed with it as code.
-    Refuse(http::StatusCode),
-}
-
-/// What uses the connections of an endpoint. `State` is kept beside each connection.
-///
-/// Call order for one connection: [`Application::on_request`] (answering end), [`Application::on_open`], any number of
-/// [`Application::on_incoming`], [`Application::on_closed`] once. A connection that never opened goes from any point to
-/// `on_closed`, on the answering end only if it was accepted.
-pub trait Application {
-    /// Kept with each connection.
-    type State;
-    /// A turn begins, and this is its time.
-    fn begin(&mut self, now: Instant) {
-        let _ = now;
-    }
-    /// A peer asks for a session.
-    fn on_request(&mut self, key: u32, request: &Request) -> Answer<Self::State>;
-    /// The session is open.
-    fn on_open(&mut self, connection: &mut Connection, state: &mut Self::State, protocol: Protocol);
-    /// Something came in.
-    fn on_incoming(&mut self, connection: &mut Connection, state: &mut Self::State, incoming: Incoming);
-    /// The session is over; its key may be used again soon.
-    fn on_closed(&mut self, key: u32, state: Self::State, closed: Closed);
-    /// Somebody used the [`Waker`].
-    fn on_wake(&mut self, endpoint: &mut Endpoint<Self::State>);
-    /// Once a turn, after everything that came in: do what is due.
-    fn advance(&mut self, endpoint: &mut Endpoint<Self::State>);
-    /// When `advance` has something to do by itself.
-    fn next_timeout(&self) -> Option<Instant>;
-    /// A packet for a connection of another shard (its sender has moved). To be handed to [`Endpoint::inject`] there.
-    fn on_foreign(&mut self, shard: u8, packet: ForeignPacket);
-}
-
-/// See [`Application::on_foreign`].
-#[derive(Debug)]
-pub struct ForeignPacket {
-    remote: SocketAddr,
-    local: Option<IpAddr>,
-    ecn: u8,
-    bytes: BytesMut,
-}
-
-/// Makes an endpoint's thread turn, from any thread.
-#[derive(Clone, Debug)]
-pub struct Waker(Arc<OwnedFd>);
-
-impl Waker {
-    /// # Errors
-    /// Out of file descriptors.
-    pub fn new() -> io::Result<Self> {
-        Ok(Self(Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)))
-    }
-
-    /// Wakes.
-    pub fn wake(&self) {
-        // Fails only when the counter is full, which wakes as well.
-        let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
-    }
-
-    /// Was it woken since the last call?
-    #[must_use]
-    pub fn take(&self) -> bool {
-        rustix::io::read(&*self.0, &mut [0u8; 8]).is_ok()
-    }
-
-    /// The eventfd, for the caller's own poll.
-    #[must_use]
-    pub fn raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
-}
 
 /// How to answer.
 #[derive(Clone)]
@@ -136,26 +57,6 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// `None`: dials only.
     pub answering: Option<Answering>,
-}
-
-/// TLS for dialling, by protocol.
-#[derive(Clone)]
-pub struct Dialler {
-    web: Arc<quinn_proto::crypto::rustls::QuicClientConfig>,
-    moqt: Arc<quinn_proto::crypto::rustls::QuicClientConfig>,
-    lite: Arc<quinn_proto::crypto::rustls::QuicClientConfig>,
-}
-
-impl Dialler {
-    /// # Errors
-    /// [`SetupError`].
-    pub fn new(trust: &Trust) -> Result<Self, SetupError> {
-        Ok(Self {
-            web: quic::client_crypto(trust, ALPN_H3)?,
-            moqt: quic::client_crypto(trust, Protocol::Moqt18.name().as_bytes())?,
-            lite: quic::client_crypto(trust, Protocol::Lite05.name().as_bytes())?,
-        })
-    }
 }
 
 /// Why an endpoint does not start, or does not dial.
@@ -197,94 +98,28 @@ pub struct EndpointStats {
     pub purge_aborts: u64,
 }
 
-struct Slot<S> {
-    connection: Connection,
-    state: Option<S>,
-    dirty: bool,
-}
-
-/// The connections of an endpoint.
-pub struct Connections<S> {
-    slots: Vec<Option<Box<Slot<S>>>>,
-    dirty: Vec<u32>,
-    count: usize,
-    now: Instant,
-}
-
-impl<S> Connections<S> {
-    /// The connection and its state, to be used: what it has to send leaves at the end of this turn.
-    pub fn get_mut(&mut self, key: u32) -> Option<(&mut Connection, &mut S)> {
-        let slot = touch(&mut self.slots, &mut self.dirty, self.now, key)?;
-        Some((&mut slot.connection, slot.state.as_mut()?))
-    }
-
-    /// The same to look at only.
-    #[must_use]
-    pub fn get(&self, key: u32) -> Option<(&Connection, &S)> {
-        let slot = self.slots.get(key as usize)?.as_deref()?;
-        Some((&slot.connection, slot.state.as_ref()?))
-    }
-
-    /// The connection, not to be used, and its state: nothing new is sent because of it.
-    pub fn peek_mut(&mut self, key: u32) -> Option<(&Connection, &mut S)> {
-        let slot = self.slots.get_mut(key as usize)?.as_deref_mut()?;
-        Some((&slot.connection, slot.state.as_mut()?))
-    }
-
-    /// Keys of all that have a state.
-    pub fn keys(&self) -> impl Iterator<Item = u32> + '_ {
-        let with_state = |slot: &Option<Box<Slot<S>>>| slot.as_deref().is_some_and(|slot| slot.state.is_some());
-        (0u32..).zip(&self.slots).filter(move |(_, slot)| with_state(slot)).map(|(key, _)| key)
-    }
-
-    /// How many, half-open ones included.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// None?
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-}
-
-fn touch<'a, S>(
-    slots: &'a mut [Option<Box<Slot<S>>>],
-    dirty: &mut Vec<u32>,
-    now: Instant,
-    key: u32,
-) -> Option<&'a mut Slot<S>> {
-    let slot = slots.get_mut(key as usize)?.as_deref_mut()?;
-    slot.connection.now = now;
-    if !std::mem::replace(&mut slot.dirty, true) {
-        dirty.push(key);
-    }
-    Some(slot)
-}
-
 /// See the module.
 pub struct Endpoint<S> {
     /// The connections.
     pub connections: Connections<S>,
-    quic: quinn_proto::Endpoint,
+    pub(crate) quic: quinn_proto::Endpoint,
     client_transport: Arc<TransportConfig>,
     socket: Socket,
-    receive: ReceiveBatch,
-    send: SendBatch,
+    /// Taken out while its packets are handled.
+    receive: Option<Box<ReceiveBatch>>,
+    pub(crate) send: SendBatch,
     wheel: Wheel,
     due: Vec<(u32, u64)>,
     spare: Vec<u32>,
     notices: VecDeque<Notice>,
-    waiting: VecDeque<(Instant, quinn_proto::Incoming)>,
+    pub(crate) waiting: VecDeque<(Instant, quinn_proto::Incoming)>,
     waker: Waker,
     lift: Lift,
     shard: u8,
     shared: bool,
-    max_connections: usize,
+    pub(crate) max_connections: usize,
     last_turn: Instant,
-    stats: EndpointStats,
+    pub(crate) stats: EndpointStats,
 }
 
 impl<S> Endpoint<S> {
@@ -305,11 +140,11 @@ impl<S> Endpoint<S> {
         });
         let now = Instant::now();
         Ok(Self {
-            connections: Connections { slots: Vec::new(), dirty: Vec::new(), count: 0, now },
+            connections: Connections::new(now),
             quic: quinn_proto::Endpoint::new(Arc::new(quic::endpoint(settings.shard)), server, true, None),
             client_transport: transport,
             socket,
-            receive: ReceiveBatch::default(),
+            receive: Some(Box::default()),
             send: SendBatch::default(),
             wheel: Wheel::new(now),
             due: Vec::new(),
@@ -362,19 +197,14 @@ impl<S> Endpoint<S> {
         target: Target,
         state: S,
     ) -> Result<u32, EndpointError> {
-        let crypto = match &target {
-            Target::Web { .. } => &dialler.web,
-            Target::Raw(Protocol::Moqt18) => &dialler.moqt,
-            Target::Raw(Protocol::Lite05) => &dialler.lite,
-        };
-        let mut config = ClientConfig::new(Arc::clone(crypto) as _);
+        let mut config = ClientConfig::new(dialler.crypto(&target));
         config.transport_config(Arc::clone(&self.client_transport));
         let now = Instant::now();
         let (handle, quic) = self.quic.connect(now, config, remote, server_name)?;
         Ok(self.insert(handle, quic, Some(target), Some(state)))
     }
 
-    fn insert(
+    pub(crate) fn insert(
         &mut self,
         handle: ConnectionHandle,
         quic: quinn_proto::Connection,
@@ -382,21 +212,7 @@ impl<S> Endpoint<S> {
         state: Option<S>,
     ) -> u32 {
         let connection = Connection::new(handle, quic, target, self.connections.now);
-        let key = connection.key();
-        if self.connections.slots.len() <= handle.0 {
-            self.connections.slots.resize_with(handle.0 + 1, || None);
-        }
-        if let Some(slot) = self.connections.slots.get_mut(handle.0) {
-            *slot = Some(Box::new(Slot { connection, state, dirty: false }));
-            self.connections.count += 1;
-        }
-        self.touch(key);
-        key
-    }
-
-    fn touch(&mut self, key: u32) -> Option<&mut Slot<S>> {
-        let Connections { slots, dirty, now, .. } = &mut self.connections;
-        touch(slots, dirty, *now, key)
+        self.connections.insert(connection, state)
     }
 
     /// Continues on a new socket bound to `address`, as after a change of network. Peers follow when they hear from us.
@@ -405,11 +221,11 @@ impl<S> Endpoint<S> {
     /// What the kernel says; the old socket stays then.
     pub fn rebind(&mut self, address: SocketAddr) -> io::Result<()> {
         self.socket = Socket::bind(address, self.shared)?;
-        for slot in self.connections.slots.iter_mut().flatten() {
-            slot.connection.quic.local_address_changed();
-        }
-        for key in 0..self.connections.slots.len() {
-            self.touch(u32::try_from(key).unwrap_or(u32::MAX));
+        self.connections.touch_all();
+        for key in self.connections.dirty.clone() {
+            if let Some(slot) = self.connections.slot(key) {
+                slot.connection.quic.local_address_changed();
+            }
         }
         Ok(())
     }
@@ -447,19 +263,17 @@ impl<S> Endpoint<S> {
         }
         // First to the end of this slot, with an ear for commands only; then for packets as well.
         let slot = self.last_turn + SLOT;
-        let mut wake = [PollFd::new(&*self.waker.0, PollFlags::IN)];
-        if slot > now && poll_for(&mut wake, slot - now)? {
+        if slot > now && wait_readable([self.waker.as_fd()], slot - now)? {
             return Ok(());
         }
-        let (socket, waker) = (self.socket.as_fd(), &*self.waker.0);
-        let mut both = [PollFd::new(&socket, PollFlags::IN), PollFd::new(waker, PollFlags::IN)];
-        poll_for(&mut both, until.saturating_duration_since(Instant::now()))?;
+        let patience = until.saturating_duration_since(Instant::now());
+        wait_readable([self.waker.as_fd(), self.socket.as_fd()], patience)?;
         Ok(())
     }
 
     fn receive<A: Application<State = S>>(&mut self, app: &mut A) -> io::Result<()> {
         for _ in 0..RECEIVES {
-            let mut batch = std::mem::take(&mut self.receive);
+            let Some(mut batch) = self.receive.take() else { break };
             let result = self.socket.receive(&mut batch);
             for train in batch.iter() {
                 for datagram in train.bytes.chunks(train.segment) {
@@ -473,7 +287,7 @@ impl<S> Endpoint<S> {
                     }
                 }
             }
-            self.receive = batch;
+            self.receive = Some(batch);
             if result? < crate::udp::BATCH {
                 break;
             }
@@ -493,7 +307,7 @@ impl<S> Endpoint<S> {
         let ecn = EcnCodepoint::from_bits(packet.ecn);
         match self.quic.handle(self.connections.now, packet.remote, packet.local, ecn, packet.bytes, &mut out.bytes) {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                if let Some(slot) = self.touch(u32::try_from(handle.0).unwrap_or(u32::MAX)) {
+                if let Some(slot) = self.connections.touch(u32::try_from(handle.0).unwrap_or(u32::MAX)) {
                     slot.connection.quic.handle_event(event);
                 }
             }
@@ -503,60 +317,14 @@ impl<S> Endpoint<S> {
         }
     }
 
-    fn on_incoming(&mut self, incoming: quinn_proto::Incoming) {
-        let waiting = self.waiting.len();
-        if waiting >= WAITING || self.connections.count + waiting >= self.max_connections {
-            self.stats.handshakes_refused += 1;
-            if let Some(out) = self.send.vacant() {
-                let transmit = self.quic.refuse(incoming, &mut out.bytes);
-                commit(&mut self.send, &transmit);
-            }
-        } else if waiting >= RETRY_FROM && !incoming.remote_address_validated() && incoming.may_retry() {
-            self.stats.retries += 1;
-            if let Some(out) = self.send.vacant()
-                && let Ok(transmit) = self.quic.retry(incoming, &mut out.bytes)
-            {
-                commit(&mut self.send, &transmit);
-            }
-        } else {
-            self.waiting.push_back((self.connections.now, incoming));
-        }
-    }
-
-    fn begin_handshakes(&mut self) {
-        for _ in 0..HANDSHAKES {
-            let Some((since, incoming)) = self.waiting.pop_front() else { return };
-            let now = self.connections.now;
-            if now.saturating_duration_since(since) > STALE {
-                self.stats.handshakes_refused += 1;
-                self.quic.ignore(incoming);
-                continue;
-            }
-            self.stats.handshakes += 1;
-            self.make_room();
-            let Some(out) = self.send.vacant() else { return };
-            match self.quic.accept(incoming, now, &mut out.bytes, None) {
-                Ok((handle, quic)) => {
-                    self.insert(handle, quic, None, None);
-                }
-                Err(error) => {
-                    if let Some(transmit) = error.response {
-                        commit(&mut self.send, &transmit);
-                    }
-                }
-            }
-        }
-    }
-
     fn expire_timers(&mut self) {
         let mut due = std::mem::take(&mut self.due);
         self.wheel.expire(self.connections.now, &mut due);
         for (key, number) in due.drain(..) {
             // Entries that a nearer one has replaced, or of connections long gone, mean nothing.
-            let waits =
-                |slot: &Option<Box<Slot<S>>>| slot.as_deref().is_some_and(|s| s.connection.armed == Some(number));
-            if self.connections.slots.get(key as usize).is_some_and(waits)
-                && let Some(slot) = self.touch(key)
+            let waits = |slot: &mut Slot<S>| slot.connection.armed == Some(number);
+            if self.connections.slot(key).is_some_and(waits)
+                && let Some(slot) = self.connections.touch(key)
             {
                 slot.connection.armed = None;
                 slot.connection.on_timeout();
@@ -576,7 +344,7 @@ impl<S> Endpoint<S> {
 
     fn pump_one<A: Application<State = S>>(&mut self, app: &mut A, key: u32) {
         let mut notices = std::mem::take(&mut self.notices);
-        while let Some(slot) = self.connections.slots.get_mut(key as usize).and_then(Option::as_deref_mut) {
+        while let Some(slot) = self.connections.slot(key) {
             slot.connection.poll(&mut notices);
             let quiet = notices.is_empty();
             while let Some(notice) = notices.pop_front() {
@@ -592,10 +360,7 @@ impl<S> Endpoint<S> {
                 if let Some(state) = slot.state.take() {
                     app.on_closed(key, state, Closed::Lost);
                 }
-                if let Some(slot) = self.connections.slots.get_mut(key as usize) {
-                    *slot = None;
-                    self.connections.count -= 1;
-                }
+                self.connections.remove(key);
             }
             if quiet {
                 break;
@@ -626,7 +391,7 @@ impl<S> Endpoint<S> {
         let mut more = true;
         for _ in 0..burst {
             self.make_room();
-            let Some(slot) = self.connections.slots.get_mut(key as usize).and_then(Option::as_deref_mut) else {
+            let Some(slot) = self.connections.slot(key) else {
                 return;
             };
             let Some(out) = self.send.vacant() else { return };
@@ -636,14 +401,14 @@ impl<S> Endpoint<S> {
             };
             commit(&mut self.send, &transmit);
         }
-        let Some(slot) = self.connections.slots.get_mut(key as usize).and_then(Option::as_deref_mut) else { return };
+        let Some(slot) = self.connections.slot(key) else { return };
         slot.dirty = false;
         slot.connection.stuck = slot.connection.datagrams_wait();
         if let Some(at) = slot.connection.next_timeout() {
             slot.connection.armed = self.wheel.set_if_sooner(key, at, slot.connection.armed);
         }
         if more {
-            self.touch(key);
+            self.connections.touch(key);
         }
     }
 
@@ -651,7 +416,7 @@ impl<S> Endpoint<S> {
     /// handed to quinn-proto before cannot be taken back, but it can be sure to be on the wire before the purge is answered.
     /// Anti-amplification (an unvalidated new path) cannot be overruled: such a connection is closed, and its peer dials again.
     pub fn expel_datagrams(&mut self, key: u32) {
-        let Some(slot) = self.connections.slots.get_mut(key as usize).and_then(Option::as_deref_mut) else { return };
+        let Some(slot) = self.connections.slot(key) else { return };
         if !slot.connection.datagrams_wait() {
             return;
         }
@@ -659,7 +424,7 @@ impl<S> Endpoint<S> {
         self.transmit_one(key, BURST);
         self.lift.store(false, Ordering::Relaxed);
         self.flush();
-        if let Some(slot) = self.touch(key)
+        if let Some(slot) = self.connections.touch(key)
             && slot.connection.datagrams_wait()
             && slot.connection.phase() != Phase::Gone
         {
@@ -668,7 +433,7 @@ impl<S> Endpoint<S> {
         }
     }
 
-    fn make_room(&mut self) {
+    pub(crate) fn make_room(&mut self) {
         if self.send.is_full() {
             self.flush();
         }
@@ -687,48 +452,7 @@ impl<S> Endpoint<S> {
     }
 }
 
-fn dispatch<A: Application>(
-    app: &mut A,
-    key: u32,
-    slot: &mut Slot<A::State>,
-    notice: Notice,
-    notices: &mut VecDeque<Notice>,
-) {
-    match notice {
-        Notice::Request(request) => match app.on_request(key, &request) {
-            Answer::Accept(protocol, state) => {
-                slot.state = Some(state);
-                // The opening comes before what was read together with the request.
-                let mut opening = VecDeque::new();
-                slot.connection.accept(protocol, &mut opening);
-                while let Some(notice) = opening.pop_back() {
-                    notices.push_front(notice);
-                }
-            }
-            Answer::Refuse(status) => slot.connection.refuse(status),
-        },
-        Notice::Open(protocol) => {
-            if let Some(state) = slot.state.as_mut() {
-                app.on_open(&mut slot.connection, state, protocol);
-            }
-        }
-        Notice::Incoming(incoming) => {
-            // What follows our own close is of no interest to anybody.
-            if let (Phase::Open, Some(state)) = (slot.connection.phase(), slot.state.as_mut())
-                && slot.connection.is_wanted(&incoming)
-            {
-                app.on_incoming(&mut slot.connection, state, incoming);
-            }
-        }
-        Notice::Closed(closed) => {
-            if let Some(state) = slot.state.take() {
-                app.on_closed(key, state, closed);
-            }
-        }
-    }
-}
-
-fn commit(batch: &mut SendBatch, transmit: &Transmit) {
+pub(crate) fn commit(batch: &mut SendBatch, transmit: &Transmit) {
     let Some(out) = batch.current() else { return };
     out.bytes.truncate(transmit.size);
     out.remote = transmit.destination;
@@ -736,16 +460,4 @@ fn commit(batch: &mut SendBatch, transmit: &Transmit) {
     out.ecn = transmit.ecn.map_or(0, |ecn| ecn as u8);
     out.segment = transmit.segment_size;
     batch.commit();
-}
-
-fn poll_for(fds: &mut [PollFd<'_>], timeout: Duration) -> io::Result<bool> {
-    let timeout = Timespec {
-        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: timeout.subsec_nanos().into(),
-    };
-    match poll(fds, Some(&timeout)) {
-        Ok(ready) => Ok(ready > 0),
-        Err(rustix::io::Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -16,6 +16,7 @@ use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureSc
 use spaces_moqt::seam::Protocol;
 
 use crate::congestion::{AudioFactory, Lift};
+use crate::connection::Target;
 
 /// ALPN of HTTP/3, under which WebTransport runs.
 pub(crate) const ALPN_H3: &[u8] = b"h3";
@@ -120,6 +121,34 @@ pub fn client_crypto(trust: &Trust, alpn: &[u8]) -> Result<Arc<QuicClientConfig>
     config.alpn_protocols = vec![alpn.to_vec()];
     config.enable_early_data = false;
     Ok(Arc::new(QuicClientConfig::try_from(config)?))
+}
+
+/// TLS for dialling, by protocol.
+#[derive(Clone)]
+pub struct Dialler {
+    web: Arc<QuicClientConfig>,
+    moqt: Arc<QuicClientConfig>,
+    lite: Arc<QuicClientConfig>,
+}
+
+impl Dialler {
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(trust: &Trust) -> Result<Self, SetupError> {
+        Ok(Self {
+            web: client_crypto(trust, ALPN_H3)?,
+            moqt: client_crypto(trust, Protocol::Moqt18.name().as_bytes())?,
+            lite: client_crypto(trust, Protocol::Lite05.name().as_bytes())?,
+        })
+    }
+
+    pub(crate) fn crypto(&self, target: &Target) -> Arc<QuicClientConfig> {
+        Arc::clone(match target {
+            Target::Web { .. } => &self.web,
+            Target::Raw(Protocol::Moqt18) => &self.moqt,
+            Target::Raw(Protocol::Lite05) => &self.lite,
+        })
+    }
 }
 
 /// Believes a certificate by its hash alone; the handshake's signature is checked as always.

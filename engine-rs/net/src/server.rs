@@ -22,9 +22,10 @@ use crate::clock::Clock;
 use crate::endpoint::{Answering, Endpoint, EndpointError, Settings, Waker};
 use crate::events::{Drained, EventQueue};
 use crate::identity::Identity;
+use crate::peer::Peer;
 use crate::quic::{SetupError, server_crypto};
 use crate::recorder::{Recorder, RecorderConfig, RecordingFile};
-use crate::session::{Desk, Peer};
+use crate::session::Desk;
 use crate::shard::{Mailbox, Order, RecordPush, Shard};
 use crate::stats::{ServerStats, ShardStats};
 use crate::token::TokenVerifier;
@@ -412,6 +413,12 @@ fn run(mut shard: Shard, mut endpoint: Endpoint<Peer>, core: Option<usize>, fail
 mod tests {
     use super::*;
     use crate::token::TokenSigner;
+
+    #[test]
+    fn a_server_may_be_used_from_any_thread() {
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<Server>();
+    }
 
     #[test]
     fn a_panic_on_a_shard_is_the_next_callers_error_and_no_more() {

@@ -10,160 +10,28 @@
 //! ```
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use spaces_core::admission::Claims;
-use spaces_core::engine::{Engine, Feedback, Track};
+use spaces_core::engine::{Engine, Track};
 use spaces_core::ids::{SeatNo, SessionKey, Sid, SpaceId};
 use spaces_core::refusal::Refusal;
 use spaces_core::time::Time;
 use spaces_core::uplink::UplinkFrame;
-use spaces_moqt::seam::{End, FullTrackName, Protocol, RequestError, SessionEvent, Setup, SubscriptionId, Transport};
+use spaces_moqt::seam::{End, FullTrackName, Protocol, RequestError, SessionEvent, Setup, SubscriptionId};
 use spaces_moqt::session::Session;
 use web_transport_proto::http;
 
 use crate::clock::{Clock, unix_seconds};
 use crate::connection::{Closed, Connection, Incoming, Request};
 use crate::endpoint::Answer;
+use crate::peer::{Admission, Peer, Place, Seat};
 use crate::stats::DeskStats;
 use crate::token::TokenVerifier;
 
 /// Most tracks that one session may have at once.
 const MAX_TRACKS: usize = 24;
-/// Requests a second that a session may make, and how many at once.
-const REQUESTS_PER_SECOND: u32 = 8;
-const REQUEST_BURST: u32 = 32;
-
-/// Where a peer stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    Waiting,
-    In(SpaceId),
-    Refused,
-}
-
-/// What a connection keeps.
-pub(crate) struct Peer {
-    pub(crate) protocol: Option<Session>,
-    pub(crate) admission: Admission,
-    /// From the CONNECT's path, or the SETUP's.
-    place: Option<Place>,
-    /// To be refused as soon as the session can say so.
-    doomed: Option<Refusal>,
-    since: Instant,
-    tracks: Vec<(Track, SubscriptionId)>,
-    seat: Option<Seat>,
-    requests: Allowance,
-    reported: (u64, u64),
-}
-
-struct Seat {
-    namespace: Vec<Bytes>,
-    subscription: Option<SubscriptionId>,
-}
-
-/// `/spaces/<id>?jwt=<token>&protocol=<name>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
-    space: SpaceId,
-    token: Option<Bytes>,
-    protocol: Option<String>,
-}
-
-impl Place {
-    fn parse(path: &str, query: Option<&str>) -> Option<Self> {
-        let id = path.strip_prefix("/spaces/")?;
-        let space = SpaceId::parse(id.strip_suffix('/').unwrap_or(id).as_bytes())?;
-        let mut place = Self { space, token: None, protocol: None };
-        for (name, value) in query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('=')) {
-            match name {
-                "jwt" if !value.is_empty() => place.token = Some(Bytes::copy_from_slice(value.as_bytes())),
-                "protocol" => place.protocol = Some(value.to_owned()),
-                _ => {}
-            }
-        }
-        Some(place)
-    }
-}
-
-/// A token bucket.
-struct Allowance {
-    left: u32,
-    since: Instant,
-}
-
-impl Allowance {
-    fn take(&mut self, now: Instant) -> bool {
-        let earned =
-            now.saturating_duration_since(self.since).as_millis() as u64 * u64::from(REQUESTS_PER_SECOND) / 1_000;
-        if earned > 0 {
-            self.left = self.left.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)).min(REQUEST_BURST);
-            self.since = now;
-        }
-        let taken = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        taken
-    }
-}
-
-impl Peer {
-    fn new(place: Option<Place>, now: Instant) -> Self {
-        Self {
-            protocol: None,
-            admission: Admission::Waiting,
-            place,
-            doomed: None,
-            since: now,
-            tracks: Vec::new(),
-            seat: None,
-            requests: Allowance { left: REQUEST_BURST, since: now },
-            reported: (0, 0),
-        }
-    }
-
-    /// The subscription to `track`.
-    pub(crate) fn subscription(&self, track: Track) -> Option<SubscriptionId> {
-        self.tracks.iter().find(|(subscribed, _)| *subscribed == track).map(|(_, id)| *id)
-    }
-
-    /// Closes with a refusal's code and words.
-    pub(crate) fn refuse(&mut self, connection: &mut Connection, refusal: Refusal) {
-        self.admission = Admission::Refused;
-        match self.protocol.as_mut() {
-            Some(session) => session.close(connection, u64::from(refusal.wire()), refusal.code()),
-            None => connection.close(u64::from(refusal.wire()), refusal.code()),
-        }
-    }
-
-    /// Says that the server will go away.
-    pub(crate) fn goaway(&mut self, connection: &mut Connection, uri: &str) {
-        if let Some(session) = self.protocol.as_mut() {
-            session.goaway(connection, uri);
-        }
-    }
-
-    /// Its time to be admitted is over.
-    pub(crate) fn overdue(&self, now: Instant, patience: Duration) -> bool {
-        self.admission == Admission::Waiting && now.saturating_duration_since(self.since) > patience
-    }
-
-    /// What the path did since the last call, for the engine.
-    pub(crate) fn feedback(&mut self, connection: &Connection) -> Option<Feedback> {
-        if !matches!(self.admission, Admission::In(_)) {
-            return None;
-        }
-        let path = connection.path_stats();
-        let (sent, lost) = self.reported;
-        self.reported = (path.sent_packets, path.lost_packets);
-        let since = |now: u64, then: u64| u32::try_from(now.saturating_sub(then)).unwrap_or(u32::MAX);
-        Some(Feedback {
-            sent: since(path.sent_packets, sent),
-            lost: since(path.lost_packets, lost),
-            rtt_us: u32::try_from(path.rtt.as_micros()).unwrap_or(u32::MAX),
-        })
-    }
-}
 
 /// Who was let in by this shard, and how: what sessions need apart from their connections.
 pub(crate) struct Desk {
@@ -282,6 +150,7 @@ impl Desk {
         match claims.and_then(|claims| self.engine.admit(self.now, key, space, &claims)) {
             Ok(admitted) => {
                 peer.admission = Admission::In(space);
+                peer.place = None; // with its token
                 if let Some(older) = admitted.supersedes {
                     self.closing.push((older.0, Refusal::Superseded));
                 }
@@ -483,28 +352,6 @@ fn request_error(refusal: Refusal) -> RequestError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_names_the_space_and_may_carry_token_and_protocol() {
-        let place = Place::parse("/spaces/4k", Some("jwt=a.b.c&protocol=moqt-18&x=y")).unwrap();
-        assert_eq!(place.space.to_string(), "4k");
-        assert_eq!(place.token.as_deref(), Some(&b"a.b.c"[..]));
-        assert_eq!(place.protocol.as_deref(), Some("moqt-18"));
-        for bad in ["/", "/spaces/", "/spaces/a/b", "/space/a", "/spaces/a-b", "spaces/a"] {
-            assert_eq!(Place::parse(bad, None), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn requests_are_allowed_at_a_rate_with_a_burst() {
-        let start = Instant::now();
-        let mut allowance = Allowance { left: REQUEST_BURST, since: start };
-        let taken = (0..100).filter(|_| allowance.take(start)).count();
-        assert_eq!(taken, REQUEST_BURST as usize);
-        let later = start + Duration::from_secs(1);
-        let taken = (0..100).filter(|_| allowance.take(later)).count();
-        assert_eq!(taken, REQUESTS_PER_SECOND as usize);
-    }
 
     #[test]
     fn only_listed_origins_and_natives_come_in() {

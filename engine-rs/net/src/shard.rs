@@ -18,7 +18,8 @@ use crate::connection::{Closed, Connection, Incoming, Request};
 use crate::downlink::{Downlink, DownlinkStats, Framings};
 use crate::endpoint::{Answer, Application, Endpoint, ForeignPacket, Waker};
 use crate::events::EventQueue;
-use crate::session::{Desk, Peer};
+use crate::peer::Peer;
+use crate::session::Desk;
 use crate::stats::{ShardStats, thread_cpu};
 use crate::token::TokenVerifier;
 
@@ -311,9 +312,7 @@ impl Shard {
         }
         self.housekeeping = now + HOUSEKEEPING;
         self.household = (self.household + 1) % HOUSEHOLDS;
-        let share = |key: &u32| *key as usize % HOUSEHOLDS == self.household;
-        let keys: Vec<u32> = endpoint.connections.keys().filter(share).collect();
-        for key in keys {
+        for key in endpoint.connections.part(self.household, HOUSEHOLDS) {
             if endpoint.connections.get(key).is_some_and(|(_, peer)| peer.overdue(now, self.admission_timeout)) {
                 if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
                     self.desk.stats.overdue += 1;

@@ -407,6 +407,7 @@ impl Http3 {
             Ok(request) => {
                 let used = self.frames.len() - rest.len();
                 self.frames.advance(used);
+                self.frames = BytesMut::from(&self.frames[..]); // the request's memory is not kept with the session
                 self.phase = Phase::Asked;
                 acts.push_back(Act::Requested(request));
                 false

@@ -158,6 +158,8 @@ pub struct World {
     stalled: bool,
     started_at_ms: u64,
     pub guests: bool,
+    pub record: bool,
+    offers_none: bool,
     remote: Option<SocketAddr>,
     dialler: Dialler,
     pub version: u64,
@@ -191,6 +193,8 @@ impl World {
             stalled: false,
             started_at_ms: now_ms() - 5_000,
             guests: true,
+            record: false,
+            offers_none: false,
             remote: None,
             dialler,
             version: 0,
@@ -211,7 +215,7 @@ impl World {
         self.version += 1;
         let table = SpaceTable {
             live: true,
-            record: false,
+            record: self.record,
             guests: self.guests,
             ticketed: false,
             mic_open: true,
@@ -246,6 +250,21 @@ impl World {
         self.dial_as(Via::Web(Protocol::Lite05), &path, None, &["stage"], None, Some(origin.to_owned()), false)
     }
 
+    /// A browser that offers no subprotocols dials.
+    pub fn dial_query(&mut self, protocol: Protocol, query: &str) -> Key {
+        let path = format!("/spaces/{SPACE}?{query}");
+        self.offers_none = true;
+        let key = self.dial_path(Via::Web(protocol), &path, None, &["stage"], None);
+        self.offers_none = false;
+        key
+    }
+
+    /// One turn of the first address.
+    pub fn turn_once_first(&mut self) {
+        let (client, app) = &mut self.clients[0];
+        client.turn(app, Duration::ZERO).unwrap();
+    }
+
     /// Dials, and begins no session.
     pub fn dial_silent(&mut self, via: Via) -> Key {
         self.dial_as(via, "", None, &[], None, None, true)
@@ -260,7 +279,7 @@ impl World {
     /// A client's first packet.
     pub fn first_flight(&mut self) -> Vec<u8> {
         let sink = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut client = std::mem::replace(&mut self.remote, Some(sink.local_addr().unwrap()));
+        let mut client = self.remote.replace(sink.local_addr().unwrap());
         self.another_address();
         self.dial(Via::Raw(Protocol::Moqt18), None, &[], None);
         self.send_and_vanish();
@@ -292,7 +311,8 @@ impl World {
             Via::Web(protocol) => {
                 let query = token.map(|token| format!("?jwt={token}")).unwrap_or_default();
                 let url = format!("https://localhost{path}{query}").parse().unwrap();
-                Target::Web { url, origin, protocols: vec![protocol], fallback: protocol }
+                let protocols = if self.offers_none { Vec::new() } else { vec![protocol] };
+                Target::Web { url, origin, protocols, fallback: protocol }
             }
         };
         let remote = self.remote.unwrap_or(self.server.local_addr());
