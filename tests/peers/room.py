@@ -4,13 +4,13 @@ import asyncio
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from spaces_ctl.engine import Engine, EngineConfig, SetState, StageRow, TokenSigner, UpsertSpace, space_name
+from spaces_ctl.engine import Engine, EngineConfig, SetState, StageRow, Stats, TokenSigner, UpsertSpace, space_name
 
 from spaces_ctl.demo.web import application
 
@@ -31,6 +31,8 @@ class Room:
     tokens: list[str]
     """A join token a seat."""
     page: str
+    stats: Callable[[], Stats]
+    """The server's counters, from any thread."""
 
     @property
     def url(self) -> str:
@@ -66,6 +68,7 @@ def running() -> Iterator[Room]:
 
 
 async def _serve(ready: asyncio.Future[Room], started: threading.Event, stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
     signer = TokenSigner.generate()
     space = secrets.randbits(60)
     stage = [StageRow(seat=seat, account=seat + 1, role="host" if seat == 0 else "speaker") for seat in range(SEATS)]
@@ -98,6 +101,7 @@ async def _serve(ready: asyncio.Future[Room], started: threading.Event, stop: as
                     certificate=engine.certificate_sha256,
                     tokens=[token(seat) for seat in range(SEATS)],
                     page=f"http://127.0.0.1:{listening.getsockname()[1]}/",
+                    stats=lambda: asyncio.run_coroutine_threadsafe(engine.stats(), loop).result(10),
                 )
             )
             started.set()
