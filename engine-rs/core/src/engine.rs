@@ -57,7 +57,7 @@ impl Default for Config {
 }
 
 /// A track of a Space that this engine serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Track {
     /// `stage` and `stage.1`: bundles, as datagrams.
     Stage {

@@ -60,6 +60,8 @@ pub struct TrackInfo {
     pub started_at_ms: u64,
     /// 1 or 2: how many channels players should open.
     pub channels: u8,
+    /// The stream's serial number: random, so that [`track_end`] is not misled by a page inside a stranger's packet.
+    pub serial: u32,
 }
 
 /// Why a frame was not written.
@@ -109,7 +111,7 @@ impl TrackWriter {
         let stereo = if info.channels > 1 { STEREO } else { 0 };
         let mut writer = Self {
             pages: PacketWriter::new(Vec::with_capacity(1024)),
-            serial: info.part << 8 | u32::from(info.seat.get()),
+            serial: info.serial,
             start_group: info.start_group,
             written: 0,
             open: 0,
@@ -259,11 +261,16 @@ pub struct TrackEnd {
 /// Bytes from the end of a file in which its last whole page is found: two of the largest pages.
 pub const TAIL: usize = 2 * (27 + 255 + 255 * 255);
 
-/// Reads how far a track got from the last bytes of its file. `None` if there is no whole page with audio in them.
+/// Bytes from the front of a file that [`track_end`] wants.
+pub const FRONT: usize = 27;
+
+/// Reads how far a track got from the first and the last bytes of its file. `None` if there is no whole page with audio in
+/// them.
 #[must_use]
-pub fn track_end(tail: &[u8]) -> Option<TrackEnd> {
+pub fn track_end(front: &[u8], tail: &[u8]) -> Option<TrackEnd> {
+    let serial = front.strip_prefix(b"OggS")?.get(10..14)?;
     (0..tail.len()).rev().find_map(|at| {
-        let page = tail.get(at..).filter(|page| page.starts_with(b"OggS"))?;
+        let page = tail.get(at..).filter(|page| page.starts_with(b"OggS") && page.get(14..18) == Some(serial))?;
         let (header, rest) = page.split_first_chunk::<27>()?;
         let (mut parser, segments) = PageParser::new(*header).ok()?;
         let (lacing, rest) = rest.split_at_checked(segments)?;

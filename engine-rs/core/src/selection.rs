@@ -144,3 +144,107 @@ fn fits(frames: &[RecordedFrame], seats: SeatMask) -> bool {
     }
     parts <= MAX_PARTS
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::ids::SeatNo;
+    use crate::uplink::{Level, Spurt};
+
+    fn frame(seat: u8, level: u8, start: bool) -> RecordedFrame {
+        frame_of(seat, level, start, 80)
+    }
+
+    fn frame_of(seat: u8, level: u8, start: bool, size: usize) -> RecordedFrame {
+        let spurt = Spurt { start, end: false };
+        let opus = Bytes::from(vec![0x78; size]);
+        RecordedFrame { seat: SeatNo::new(seat).unwrap(), generation: 1, level: Level(level), spurt, opus }
+    }
+
+    #[test]
+    fn with_places_for_all_everybody_is_heard_always() {
+        let mut selection = Selection::new(3);
+        for tick in 0..500u64 {
+            let level = (tick * 37 % 100) as u8;
+            let frames = [frame(2, level, tick == 0), frame(5, 100 - level, tick == 0), frame(9, 127, tick == 0)];
+            let chosen = selection.choose(tick, &frames);
+            assert_eq!(chosen, Chosen { heard: 0b10_0010_0100, entering: 0, leaving: 0 });
+        }
+    }
+
+    #[test]
+    fn a_first_syllable_is_never_clipped_however_quiet() {
+        for most in 1..4u8 {
+            let mut selection = Selection::new(most);
+            for tick in 0..600u64 {
+                // Loud talkers go on and on; seat 10 begins quietly twelve times, heard from its first frame for 300 ms.
+                let mut frames: Vec<_> = (0..4).map(|seat| frame(seat, 20, tick == 0)).collect();
+                let place = tick % 50;
+                if tick >= 50 && place < 25 {
+                    frames.push(frame(10, 60, place == 0));
+                }
+                let chosen = selection.choose(tick, &frames);
+                if tick >= 50 && place < ONSET {
+                    assert_ne!(chosen.heard & 1 << 10, 0, "{most} places, tick {tick}");
+                }
+                assert!(chosen.heard.count_ones() <= u32::from(most) + chosen.leaving.count_ones());
+            }
+        }
+    }
+
+    #[test]
+    fn equally_loud_seats_do_not_take_turns() {
+        let mut selection = Selection::new(2);
+        let mut changes = 0;
+        let mut before = 0;
+        for tick in 0..3_000u64 {
+            let wobble = |seat: u64| 30 + ((tick * 7 + seat * 13) % 9) as u8;
+            let frames: Vec<_> = (0..5).map(|seat| frame(seat, wobble(seat.into()), tick == 0)).collect();
+            let heard = selection.choose(tick, &frames).heard;
+            changes += u32::from(heard != before);
+            before = heard;
+        }
+        assert!(changes <= 4, "{changes} changes in a minute");
+    }
+
+    #[test]
+    fn who_is_much_louder_is_heard_soon_and_the_change_is_marked() {
+        let mut selection = Selection::new(1);
+        let mut taken = None;
+        for tick in 0..200u64 {
+            let loud = if tick < 50 { 70 } else { 15 };
+            let chosen = selection.choose(tick, &[frame(0, 40, tick == 0), frame(1, loud, tick == 0)]);
+            if chosen.entering != 0 {
+                assert_eq!((chosen.heard, chosen.entering, chosen.leaving), (0b11, 0b10, 0b01));
+                assert!(taken.replace(tick).is_none(), "once");
+            }
+        }
+        assert!(taken.is_some_and(|tick| (50..80).contains(&tick)), "{taken:?}");
+    }
+
+    #[test]
+    fn a_hole_of_one_frame_gives_nobody_the_place() {
+        let mut selection = Selection::new(1);
+        for tick in 0..100u64 {
+            let mut frames = vec![frame(0, 20, tick == 0), frame(1, 50, tick == 0)];
+            if tick > 20 && tick % 10 == 5 {
+                frames.remove(0);
+            }
+            let heard = selection.choose(tick, &frames).heard;
+            assert!(tick < 20 || heard & 0b10 == 0, "tick {tick}");
+        }
+    }
+
+    #[test]
+    fn what_is_chosen_goes_into_two_parts() {
+        let mut selection = Selection::new(13);
+        for tick in 0..100u64 {
+            let frames: Vec<_> = (0..13).map(|seat| frame_of(seat, 10 + seat, tick == 0, 200)).collect();
+            let chosen = selection.choose(tick, &frames);
+            assert_eq!(chosen.heard.count_ones(), 10, "five of 200 bytes a part");
+            assert!(tick < 20 || chosen.heard == 0b11_1111_1111, "the loudest: {:b}", chosen.heard);
+        }
+    }
+}

@@ -26,6 +26,7 @@ fn info(channels: u8) -> TrackInfo {
         start_group: START,
         started_at_ms: 1_700_000_000_000,
         channels,
+        serial: 0x5eed,
     }
 }
 
@@ -86,7 +87,7 @@ fn a_track_cut_anywhere_plays_to_its_last_whole_page() {
     let whole = live(&[1_010, 1_080], 1_149);
     let mut lengths = std::collections::BTreeSet::new();
     for cut in (0..whole.len()).step_by(97) {
-        let end = track_end(&whole[..cut]);
+        let end = track_end(&whole, &whole[..cut]);
         let Some(end) = end.filter(|end| end.groups > 0) else { continue };
         if !lengths.insert(end.groups) {
             continue;
@@ -153,7 +154,7 @@ fn an_empty_track_is_a_file_too() {
     let mut track = TrackWriter::new(&info(1));
     track.finish(START - 1);
     let bytes = track.take();
-    assert_eq!(track_end(&bytes), Some(TrackEnd { groups: 0, finished: true }));
+    assert_eq!(track_end(&bytes, &bytes), Some(TrackEnd { groups: 0, finished: true }));
     let report = tools::opusinfo(&tools::file("empty.opus", &bytes));
     assert_eq!(report.problems, Vec::<String>::new(), "{}", report.text);
 }
@@ -171,12 +172,31 @@ fn what_has_no_place_is_refused_and_changes_nothing() {
     assert_eq!(track.next_group(), START + 1);
 }
 
+/// A speaker may put the bytes of an Ogg page, checksum and all, into an Opus packet.
+#[test]
+fn a_page_inside_a_packet_does_not_tell_the_end_of_the_track() {
+    let forged = {
+        let mut other = TrackWriter::new(&TrackInfo { serial: 1, ..info(1) });
+        other.take();
+        other.finish(START + 100_000);
+        other.take().split_off(20_000)
+    };
+    let page = forged.windows(4).position(|window| window == b"OggS").unwrap();
+    let mut packet = vec![0x78];
+    packet.extend_from_slice(&forged[page..page + 200]);
+    let mut track = TrackWriter::new(&info(1));
+    track.frame(START, &packet).unwrap();
+    track.finish(START + 9);
+    let file = track.take();
+    assert_eq!(track_end(&file, &file), Some(TrackEnd { groups: 10, finished: true }));
+}
+
 #[test]
 fn the_end_of_a_track_is_found_behind_torn_pages_only() {
     let whole = live(&[1_010], 1_099);
-    assert_eq!(track_end(&whole), Some(TrackEnd { groups: 100, finished: true }));
-    let torn = track_end(&whole[..whole.len() - 1]).unwrap();
+    assert_eq!(track_end(&whole, &whole), Some(TrackEnd { groups: 100, finished: true }));
+    let torn = track_end(&whole, &whole[..whole.len() - 1]).unwrap();
     assert!(!torn.finished && (76..=100).contains(&torn.groups), "{torn:?}");
-    assert_eq!(track_end(&[]), None);
-    assert_eq!(track_end(b"OggSOggSOggSOggSOggSOggSOggSOggSOggS"), None);
+    assert_eq!(track_end(&whole, &[]), None);
+    assert_eq!(track_end(&whole, b"OggSOggSOggSOggSOggSOggSOggSOggSOggS"), None);
 }

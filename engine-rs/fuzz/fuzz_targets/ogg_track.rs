@@ -19,6 +19,7 @@ fuzz_target!(|data: &[u8]| {
         start_group,
         started_at_ms: 0,
         channels: 1,
+        serial: data.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)),
     });
     let (mut file, mut rest, mut group) = (track.take(), data, start_group);
     while let [step, length, tail @ ..] = rest {
@@ -38,7 +39,7 @@ fuzz_target!(|data: &[u8]| {
     let last = track.next_group().max(group);
     track.finish(last);
     file.extend(track.take());
-    assert_eq!(track_end(&file).map(|end| (end.groups, end.finished)), Some((last + 1 - start_group, true)));
+    assert_eq!(track_end(&file, &file).map(|end| (end.groups, end.finished)), Some((last + 1 - start_group, true)));
     let (mut reader, mut samples, mut granule) = (PacketReader::new(Cursor::new(&file)), 0, 0);
     for number in 0.. {
         let Some(packet) = reader.read_packet().unwrap() else { break };

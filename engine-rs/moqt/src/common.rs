@@ -120,6 +120,11 @@ impl Common {
     }
 }
 
+/// Whether a QUIC stream id is of a bidirectional stream (RFC 9000 §2.1).
+pub(crate) const fn is_bidirectional(stream: StreamId) -> bool {
+    stream.0 & 2 == 0
+}
+
 /// Bytes of a stream that are not read yet, and how many of them [`Common`] has booked.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {

@@ -16,6 +16,7 @@ use moqtap_codec::varint::{Moqt18, VarInt};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use spaces_moqt::seam;
 use spaces_moqt::seam::{End, FullTrackName, ObjectHeader, Protocol, SessionEvent, StreamId, SubscriptionId};
 use spaces_moqt::session::Session;
@@ -189,7 +190,7 @@ fn parameters() -> impl Strategy<Value = Vec<KeyValuePair>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, rng_seed: RngSeed::Fixed(18), ..ProptestConfig::default() })]
 
     #[test]
     fn it_reads_our_requests(
@@ -328,7 +329,7 @@ proptest! {
         let [ControlMessage::RequestError(error)] = &messages[..] else { panic!("{messages:?}") };
         prop_assert_eq!((error.error_code.into_inner(), error.retry_interval.into_inner()), (0x10, 0));
         let said = std::str::from_utf8(&error.reason_phrase).unwrap();
-        prop_assert!(reason.starts_with(said) && said.len() > reason.len().min(1_020) - 4 || said == reason);
+        prop_assert!(reason.starts_with(said) && (said == reason || said.len() > 1_020));
         prop_assert!(said.len() <= 1_024);
     }
 

@@ -396,6 +396,8 @@ fn requests_are_refused_by_the_rule_they_break() {
     for (request, code, why) in [
         (message("03", &format!("00 {NAME} 01 21 04 04 00 00 01")), 0x11, "a range"),
         (message("03", "00 01 082e73657373696f6e 057374616765 00"), 0x10, "a track of the session itself"),
+        (message("50", "00 01 082e73657373696f6e 00"), 0x10, "namespaces of the session itself"),
+        (message("06", "00 01 082e73657373696f6e 00"), 0x10, "a namespace of the session itself"),
         (message("16", "00 02 00 01 00"), 0x3, "a joining fetch"),
     ] {
         let mut bench = Bench::ready(End::Server);
@@ -537,4 +539,126 @@ fn lite_drops_datagrams_over_1200_bytes() {
     bench.session.subscribe(&mut bench.port, track("spaces/7", "state"));
     bench.session.on_stream(&mut bench.port, StreamId(8), true, &hex("0480000000"), false);
     bench.closes_with(15);
+}
+
+/// A relay cancels and subscribes again within milliseconds; a lost packet turns the two around.
+#[test]
+fn a_second_subscription_to_a_track_replaces_the_first() {
+    let mut bench = Bench::ready(End::Server);
+    let first = bench.bidi(0, &subscribe(0));
+    let [SessionEvent::SubscribeRequested { id: older, .. }] = bench.events()[..] else { panic!() };
+    bench.session.accept_subscribe(&mut bench.port, older);
+    let key = bench.session.datagram_key(older);
+    let second = bench.bidi(1, &subscribe(2));
+    let [SessionEvent::SubscribeCancelled(gone), SessionEvent::SubscribeRequested { id: newer, .. }] =
+        bench.events()[..]
+    else {
+        panic!()
+    };
+    assert_eq!((gone, bench.session.datagram_key(older)), (older, None));
+    bench.session.accept_subscribe(&mut bench.port, newer);
+    assert_eq!(bench.session.datagram_key(newer), key, "under the same alias");
+    // PUBLISH_DONE: SUBSCRIPTION_ENDED.
+    assert!(bench.port.finished(first) && !bench.port.finished(second));
+    assert_eq!(bench.port.written(first)[9..13], hex("0b 0013 03"));
+    // The late cancel concerns only the first.
+    bench.session.on_stopped(&mut bench.port, first, 0);
+    bench.session.on_reset(&mut bench.port, first, 0);
+    assert_eq!((bench.events(), bench.closed()), (vec![], None));
+
+    let mut bench = Bench::new(Protocol::Lite05, End::Server);
+    bench.uni(0, "010100");
+    let first = bench.bidi(0, &lite_subscribe("00"));
+    let Some(SessionEvent::SubscribeRequested { id: older, .. }) = bench.events().pop() else { panic!() };
+    bench.session.accept_subscribe(&mut bench.port, older);
+    bench.bidi(1, &lite("02", "01 087370616365732f37 057374616765 00 00 00 00 00"));
+    let events = bench.events();
+    assert_eq!(events[0], SessionEvent::SubscribeCancelled(older));
+    assert!(matches!(events[1], SessionEvent::SubscribeRequested { .. }));
+    assert!(bench.port.finished(first));
+}
+
+#[test]
+fn unsubscribing_stops_the_answer_and_resets_the_request() {
+    for protocol in [Protocol::Moqt18, Protocol::Lite05] {
+        let mut bench = Bench::new(protocol, End::Client);
+        let id = bench.session.subscribe(&mut bench.port, track("spaces/7", "stage"));
+        bench.session.unsubscribe(&mut bench.port, id);
+        let code = u64::from(protocol == Protocol::Moqt18);
+        for number in 0..if protocol == Protocol::Moqt18 { 1 } else { 2 } {
+            let stream = StreamId(number * 4);
+            assert!(bench.port.acts.contains(&Act::Stop { stream, code }), "{protocol:?}");
+            assert!(bench.port.acts.contains(&Act::Reset { stream, code }), "{protocol:?}");
+        }
+    }
+}
+
+#[test]
+fn the_time_may_be_in_immutable_properties() {
+    let mut bench = Bench::ready(End::Client);
+    let id = bench.session.subscribe(&mut bench.port, track("spaces/7", "stage"));
+    // IMMUTABLE_PROPERTIES (0x0b) with TIMESCALE 1000; on the object with TIMESTAMP 20.
+    let ok = message("04", "07 00 0b 03 08 83e8");
+    bench.session.on_stream(&mut bench.port, StreamId(0), true, &hex(&ok), false);
+    bench.datagram("0d 07 01 04 0b 02 10 14 ff");
+    let header = ObjectHeader { group: 1, object: 0, end_of_group: false, timestamp: 960 };
+    let payload = Bytes::from_static(&[0xff]);
+    assert_eq!(
+        bench.events(),
+        [SessionEvent::Subscribed(id), SessionEvent::Object { id, header, datagram: true, payload }]
+    );
+}
+
+#[test]
+fn datagrams_that_overtake_the_answer_are_kept_in_small_number() {
+    for protocol in [Protocol::Moqt18, Protocol::Lite05] {
+        let mut bench = Bench::new(protocol, End::Client);
+        bench.uni(0, if protocol == Protocol::Moqt18 { SETUP } else { "010100" });
+        let id = bench.session.subscribe(&mut bench.port, track("spaces/7", "stage"));
+        for group in 0..20 {
+            let datagram = match protocol {
+                Protocol::Moqt18 => format!("0c 07 {group:02x} ff"),
+                Protocol::Lite05 => format!("00 {group:02x} 00 ff"),
+            };
+            bench.datagram(&datagram);
+        }
+        assert!(matches!(bench.events()[..], [SessionEvent::Ready(_)]));
+        let answer = if protocol == Protocol::Moqt18 { "040006070008c0bb80" } else { "0880005388 8000bb80" };
+        bench.session.on_stream(&mut bench.port, StreamId(0), true, &hex(answer), false);
+        let groups: Vec<_> = bench
+            .events()
+            .into_iter()
+            .filter_map(|event| match event {
+                SessionEvent::Object { id: of, header, .. } if of == id => Some(header.group),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(groups, Vec::from_iter(4..20), "the newest 16");
+    }
+}
+
+/// STOP_SENDING is not bound to the stream's order: it may overtake the request that it cancels.
+#[test]
+fn a_cancel_that_overtakes_its_request_is_not_lost() {
+    for protocol in [Protocol::Moqt18, Protocol::Lite05] {
+        let code = u64::from(protocol == Protocol::Moqt18);
+        for partly in [false, true] {
+            let mut bench = Bench::new(protocol, End::Server);
+            let stream = bench.peer(0, false);
+            if partly {
+                bench.bidi(0, if protocol == Protocol::Moqt18 { "0300" } else { "0215" });
+            }
+            bench.session.on_stopped(&mut bench.port, stream, 0);
+            assert!(bench.port.acts.contains(&Act::Stop { stream, code }), "no more of it is wanted");
+            assert!(bench.port.acts.contains(&Act::Reset { stream, code }));
+            assert_eq!(bench.session.buffered(), 0);
+        }
+        // Neither is a stop of a stream that is no request of the peer taken for one.
+        let mut bench = Bench::new(protocol, End::Server);
+        let before = bench.port.acts.len();
+        for stream in [5, 2, 7] {
+            bench.session.on_stopped(&mut bench.port, StreamId(stream), 0);
+        }
+        assert_eq!(bench.port.acts.len(), before);
+    }
 }

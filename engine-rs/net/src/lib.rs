@@ -9,6 +9,8 @@ mod connections;
 pub mod downlink;
 pub mod endpoint;
 pub mod events;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod handshakes;
 pub mod identity;
 mod notice;

@@ -1,8 +1,18 @@
 //! The engine in a simulated world: scenarios, named by what must hold.
 
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod crowd;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod networks;
 #[cfg(test)]
 mod plain;
+#[cfg(test)]
+mod races;
+#[cfg(test)]
+mod shards;
 #[cfg(test)]
 mod sim;

@@ -312,10 +312,13 @@ fn stream_and_single_seat_subscribers_get_every_frame_in_its_place() {
     world.run(START + millis(12_000));
     assert_eq!((world.player(0, 50).frames, world.player(0, 50).concealed), (1_000, 0));
     assert_eq!((world.player(0, 51).frames, world.player(0, 51).seats), (500, 0b10));
-    for (_, object) in world.nets[0].log.take().unwrap().iter().filter(|(_, object)| object.track == Track::StageGroups)
-    {
-        assert_eq!(object.end_of_group, object.object == 49);
-        assert!(object.object < 50);
+    for entry in world.nets[0].log.take().unwrap() {
+        if let Entry::Sent(object) = entry
+            && object.track == Track::StageGroups
+        {
+            assert_eq!(object.end_of_group, object.object == 49);
+            assert!(object.object < 50);
+        }
     }
 }
 
@@ -345,4 +348,113 @@ fn an_idle_engine_has_nothing_to_do() {
     world.run(START + millis(20_000));
     assert_eq!(world.engines[0].next_timeout(), None, "no timer runs in silence");
     assert_eq!(Engine::new(Config::default()).next_timeout(), None::<Time>);
+}
+
+#[test]
+fn those_on_stage_with_loss_are_not_repeated_to_themselves() {
+    let mut world = World::with_seats(19, 2);
+    for number in 0..2u8 {
+        let mut speaker = Speaker::new(0, number.into(), number);
+        (speaker.talk, speaker.pause) = (10 + 7 * u64::from(number), 13);
+        world.speak(&speaker);
+        let key = SessionKey(number.into());
+        world.engines[0].subscribe(world.now, key, Track::Stage { part: 0 }).unwrap();
+        world.engines[0].feedback(world.now, key, Feedback { sent: 100, lost: 10, rtt_us: 0 });
+    }
+    world.nets[0].log = Some(Vec::new());
+    world.run(START + millis(12_000));
+    for number in 0..2u8 {
+        let player = world.player(0, number.into());
+        assert_eq!(player.seats, 0b11 & !(1 << number));
+        assert!(player.redundant > 100);
+        assert!(!player.repeated.contains(&number), "its own frames in the repetition");
+    }
+}
+
+#[test]
+fn a_talkspurts_first_frame_that_comes_second_is_heard_first() {
+    let mut world = World::with_seats(20, 1);
+    world.listen(0, 1);
+    world.speak(&Speaker { frames: 0, ..Speaker::new(0, 0, 0) });
+    for (base, at) in [(100, 1_000), (500, 9_000)] {
+        let mut first = frame(0, base);
+        first.spurt.start = true;
+        world.uplink_at(START + millis(at), SessionKey(0), frame(0, base + 1));
+        world.uplink_at(START + millis(at + 6), SessionKey(0), first);
+        let mut last = frame(0, base + 2);
+        last.spurt.end = true;
+        world.uplink_at(START + millis(at + 20), SessionKey(0), last);
+    }
+    world.run(START + millis(10_000));
+    let player = world.player(0, 1);
+    assert_eq!((player.frames, player.starts, player.concealed), (6, 2, 0));
+}
+
+#[test]
+fn two_part_bundles_survive_a_connection_that_takes_only_the_first() {
+    let mut world = World::with_seats(21, 13);
+    world.listen(0, 100);
+    world.listen(0, 101);
+    for number in 0..13u8 {
+        let mut speaker = Speaker { size: 120, ..Speaker::new(0, number.into(), number) };
+        speaker.begins = START + Duration::from_micros(100_000 + 100 * u64::from(number));
+        world.speak(&speaker);
+    }
+    world.run(START + millis(2_000));
+    world.nets[0].half_blocked = Some(SessionKey(100));
+    world.run_ms(1_001);
+    let during = world.player(0, 100).bundles;
+    world.nets[0].half_blocked = None;
+    world.run(START + millis(12_000));
+    let (half, whole) = (world.player(0, 100), world.player(0, 101));
+    // The first frame of all goes out before the others are there: one tick more.
+    assert_eq!((whole.frames, whole.concealed, whole.bundles), (13 * 500, 0, 501));
+    assert!(during > 90 && half.frames > 13 * 440, "{} bundles, {} frames", during, half.frames);
+    // Part 0 of a tick never comes twice: groups strictly increase (checked by the player).
+}
+
+#[test]
+fn frames_stay_in_the_engine_no_longer_than_the_budget() {
+    let mut world = World::with_seats(22, 13);
+    world.listen(0, 100);
+    world.nets[0].arrivals = Some(Default::default());
+    let mut rng = Rng(5);
+    for number in 0..13u8 {
+        let mut speaker = Speaker { frames: 6_000, ..Speaker::new(0, number.into(), number) };
+        speaker.begins = START + Duration::from_micros(rng.below(5_000_000));
+        (speaker.talk, speaker.pause) = (100 + rng.below(200), 300 + rng.below(900));
+        speaker.network.jitter = millis(4);
+        speaker.network.loss_per_mille = 5;
+        world.speak(&speaker);
+    }
+    world.run(START + millis(130_000));
+    let mut stays = core::mem::take(&mut world.nets[0].stays);
+    stays.sort_unstable();
+    let quantile = |per_mille: usize| stays[stays.len() * per_mille / 1_000];
+    assert!(stays.len() > 10_000);
+    assert!(quantile(500) <= 12_000, "p50 {} us", quantile(500));
+    assert!(quantile(990) <= 40_000, "p99 {} us", quantile(990));
+}
+
+#[test]
+fn everybodys_objects_are_the_same_memory() {
+    let mut world = World::with_seats(23, 2);
+    (100..200).for_each(|key| world.listen(0, key));
+    for number in 0..2u8 {
+        world.speak(&Speaker::new(0, number.into(), number));
+        let key = SessionKey(number.into());
+        world.engines[0].subscribe(world.now, key, Track::Stage { part: 0 }).unwrap();
+    }
+    world.run(START + millis(1_000));
+    world.nets[0].log = Some(Vec::new());
+    world.run_ms(20);
+    let log = world.nets[0].log.take().unwrap();
+    let memory: std::collections::BTreeSet<_> = log
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Sent(object) => Some((object.group, object.payload.as_ptr())),
+            Entry::Purged(_) => None,
+        })
+        .collect();
+    assert_eq!((log.len(), memory.len()), (102, 3), "one for everybody, one for each on stage");
 }

@@ -17,6 +17,8 @@ use spaces_core::time::Time;
 use spaces_core::uplink::{Level, Spurt, UplinkFrame};
 
 pub(crate) const SPACE: SpaceId = SpaceId(6);
+/// Stands in a packet for no seat in particular.
+pub(crate) const ANY: u8 = 255;
 /// Where virtual time begins: group 0 of `table` begins here.
 pub(crate) const START: Time = Time(1_000_000_000);
 
@@ -171,6 +173,7 @@ pub(crate) struct Player {
     /// Repetitions that came, and those of them that filled a hole.
     pub(crate) redundant: u64,
     pub(crate) repaired: u64,
+    pub(crate) repeated: BTreeSet<u8>,
     pub(crate) starts: u64,
     pub(crate) first_at: Option<Time>,
     pub(crate) last_at: Option<Time>,
@@ -216,10 +219,11 @@ impl Player {
 
     fn frame(&mut self, group: u64, number: u8, spurt: Spurt, packet: &[u8], redundant: bool) {
         let (owner, sequence) = identify(packet);
-        assert_eq!(owner, number, "a frame on another seat");
+        assert!(owner == number || owner == ANY, "a frame on another seat");
         let heard = &mut self.heard[usize::from(number)];
         if redundant {
             self.redundant += 1;
+            self.repeated.insert(number);
             // It follows this tick's own frame in the bundle: a repetition of what was just counted as a hole.
             self.repaired += u64::from(heard.hole == Some(group));
             return;
@@ -229,7 +233,8 @@ impl Player {
             assert!(group > last, "one frame a seat and tick");
             if !spurt.start {
                 self.concealed += group - last - 1;
-                self.skipped += sequence.wrapping_sub(before).saturating_sub(group - last);
+                let advanced = sequence.wrapping_sub(before);
+                self.skipped = self.skipped.saturating_add(advanced.saturating_sub(group - last));
                 heard.hole = (group - last > 1).then_some(group - 1);
             }
         }
@@ -243,10 +248,28 @@ impl Player {
     pub(crate) fn first_group(&self) -> Option<u64> {
         self.first_group
     }
+}
 
-    /// When this player last heard a seat.
-    pub(crate) fn last_of(&self, number: u8) -> Option<u64> {
-        self.heard[usize::from(number)].group
+/// What a shard did to its connections.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    Sent(Object),
+    Purged(SeatMask),
+}
+
+impl Entry {
+    /// Groups and seats of the frames in it.
+    pub(crate) fn frames(&self) -> Vec<(u64, u8)> {
+        let Self::Sent(object) = self else { return Vec::new() };
+        match object.track {
+            Track::State | Track::Catalog => Vec::new(),
+            Track::Seat(number) => vec![(object.group, number.get())],
+            track => {
+                let group = if track == Track::StageGroups { object.group * 50 + object.object } else { object.group };
+                let entries = bundle::entries(&object.payload).map(Result::unwrap);
+                entries.map(|entry| (group - u64::from(entry.redundant), entry.seat.get())).collect()
+            }
+        }
     }
 }
 
@@ -254,23 +277,48 @@ impl Player {
 #[derive(Debug)]
 pub(crate) struct Net {
     pub(crate) players: BTreeMap<SessionKey, Player>,
+    /// Players of `stage.groups` and of single seats, beside that of the stage.
+    aside: BTreeMap<(SessionKey, Option<Track>), Player>,
     pub(crate) blocked: BTreeSet<SessionKey>,
+    /// Takes part 0 of the stage, but not part 1.
+    pub(crate) half_blocked: Option<SessionKey>,
+    /// When each frame came in, for who measures how long it stays.
+    pub(crate) arrivals: Option<BTreeMap<(u8, u64), Time>>,
+    /// How long each frame stayed in the engine, in microseconds.
+    pub(crate) stays: Vec<u64>,
     pub(crate) loss_per_mille: BTreeMap<SessionKey, u64>,
-    pub(crate) purged: Vec<(SessionKey, SeatMask)>,
     pub(crate) now: Time,
-    pub(crate) log: Option<Vec<(SessionKey, Object)>>,
+    pub(crate) log: Option<Vec<Entry>>,
     rng: Rng,
+}
+
+impl Net {
+    /// Begins anew with one session.
+    pub(crate) fn forget(&mut self, session: SessionKey) {
+        self.players.remove(&session);
+        self.aside.retain(|(key, _), _| *key != session);
+    }
 }
 
 impl Sink for Net {
     fn send(&mut self, session: SessionKey, object: &Object) -> Sent {
-        if self.blocked.contains(&session) {
+        let second = object.track == Track::Stage { part: 1 } && self.half_blocked == Some(session);
+        if second || self.blocked.contains(&session) {
             return Sent::Blocked;
         }
-        if let Some(log) = &mut self.log {
-            log.push((session, object.clone()));
+        if let (Some(arrivals), Track::Stage { .. }) = (&self.arrivals, object.track) {
+            for entry in bundle::entries(&object.payload).flatten() {
+                self.stays.push(self.now.0 - arrivals[&identify(entry.opus)].0);
+            }
         }
-        let player = self.players.entry(session).or_default();
+        if let Some(log) = &mut self.log {
+            log.push(Entry::Sent(object.clone()));
+        }
+        let player = match object.track {
+            Track::StageGroups => self.aside.entry((session, None)).or_default(),
+            track @ Track::Seat(_) => self.aside.entry((session, Some(track))).or_default(),
+            _ => self.players.entry(session).or_default(),
+        };
         if self.loss_per_mille.get(&session).is_some_and(|loss| self.rng.chance(*loss)) {
             player.lost_below += 1;
         } else {
@@ -279,8 +327,10 @@ impl Sink for Net {
         Sent::Yes
     }
 
-    fn purge(&mut self, session: SessionKey, _: SpaceId, seats: SeatMask) {
-        self.purged.push((session, seats));
+    fn purge(&mut self, _: SessionKey, _: SpaceId, seats: SeatMask) {
+        if let Some(log) = &mut self.log {
+            log.push(Entry::Purged(seats));
+        }
     }
 }
 
@@ -306,9 +356,12 @@ impl World {
         let make = |shard| Engine::new(Config { shard, shards, ..config.clone() });
         let net = |shard: u16| Net {
             players: BTreeMap::new(),
+            aside: BTreeMap::new(),
             blocked: BTreeSet::new(),
+            half_blocked: None,
+            arrivals: None,
+            stays: Vec::new(),
             loss_per_mille: BTreeMap::new(),
-            purged: Vec::new(),
             now: START,
             log: None,
             rng: Rng(seed ^ (u64::from(shard) << 32) | 1),
@@ -422,6 +475,11 @@ impl World {
         self.put(at, Action::Uplink { shard: 0, key, frame });
     }
 
+    /// Plans one packet.
+    pub(crate) fn uplink_on(&mut self, shard: usize, at: Time, key: SessionKey, frame: UplinkFrame) {
+        self.put(at, Action::Uplink { shard, key, frame });
+    }
+
     pub(crate) fn sent_verdicts(&self, number: u8) -> u64 {
         self.verdicts.iter().filter(|((owner, _), _)| *owner == number).map(|(_, count)| count).sum()
     }
@@ -448,7 +506,12 @@ impl World {
             while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= self.now) {
                 match entry.remove() {
                     Action::Uplink { shard, key, frame } => {
-                        let (owner, _) = identify(&frame.opus);
+                        let (owner, sequence) = identify(&frame.opus);
+                        for net in &mut self.nets {
+                            if let Some(arrivals) = &mut net.arrivals {
+                                arrivals.entry((owner, sequence)).or_insert(self.now);
+                            }
+                        }
                         let verdict = self.engines[shard].uplink(self.now, key, frame);
                         *self.verdicts.entry((owner, verdict as u8)).or_default() += 1;
                         self.settle(shard);
@@ -499,7 +562,9 @@ impl World {
     }
 
     pub(crate) fn player(&self, shard: usize, key: u32) -> &Player {
-        self.nets[shard].players.get(&SessionKey(key)).expect("heard something")
+        let net = &self.nets[shard];
+        let aside = || net.aside.iter().find(|((session, _), _)| session.0 == key).map(|(_, player)| player);
+        net.players.get(&SessionKey(key)).or_else(aside).expect("heard something")
     }
 
     pub(crate) fn verdict(&self, number: u8, verdict: Verdict) -> u64 {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::common::{Buffer, Common, Early};
+use crate::common::{Buffer, Common, Early, is_bidirectional};
 use crate::error::{Abandon, Violation};
 use crate::names::Namespace;
 use crate::seam::{End, Protocol, SessionEvent, Setup, StreamId, SubscriptionId, Transport};
@@ -338,18 +338,28 @@ impl Lite {
         if self.common.publications.on_group_stopped(id) {
             return t.reset(id, Self::code(Abandon::Cancelled));
         }
-        // Whoever stops our half of its own request cancels it. Our own requests are over when their answers are.
-        let Some(Kind::Subscribe(_) | Kind::Announce(_)) = self.streams.get(&id).map(|stream| &stream.kind) else {
-            return;
+        // Whoever stops our half of its own request cancels it, even if the request itself is still on its way (unknown
+        // here, or not whole). Our own requests are over when their answers are.
+        let cancels = match self.streams.get(&id).map(|stream| &stream.kind) {
+            None => !self.common.is_ours(id) && is_bidirectional(id),
+            Some(Kind::Request | Kind::Announce(_) | Kind::Subscribe(_) | Kind::Track) => true,
+            Some(_) => false,
         };
-        if let Some(mut stream) = self.streams.remove(&id) {
-            give_up(t, id, true, Abandon::Cancelled);
-            if let Kind::Subscribe(Some(subscription)) = std::mem::replace(&mut stream.kind, Kind::Gone) {
-                self.cancel_publication(t, subscription);
-            }
-            self.common.release(&stream.buffer);
-            self.settle(t, Ok(()));
+        if !cancels {
+            return;
         }
+        let stream = self.streams.remove(&id);
+        match stream.as_ref().map(|stream| &stream.kind) {
+            Some(Kind::Subscribe(Some(subscription))) => {
+                t.stop(id, Self::code(Abandon::Cancelled));
+                self.cancel_publication(t, *subscription);
+            }
+            _ => give_up(t, id, true, Abandon::Cancelled),
+        }
+        if let Some(stream) = stream {
+            self.common.release(&stream.buffer);
+        }
+        self.settle(t, Ok(()));
     }
 
     pub(crate) fn on_datagram(&mut self, t: &mut dyn Transport, datagram: Bytes) {

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::{Bytes, BytesMut};
 
 use crate::alias::Aliases;
-use crate::common::{Buffer, Common, Early};
+use crate::common::{Buffer, Common, Early, is_bidirectional};
 use crate::error::{Abandon, Violation};
 use crate::names::Namespace;
 use crate::seam::{End, Protocol, SessionEvent, Setup, StreamId, SubscriptionId, Transport};
@@ -336,24 +336,30 @@ impl Moqt {
         if self.common.publications.on_group_stopped(id) {
             return t.reset(id, Self::code(Abandon::Cancelled));
         }
-        let Some(stream) = self.streams.get(&id) else { return };
-        // Whoever stops our half of its own request cancels it. Our own requests are over when their answers are: a peer
-        // that has read all of a request may well stop reading.
-        if matches!(stream.kind, Kind::Subscribe(_) | Kind::NamespacesWanted(_) | Kind::NamespacePublished)
-            && let Some(mut stream) = self.streams.remove(&id)
-        {
-            t.stop(id, Self::code(Abandon::Cancelled));
-            if !matches!(stream.kind, Kind::Subscribe(_)) {
+        // Whoever stops our half of its own request cancels it, even if the request itself is still on its way (unknown
+        // here, or not whole). Our own requests are over when their answers are: a peer that has read all of a request
+        // may well stop reading.
+        let cancels = match self.streams.get(&id).map(|stream| &stream.kind) {
+            None => !self.common.is_ours(id) && is_bidirectional(id),
+            Some(Kind::Request | Kind::Subscribe(_) | Kind::NamespacesWanted(_) | Kind::NamespacePublished) => true,
+            Some(_) => false,
+        };
+        if !cancels {
+            return;
+        }
+        t.stop(id, Self::code(Abandon::Cancelled));
+        let stream = self.streams.remove(&id);
+        match stream.as_ref().map(|stream| &stream.kind) {
+            Some(Kind::Subscribe(subscription)) => self.cancel_publication(t, *subscription),
+            _ => {
+                self.common.unhear_all(id);
                 t.reset(id, Self::code(Abandon::Cancelled));
             }
-            match std::mem::replace(&mut stream.kind, Kind::Gone) {
-                Kind::Subscribe(subscription) => self.cancel_publication(t, subscription),
-                Kind::NamespacePublished => self.common.unhear_all(id),
-                _ => {}
-            }
-            self.common.release(&stream.buffer);
-            self.settle(t, Ok(()));
         }
+        if let Some(stream) = stream {
+            self.common.release(&stream.buffer);
+        }
+        self.settle(t, Ok(()));
     }
 
     pub(crate) fn on_datagram(&mut self, t: &mut dyn Transport, datagram: Bytes) {

@@ -29,16 +29,20 @@ impl Moqt {
         stream: &mut Stream,
         request: Message,
     ) -> Result<(), Violation> {
-        let request_id = match &request {
-            Message::Subscribe { request_id, .. }
-            | Message::PublishNamespace { request_id, .. }
-            | Message::SubscribeNamespace { request_id, .. }
-            | Message::Unsupported { request_id } => *request_id,
+        let (request_id, namespace) = match &request {
+            Message::Subscribe { request_id, name, .. } => (*request_id, name.namespace.first()),
+            Message::PublishNamespace { request_id, namespace } => (*request_id, namespace.first()),
+            Message::SubscribeNamespace { request_id, prefix } => (*request_id, prefix.first()),
+            Message::Unsupported { request_id } => (*request_id, None),
             _ => return Err(Violation::Protocol("request stream begins with no request")),
         };
         self.peer_ids.take(request_id)?;
         if self.going_away {
             deny(t, id, stream, Denial::GoingAway, "going away");
+            return Ok(());
+        }
+        if namespace.is_some_and(|field| field == SESSION_NAMESPACE) {
+            deny(t, id, stream, Denial::Owner(RequestError::DoesNotExist), "no such session track or namespace");
             return Ok(());
         }
         match request {
@@ -65,9 +69,6 @@ impl Moqt {
         name: FullTrackName,
         parameters: &Parameters,
     ) {
-        if name.namespace.first().is_some_and(|field| field == SESSION_NAMESPACE) {
-            return deny(t, id, stream, Denial::Owner(RequestError::DoesNotExist), "no such session track");
-        }
         if matches!(parameters.filter, Some(Filter::Range { .. })) {
             // A range ends in the middle of what all subscribers share, or lies in the past that we do not keep.
             return deny(t, id, stream, Denial::InvalidRange, "only what is live is served");

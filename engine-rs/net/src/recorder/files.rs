@@ -145,7 +145,7 @@ pub fn files(root: &Path, space: SpaceId) -> io::Result<Vec<RecordingFile>> {
                 (groups, end.finished)
             }
             FileKind::Track { .. } => {
-                let end = ogg::track_end(&Disk.tail(&path, ogg::TAIL)?);
+                let end = ogg::track_end(&Disk.front(&path, ogg::FRONT)?, &Disk.tail(&path, ogg::TAIL)?);
                 end.map_or((0, false), |end| (end.groups, end.finished))
             }
         };

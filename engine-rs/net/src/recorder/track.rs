@@ -1,6 +1,7 @@
 //! The tracks of one part: who speaks where, and each one's file.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
 
@@ -66,9 +67,10 @@ impl Tracks {
         let (Header { space, part, started_at_ms, .. }, start_group) = (self.part, self.start_group);
         let track = self.tracks.entry((frame.seat, account)).or_insert_with(|| {
             let seat = frame.seat;
+            let serial = RandomState::new().hash_one(account) as u32;
             let channels = if frame.opus.first().is_some_and(|toc| toc & 4 != 0) { 2 } else { 1 };
             let path = directory.join(files::track_name(part, seat, account));
-            let info = TrackInfo { space, seat, account, part, start_group, started_at_ms, channels };
+            let info = TrackInfo { space, seat, account, part, start_group, started_at_ms, channels, serial };
             Track { writer: TrackWriter::new(&info), out: Out::new(path), current: true }
         });
         let done = track.writer.frame(group, &frame.opus);

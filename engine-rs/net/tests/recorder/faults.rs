@@ -4,11 +4,11 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use spaces_core::event::EventKind;
-use spaces_core::ogg::{TrackEnd, track_end};
+use spaces_core::ogg::TrackEnd;
 use spaces_core::segment::GapCause;
 use spaces_net::recorder::FsyncPolicy;
 
-use super::feed::{Desk, Voice, assert_accounted, end, read, sits, start, time};
+use super::feed::{Desk, Voice, assert_accounted, end, read, sits, start, time, track_end};
 use super::tools;
 
 const TRACK: &str = "part-0001.seat-00.account-1.opus";

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use spaces_core::event::{Event, EventKind};
 use spaces_core::ids::{SeatNo, SpaceId};
+use spaces_core::ogg;
 use spaces_core::record::{RecordItem, RecordedFrame};
 use spaces_core::segment::{GapCause, Reader, Record};
 use spaces_core::time::{TICK, Time};
@@ -113,6 +114,11 @@ impl Desk {
 
 pub(crate) fn time(group: u64) -> Time {
     Time(0) + Duration::from_micros(group * TICK.as_micros() as u64)
+}
+
+/// How far the track in `file` got.
+pub(crate) fn track_end(file: &[u8]) -> Option<ogg::TrackEnd> {
+    ogg::track_end(file, file)
 }
 
 /// What a log holds.

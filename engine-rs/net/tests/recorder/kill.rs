@@ -8,11 +8,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use spaces_core::ogg::track_end;
 use spaces_core::time::TICK;
 use spaces_net::recorder::{FsyncPolicy, Recorder, RecorderConfig};
 
-use super::feed::{SPACE, Voice, read, sits, start};
+use super::feed::{SPACE, Voice, read, sits, start, track_end};
 use super::tools;
 
 const DIRECTORY: &str = "SPACES_KILL_DRILL_DIRECTORY";

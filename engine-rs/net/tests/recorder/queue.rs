@@ -5,12 +5,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use spaces_core::event::EventKind;
-use spaces_core::ogg::{TrackEnd, track_end};
+use spaces_core::ogg::TrackEnd;
 use spaces_core::record::RecordItem;
 use spaces_core::segment::GapCause;
 use spaces_net::recorder::{FsyncPolicy, Recorder, RecorderConfig};
 
-use super::feed::{SPACE, Voice, assert_accounted, end, read, sits, start};
+use super::feed::{SPACE, Voice, assert_accounted, end, read, sits, start, track_end};
 use super::memory::Memory;
 
 fn config(queue_items: usize) -> RecorderConfig {

@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use spaces_core::ogg::track_end;
 use spaces_core::segment::GapCause;
 use spaces_net::recorder::FsyncPolicy;
 
-use super::feed::{Desk, SPACE, Voice, end, read, sits, start};
+use super::feed::{Desk, SPACE, Voice, end, read, sits, start, track_end};
 use super::tools;
 
 struct Dice(u64);

@@ -1,11 +1,11 @@
 //! One timeline: everything is kept, people are tracks, silence takes its time, restarts are marked.
 
-use spaces_core::ogg::{TrackEnd, track_end};
+use spaces_core::ogg::TrackEnd;
 use spaces_core::record::RecordItem;
 use spaces_core::segment::GapCause;
 use spaces_net::recorder::{FileKind, FsyncPolicy, files};
 
-use super::feed::{Desk, SPACE, Voice, end, read, seat, sits, start};
+use super::feed::{Desk, SPACE, Voice, end, read, seat, sits, start, track_end};
 use super::memory::Memory;
 use super::tools;
 

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use spaces_core::ogg::{TrackEnd, track_end};
+use spaces_core::ogg::TrackEnd;
 use spaces_core::time::Time;
 use spaces_net::recorder::{Disk, FsyncPolicy, TURN, Worker, files};
 
-use super::feed::{SPACE, Voice, assert_accounted, end, read, sits, start, time};
+use super::feed::{SPACE, Voice, assert_accounted, end, read, sits, start, time, track_end};
 use super::tools;
 
 struct Mounted(PathBuf);
