@@ -15,6 +15,8 @@ mod audience;
 pub mod budget;
 pub mod bundle;
 mod cadence;
+#[cfg(feature = "opus")]
+pub mod codec;
 pub mod command;
 mod cursor;
 pub mod engine;
@@ -23,6 +25,7 @@ pub mod ids;
 mod jitter;
 pub mod ogg;
 pub mod playout;
+pub mod receiver;
 pub mod record;
 pub mod refusal;
 mod ring;

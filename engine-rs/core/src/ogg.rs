@@ -1,1 +1,283 @@
-//! (see ARCHITECTURE.md)
+//! One person's track as an Ogg Opus file (RFC 7845) in which samples are wall time.
+//!
+//! A file holds what one account said on one seat during one part of a recording. Its first sample is the part's first
+//! group, so all files of a part lie side by side in an editor, and every group takes 960 samples whether it was heard or
+//! not. What was not heard (loss, DTX, a mute, the time before the first word) becomes packets with empty frames:
+//! RFC 6716 §3.2.1 lets a frame have no bytes, and decoders conceal it. After [`CONCEALED`] groups of that a decoder
+//! would hum the background noise of the last words for ever, so two frames of digital silence come in between; behind
+//! them, concealment is silent too. Long silence is cheap: six empty frames a packet (code 3, §3.2.5), 6 KB a minute.
+//!
+//! Pages close after 200 ms of speech or 360 ms of silence, and belong to the caller from then on: a file that is cut
+//! anywhere plays to its last whole page. The pre-skip of 960 samples is one empty packet of our own, so that the granule
+//! position is 960 × (groups + 1) at the end of each page, cut or not. Speech lies later than at the microphone by the
+//! encoder's look-ahead (6.5 ms), the same on all tracks.
+
+mod packet;
+
+use bytes::BufMut;
+use ogg::reading::PageParser;
+use ogg::{PacketWriteEndInfo, PacketWriter};
+use thiserror::Error;
+
+use crate::ids::{SeatNo, SpaceId};
+use crate::time::TICK_SAMPLES;
+use crate::uplink::packet_samples;
+
+/// Groups of a gap that a decoder is left to conceal, before silence.
+pub const CONCEALED: u64 = 5;
+
+/// Groups after which a page with speech is closed: 200 ms.
+const PAGE: u64 = 10;
+/// Groups after which a page of silence is closed while the recording runs: 360 ms.
+const SILENT_PAGE: u64 = 18;
+/// Groups a page of silence that is written all at once: 960 ms. RFC 7845 §6 wants no more than a second.
+const PADDING_PAGE: u64 = 48;
+/// Most silence written at once, in groups: a day.
+const MOST_PADDING: u64 = 24 * 60 * 60 * 50;
+/// Most frames in one packet: 120 ms (RFC 6716 §3.2.5).
+const MOST_FRAMES: u64 = 6;
+/// TOC of CELT, full band, 20 ms, mono (RFC 6716 §3.1).
+const CELT: u8 = 0xf8;
+/// A CELT frame whose silence flag is set (RFC 6716 §4.3, table 56).
+const SILENCE: [u8; 2] = [0xff, 0xfe];
+/// Stereo bit of a TOC.
+const STEREO: u8 = 1 << 2;
+
+/// Whose track, and where it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackInfo {
+    /// The Space.
+    pub space: SpaceId,
+    /// The seat.
+    pub seat: SeatNo,
+    /// Who sat there.
+    pub account: u64,
+    /// Part of the recording, from 1 on.
+    pub part: u32,
+    /// The part's first group: sample 0 of the file.
+    pub start_group: u64,
+    /// Wall-clock milliseconds since 1970 of group 0.
+    pub started_at_ms: u64,
+    /// 1 or 2: how many channels players should open.
+    pub channels: u8,
+    /// The stream's serial number: random, so that [`track_end`] is not misled by a page inside a stranger's packet.
+    pub serial: u32,
+}
+
+/// Why a frame was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum FrameError {
+    /// Its time is over: silence, or another frame, was written in its place.
+    #[error("frame of group {group} comes after group {next} was begun")]
+    Late {
+        /// Of the frame.
+        group: u64,
+        /// The group that comes next.
+        next: u64,
+    },
+    /// Over a day of silence would have to be written first.
+    #[error("frame of group {group} is too far from {next}")]
+    Far {
+        /// Of the frame.
+        group: u64,
+        /// The group that comes next.
+        next: u64,
+    },
+    /// Not an Opus packet of 20 ms of at most [`MAX_FRAME`](crate::uplink::MAX_FRAME) bytes.
+    #[error("not an Opus packet of 20 ms")]
+    Packet,
+}
+
+/// Writes one track. Call [`TrackWriter::frame`] or [`TrackWriter::advance`] in order of group, take the pages with
+/// [`TrackWriter::take`] whenever it suits, and end with [`TrackWriter::finish`].
+pub struct TrackWriter {
+    pages: PacketWriter<'static, Vec<u8>>,
+    serial: u32,
+    start_group: u64,
+    /// Groups behind us, written or owed as silence.
+    written: u64,
+    /// Groups in the open page.
+    open: u64,
+    /// Groups since the last frame that are written.
+    silent: u64,
+    /// Of one frame of 20 ms as the last one was.
+    toc: u8,
+}
+
+impl TrackWriter {
+    /// Begins a file: its headers are ready to be taken.
+    #[must_use]
+    pub fn new(info: &TrackInfo) -> Self {
+        let stereo = if info.channels > 1 { STEREO } else { 0 };
+        let mut writer = Self {
+            pages: PacketWriter::new(Vec::with_capacity(1024)),
+            serial: info.serial,
+            start_group: info.start_group,
+            written: 0,
+            open: 0,
+            silent: CONCEALED + 2,
+            toc: CELT | stereo,
+        };
+        writer.put(head(info), PacketWriteEndInfo::EndPage, 0);
+        writer.put(tags(info), PacketWriteEndInfo::EndPage, 0);
+        writer.put(vec![writer.toc], PacketWriteEndInfo::NormalPacket, TICK_SAMPLES);
+        writer
+    }
+
+    /// The group that comes next. All before it are in the file, or in the page that is still open.
+    #[must_use]
+    pub const fn next_group(&self) -> u64 {
+        self.start_group.saturating_add(self.written)
+    }
+
+    /// Writes a frame, after as much silence as lies before it.
+    ///
+    /// # Errors
+    /// [`FrameError`]; nothing was written then.
+    pub fn frame(&mut self, group: u64, opus: &[u8]) -> Result<(), FrameError> {
+        if packet_samples(opus) != Some(TICK_SAMPLES as u32) || !packet::is_well_formed(opus) {
+            return Err(FrameError::Packet);
+        }
+        let next = self.next_group();
+        let owed = group.checked_sub(next).ok_or(FrameError::Late { group, next })?;
+        if owed > MOST_PADDING {
+            return Err(FrameError::Far { group, next });
+        }
+        self.silence(owed, false);
+        self.toc = opus.first().map_or(self.toc, |toc| packet::of_20_ms(*toc));
+        self.silent = 0;
+        self.packet(opus.to_vec(), 1, self.open + 1 >= PAGE);
+        Ok(())
+    }
+
+    /// Groups before `group` are over. Once enough of them are silent, they are written.
+    pub fn advance(&mut self, group: u64) {
+        let owed = group.saturating_sub(self.next_group()).min(MOST_PADDING);
+        if owed > 0 && owed + self.open >= SILENT_PAGE {
+            self.silence(owed, true);
+        }
+    }
+
+    /// Ends the file with `group` as its last one.
+    pub fn finish(&mut self, group: u64) {
+        self.silence(group.saturating_add(1).saturating_sub(self.next_group()).min(MOST_PADDING), false);
+        // An end-of-stream page needs a packet (RFC 7845 §4); the granule position trims it away (§4.4).
+        self.put(vec![self.toc], PacketWriteEndInfo::EndStream, self.granule());
+    }
+
+    /// The whole pages since the last call, to be appended to the file.
+    pub fn take(&mut self) -> Vec<u8> {
+        core::mem::take(self.pages.inner_mut())
+    }
+
+    const fn granule(&self) -> u64 {
+        self.written.saturating_add(1).saturating_mul(TICK_SAMPLES)
+    }
+
+    /// Writes silence, and closes the page behind it if asked to.
+    fn silence(&mut self, mut groups: u64, close: bool) {
+        while groups > 0 {
+            let (packet, frames) = match self.silent {
+                0..CONCEALED => (vec![self.toc], 1),
+                CONCEALED..=6 => {
+                    self.toc = CELT | self.toc & STEREO;
+                    (vec![self.toc, SILENCE[0], SILENCE[1]], 1)
+                }
+                _ => {
+                    let frames = groups.min(MOST_FRAMES);
+                    (vec![self.toc | 0b11, frames as u8], frames)
+                }
+            };
+            self.silent = self.silent.saturating_add(frames);
+            groups -= frames;
+            self.packet(packet, frames, self.open + frames >= PADDING_PAGE || close && groups == 0);
+        }
+    }
+
+    /// Writes a packet of `frames` groups, as the last of its page if `closes`.
+    fn packet(&mut self, packet: Vec<u8>, frames: u64, closes: bool) {
+        self.written = self.written.saturating_add(frames);
+        self.open = if closes { 0 } else { self.open + frames };
+        let end = if closes { PacketWriteEndInfo::EndPage } else { PacketWriteEndInfo::NormalPacket };
+        self.put(packet, end, self.granule());
+    }
+
+    fn put(&mut self, packet: Vec<u8>, end: PacketWriteEndInfo, granule: u64) {
+        // Writing into memory does not fail.
+        let _ = self.pages.write_packet(packet, self.serial, end, granule);
+    }
+}
+
+impl core::fmt::Debug for TrackWriter {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("TrackWriter").field("next_group", &self.next_group()).finish_non_exhaustive()
+    }
+}
+
+/// `OpusHead`, RFC 7845 §5.1.
+fn head(info: &TrackInfo) -> Vec<u8> {
+    let mut out = b"OpusHead\x01".to_vec();
+    out.put_u8(info.channels.clamp(1, 2));
+    out.put_u16_le(TICK_SAMPLES as u16); // pre-skip
+    out.put_u32_le(48_000); // of the microphone; decoders run at 48 kHz anyway
+    out.put_i16_le(0); // output gain
+    out.put_u8(0); // mapping family: mono or stereo
+    out
+}
+
+/// `OpusTags`, RFC 7845 §5.2.
+fn tags(info: &TrackInfo) -> Vec<u8> {
+    let comments = [
+        format!("SPACE={}", info.space),
+        format!("SEAT={}", info.seat.get()),
+        format!("ACCOUNT={}", info.account),
+        format!("PART={}", info.part),
+        format!("START_GROUP={}", info.start_group),
+        format!("STARTED_AT_MS={}", info.started_at_ms),
+    ];
+    let mut out = b"OpusTags".to_vec();
+    put_text(&mut out, "spaces-core");
+    out.put_u32_le(comments.len() as u32);
+    for comment in &comments {
+        put_text(&mut out, comment);
+    }
+    out
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    out.put_u32_le(text.len() as u32);
+    out.put_slice(text.as_bytes());
+}
+
+/// How far a file got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackEnd {
+    /// Groups that it plays.
+    pub groups: u64,
+    /// It was finished; otherwise its writer was killed, or still writes.
+    pub finished: bool,
+}
+
+/// Bytes from the end of a file in which its last whole page is found: two of the largest pages.
+pub const TAIL: usize = 2 * (27 + 255 + 255 * 255);
+
+/// Bytes from the front of a file that [`track_end`] wants.
+pub const FRONT: usize = 27;
+
+/// Reads how far a track got from the first and the last bytes of its file. `None` if there is no whole page with audio in
+/// them.
+#[must_use]
+pub fn track_end(front: &[u8], tail: &[u8]) -> Option<TrackEnd> {
+    let serial = front.strip_prefix(b"OggS")?.get(10..14)?;
+    (0..tail.len()).rev().find_map(|at| {
+        let page = tail.get(at..).filter(|page| page.starts_with(b"OggS") && page.get(14..18) == Some(serial))?;
+        let (header, rest) = page.split_first_chunk::<27>()?;
+        let (mut parser, segments) = PageParser::new(*header).ok()?;
+        let (lacing, rest) = rest.split_at_checked(segments)?;
+        let length = parser.parse_segments(lacing.to_vec());
+        parser.parse_packet_data(rest.get(..length)?.to_vec()).ok()?;
+        let granule = u64::from_le_bytes(*page.get(6..)?.first_chunk()?);
+        let groups = (granule / TICK_SAMPLES).checked_sub(1)?;
+        Some(TrackEnd { groups, finished: page.get(5)? & 4 != 0 })
+    })
+}

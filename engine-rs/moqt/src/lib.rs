@@ -6,4 +6,19 @@
 
 #![forbid(unsafe_code)]
 
+mod alias;
+pub mod catalog;
+mod common;
+mod error;
+mod events;
+mod framing;
+mod groups;
+mod limits;
+mod lite;
+mod moqt;
+mod names;
+mod publication;
 pub mod seam;
+pub mod session;
+mod timescale;
+mod wire;

@@ -15,9 +15,9 @@ pub trait Transport {
     fn open_uni(&mut self) -> Option<StreamId>;
     /// Appends `data` to the stream's send half; `fin` ends it.
     fn write(&mut self, stream: StreamId, data: &[u8], fin: bool);
-    /// Abandons the send half (RESET_STREAM).
+    /// Abandons the send half (RESET_STREAM). No `on_stopped` follows for it; on a half that is over it does nothing.
     fn reset(&mut self, stream: StreamId, code: u64);
-    /// Asks the peer to abandon its send half (STOP_SENDING).
+    /// Asks the peer to abandon its send half (STOP_SENDING). Nothing more of that half is delivered.
     fn stop(&mut self, stream: StreamId, code: u64);
     /// Ends the session.
     fn close(&mut self, code: u64, reason: &str);
@@ -72,7 +72,7 @@ pub enum End {
 pub struct Setup {
     /// MoQT implementation name.
     pub implementation: Option<String>,
-    /// PATH: raw QUIC clients only (WebTransport has it in its CONNECT).
+    /// PATH, in moq-lite SETUP's Path parameter: raw QUIC clients only (WebTransport has it in its CONNECT).
     pub path: Option<String>,
     /// AUTHORITY: raw QUIC clients only.
     pub authority: Option<String>,

@@ -1,1 +1,28 @@
 //! The only I/O of the engine.
+
+mod application;
+pub mod clock;
+mod congestion;
+pub mod connection;
+mod connections;
+pub mod downlink;
+pub mod endpoint;
+pub mod events;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+mod handshakes;
+pub mod identity;
+mod notice;
+mod peer;
+pub mod quic;
+pub mod recorder;
+pub mod server;
+mod session;
+mod shard;
+pub mod stats;
+mod streams;
+mod timers;
+pub mod token;
+pub mod udp;
+mod wake;
+mod webtransport;

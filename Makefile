@@ -1,0 +1,85 @@
+# Everything that a person or CI does here. `make run` and `make test` need Python >= 3.11, a Rust toolchain and make;
+# what else is missing they install, saying so.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build run test test-rust test-python fuzz check bench peers wasm clean
+
+PYTHON ?= python3
+VENV := .venv
+PROFILE ?= ci
+FUZZ_SECONDS ?= 20
+ARGS ?=
+# cmake (libopus is built from source) comes as a wheel into the environment.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+
+STAMP := $(VENV)/.installed
+TOOLS := $(VENV)/.tools
+RUST := $(shell find engine-rs -name '*.rs' -not -path '*/target/*' -o -name Cargo.toml -not -path '*/target/*') Cargo.toml Cargo.lock
+
+help:
+	@echo "make run ARGS=...   a live Space with real speech: prints a link, records, shows a dashboard (ARGS=--help)"
+	@echo "make test           all tests, Rust and Python"
+	@echo "make check          format, lints, types, import contracts, stubs, licences"
+	@echo "make bench          our fan-out beside a plain quinn server, same core, same run"
+	@echo "make fuzz           every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) seconds"
+	@echo "make peers          the heavier independent peers (not in CI)"
+	@echo "make build          .venv with everything, .venv/bin/spaces"
+
+$(TOOLS): constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@command -v cargo >/dev/null || { echo "a Rust toolchain is needed (rustup)"; exit 1; }
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q maturin cmake
+	touch $@
+
+$(STAMP): $(TOOLS) $(RUST) pyproject.toml
+	@echo "building the engine (the first time takes a few minutes) ..."
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) maturin develop --profile $(PROFILE) -E server,demo,test,dev
+	touch $@
+
+build: $(STAMP)
+
+run: build
+	spaces demo $(ARGS)
+
+test: test-rust fuzz test-python
+
+test-rust: $(TOOLS) wasm
+	tools/system-packages ffmpeg opusinfo:opus-tools node:nodejs
+	cargo test --profile $(PROFILE) --locked --workspace
+
+test-python: build
+	tools/system-packages ffmpeg opusinfo:opus-tools chromium
+	pytest -q
+
+fuzz: $(TOOLS)
+	engine-rs/fuzz/run $(FUZZ_SECONDS)
+
+wasm:
+	rustup target add wasm32-unknown-unknown
+	cargo build --profile wasm --locked --target wasm32-unknown-unknown -p spaces-wasm
+
+check: build
+	cargo fmt --all --check
+	cargo clippy --profile $(PROFILE) --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc -q --profile $(PROFILE) --locked --no-deps -p spaces-core -p spaces-moqt -p spaces-net
+	ruff format --check .
+	ruff check .
+	mypy
+	python -m mypy.stubtest spaces_ctl._engine
+	lint-imports
+	python tools/licences.py
+
+bench: build
+	cargo build --release --locked -p spaces-bench-fanout
+	python -m bench.fanout $(ARGS)
+
+peers: build
+	pytest -q -m heavy tests/peers
+
+clean:
+	rm -rf $(VENV) target engine-rs/fuzz/target

@@ -1,0 +1,201 @@
+//! Opus by libopus (cargo feature `opus`): what a speaker's client encodes with, and the [`Decoder`] of native listeners.
+//!
+//! 48 kHz mono, 20 ms a packet, tuned for voice, with in-band FEC (LBRR, RFC 6716 §2.1.7) and DTX (§2.1.9).
+//!
+//! Talkspurts come from DTX. The encoder answers silence with packets of at most two bytes; the first of them is sent with
+//! the end flag (it decodes to comfort noise), the others are not, while the frame counter runs on. The next packet that
+//! is sent carries the start flag. libopus codes one refresh packet after 20 such frames; as receivers fade to silence
+//! instead of playing comfort noise, it is not sent either.
+
+mod activity;
+
+use bytes::Bytes;
+use opus::{Application, Bitrate, Channels, Signal};
+use thiserror::Error;
+
+use crate::playout::{DecodeError, Decoder, Frame};
+use crate::uplink::{Level, MAX_FRAME, Spurt, UplinkFrame};
+
+pub use activity::{Activity, level};
+
+/// Opus packets up to this size say "silence" (RFC 6716 §2.1.9).
+const DTX_BYTES: usize = 2;
+
+/// Silent frames after which libopus codes a refresh packet (`MAX_CONSECUTIVE_DTX`).
+const REFRESH_AFTER: u32 = 20;
+
+/// How to encode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncoderConfig {
+    /// Bit/s, 6,000 to 160,000.
+    pub bitrate: u32,
+    /// Loss that the in-band FEC is sized for, in percent, 0 to 100. 0 sends none.
+    pub expected_loss: u8,
+    /// CPU spent, 0 (least) to 10.
+    pub complexity: u8,
+    /// Stop sending in silence.
+    pub dtx: bool,
+    /// The first frame's number.
+    pub first_sequence: u64,
+}
+
+impl Default for EncoderConfig {
+    fn default() -> Self {
+        Self { bitrate: 32_000, expected_loss: 10, complexity: 9, dtx: true, first_sequence: 0 }
+    }
+}
+
+/// libopus refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("libopus: {call}: {reason}")]
+pub struct CodecError {
+    /// The function that failed.
+    pub call: &'static str,
+    /// What it says.
+    pub reason: &'static str,
+}
+
+impl From<opus::Error> for CodecError {
+    fn from(error: opus::Error) -> Self {
+        Self { call: error.function(), reason: error.description() }
+    }
+}
+
+/// One speaker's encoder. Hand it every 20 ms of the capture clock: to [`Encoder::encode`], or to [`Encoder::skip`] while
+/// muted.
+#[derive(Debug)]
+pub struct Encoder {
+    opus: opus::Encoder,
+    activity: Activity,
+    sequence: u64,
+    /// Between the start and the end flag.
+    talking: bool,
+    silent_frames: u32,
+    /// TOC byte of the last packet, for an end marker (code 0: one frame).
+    toc: u8,
+}
+
+impl Encoder {
+    /// # Errors
+    /// [`CodecError`] if libopus refuses a setting or has no memory.
+    pub fn new(config: EncoderConfig) -> Result<Self, CodecError> {
+        let mut opus = opus::Encoder::new(48_000, Channels::Mono, Application::Voip)?;
+        opus.set_signal(Signal::Voice)?;
+        opus.set_complexity(i32::from(config.complexity.min(10)))?;
+        opus.set_dtx(config.dtx)?;
+        let mut encoder = Self {
+            opus,
+            activity: Activity::default(),
+            sequence: config.first_sequence,
+            talking: false,
+            silent_frames: 0,
+            toc: 0x78,
+        };
+        encoder.set_bitrate(config.bitrate)?;
+        encoder.set_expected_loss(config.expected_loss)?;
+        Ok(encoder)
+    }
+
+    /// Encodes 20 ms. `None`: silence, nothing to send; the counter has run on all the same.
+    ///
+    /// # Errors
+    /// [`CodecError`] from libopus; the frame then counts as silence.
+    pub fn encode(&mut self, pcm: &Frame) -> Result<Option<UplinkFrame>, CodecError> {
+        let level = self.activity.measure(pcm);
+        let mut packet = [0u8; MAX_FRAME];
+        let size = match self.opus.encode(pcm, &mut packet) {
+            Ok(size) => size,
+            Err(error) => {
+                self.silence(level, None);
+                return Err(error.into());
+            }
+        };
+        let packet = packet.get(..size).unwrap_or_default();
+        let refresh = !self.talking && !level.voice() && self.silent_frames >= REFRESH_AFTER;
+        if size <= DTX_BYTES || refresh {
+            return Ok(self.silence(level, Some(packet)));
+        }
+        self.toc = packet.first().copied().unwrap_or(self.toc);
+        self.silent_frames = 0;
+        let start = !core::mem::replace(&mut self.talking, true);
+        Ok(Some(self.frame(level, Spurt { start, end: false }, Bytes::copy_from_slice(packet))))
+    }
+
+    /// 20 ms that are not to be heard (the microphone is muted). Answers the end marker of a talkspurt, once.
+    pub fn skip(&mut self) -> Option<UplinkFrame> {
+        self.silence(Level::SILENCE, None)
+    }
+
+    /// Sets the bitrate, in bit/s; taken into 6,000 to 160,000.
+    ///
+    /// # Errors
+    /// [`CodecError`] from libopus.
+    pub fn set_bitrate(&mut self, bitrate: u32) -> Result<(), CodecError> {
+        Ok(self.opus.set_bitrate(Bitrate::Bits(bitrate.clamp(6_000, 160_000) as i32))?)
+    }
+
+    /// Sets the loss that the in-band FEC is sized for, in percent.
+    ///
+    /// # Errors
+    /// [`CodecError`] from libopus.
+    pub fn set_expected_loss(&mut self, percent: u8) -> Result<(), CodecError> {
+        self.opus.set_inband_fec(percent > 0)?;
+        Ok(self.opus.set_packet_loss_perc(i32::from(percent.min(100)))?)
+    }
+
+    /// The number that the next 20 ms get.
+    #[must_use]
+    pub const fn next_sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// A silent frame: the first one ends the talkspurt and is sent, with the encoder's `packet` or one of only a TOC byte.
+    fn silence(&mut self, level: Level, packet: Option<&[u8]>) -> Option<UplinkFrame> {
+        self.silent_frames = if self.silent_frames >= REFRESH_AFTER { 0 } else { self.silent_frames + 1 };
+        if !core::mem::replace(&mut self.talking, false) {
+            self.sequence = self.sequence.wrapping_add(1);
+            return None;
+        }
+        let opus = packet
+            .filter(|packet| !packet.is_empty())
+            .map_or_else(|| Bytes::copy_from_slice(&[self.toc & !0b11]), Bytes::copy_from_slice);
+        Some(self.frame(Level(level.minus_dbov()), Spurt { start: false, end: true }, opus))
+    }
+
+    fn frame(&mut self, level: Level, spurt: Spurt, opus: Bytes) -> UplinkFrame {
+        let sequence = self.sequence;
+        self.sequence = self.sequence.wrapping_add(1);
+        UplinkFrame { sequence, level, spurt, opus }
+    }
+}
+
+/// libopus's decoder: concealment and in-band FEC included.
+#[derive(Debug)]
+pub struct OpusDecoder(opus::Decoder);
+
+impl OpusDecoder {
+    /// # Errors
+    /// [`CodecError`] if there is no memory.
+    pub fn new() -> Result<Self, CodecError> {
+        Ok(Self(opus::Decoder::new(48_000, Channels::Mono)?))
+    }
+
+    fn run(&mut self, packet: &[u8], pcm: &mut Frame, fec: bool) -> Result<(), DecodeError> {
+        let samples = self.0.decode(packet, pcm, fec).map_err(|_| DecodeError)?;
+        if samples == pcm.len() { Ok(()) } else { Err(DecodeError) }
+    }
+}
+
+impl Decoder for OpusDecoder {
+    fn decode(&mut self, opus: &[u8], pcm: &mut Frame) -> Result<(), DecodeError> {
+        if opus.is_empty() { Err(DecodeError) } else { self.run(opus, pcm, false) }
+    }
+
+    fn decode_fec(&mut self, next: &[u8], pcm: &mut Frame) -> Result<(), DecodeError> {
+        if next.is_empty() { Err(DecodeError) } else { self.run(next, pcm, true) }
+    }
+
+    fn conceal(&mut self, pcm: &mut Frame) -> Result<(), DecodeError> {
+        self.run(&[], pcm, false)
+    }
+}

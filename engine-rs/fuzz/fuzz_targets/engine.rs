@@ -1,0 +1,305 @@
+//! Two shards under any commands, joins, frames and delays. Whatever happens: a seat that the table silences is in no
+//! object that is sent afterwards, nobody hears themselves, bundles are well-formed, recordings go forward in time.
+#![no_main]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use spaces_core::admission::Claims;
+use spaces_core::bundle;
+use spaces_core::command::{AclKind, Command, Role, SpaceTable, StageRow};
+use spaces_core::engine::{Config, Engine, Feedback, Object, Output, Sent, ShardMessage, Sink, Track};
+use spaces_core::ids::{AccountId, SeatMask, SeatNo, SessionKey, Sid, SpaceId};
+use spaces_core::record::RecordItem;
+use spaces_core::time::Time;
+use spaces_core::uplink::{Level, Spurt, UplinkFrame};
+use spaces_fuzz::input::Input;
+
+const SHARDS: u16 = 2;
+const SPACES: u64 = 3;
+
+#[derive(Default)]
+struct World {
+    engines: Vec<Engine>,
+    now: Time,
+    version: u64,
+    tables: BTreeMap<SpaceId, SpaceTable>,
+    /// Who is behind a session: shard and key to Space and account.
+    people: BTreeMap<(u16, u32), (SpaceId, Option<u64>)>,
+    mail: VecDeque<(u16, u16, ShardMessage)>,
+    recorded: BTreeMap<SpaceId, u64>,
+}
+
+/// What the tables say must not be sent, held against what is.
+struct Listeners<'a> {
+    tables: &'a BTreeMap<SpaceId, SpaceTable>,
+    people: &'a BTreeMap<(u16, u32), (SpaceId, Option<u64>)>,
+    shard: u16,
+    busy: u8,
+}
+
+fn audible(table: &SpaceTable, seat: SeatNo) -> Option<&StageRow> {
+    let row = table.stage.iter().find(|row| row.seat == seat)?;
+    (table.live && !row.muted && (table.mic_open || row.role != Role::Speaker)).then_some(row)
+}
+
+impl Sink for Listeners<'_> {
+    fn send(&mut self, session: SessionKey, object: &Object) -> Sent {
+        if (session.0 as u8).wrapping_add(object.group as u8) & self.busy != 0 {
+            return Sent::Blocked;
+        }
+        let person = self.people.get(&(self.shard, session.0));
+        let (space, account) = person.unwrap_or_else(|| panic!("{session:?} left, and is sent {object:?}"));
+        assert_eq!(object.space, *space);
+        let table = &self.tables[space];
+        match object.track {
+            Track::Stage { .. } | Track::StageGroups => {
+                assert!(object.payload.len() <= bundle::MAX_PAYLOAD || object.track == Track::StageGroups);
+                for entry in bundle::entries(&object.payload) {
+                    let entry = entry.unwrap();
+                    let row = audible(table, entry.seat);
+                    assert!(row.is_some(), "seat {:?} is silenced, and sent in {object:?}", entry.seat);
+                    assert!(account.is_none() || row.map(|row| row.account.0) != *account, "{session:?} hears itself");
+                }
+            }
+            Track::Seat(seat) => assert!(audible(table, seat).is_some(), "seat {seat:?} is silenced, and sent"),
+            Track::State | Track::Catalog => {}
+        }
+        Sent::Yes
+    }
+
+    fn purge(&mut self, _: SessionKey, _: SpaceId, _: SeatMask) {}
+}
+
+impl World {
+    fn outputs(&mut self, shard: u16) {
+        while let Some(output) = self.engines[usize::from(shard)].poll_output() {
+            match output {
+                Output::ToShard { shard: to, message } => {
+                    let others = (0..SHARDS).filter(|other| *other != shard && to.is_none_or(|to| to == *other));
+                    self.mail.extend(others.map(|other| (shard, other, message.clone())));
+                }
+                Output::Record(item) => self.record(item),
+                Output::Close { session, .. } => {
+                    self.people.remove(&(shard, session.0));
+                }
+                Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn record(&mut self, item: RecordItem) {
+        match item {
+            RecordItem::Tick { space, group, frames } => {
+                let last = self.recorded.get_mut(&space).unwrap_or_else(|| panic!("a tick before the start"));
+                assert!(group > *last || *last == 0, "group {group} after {last}");
+                *last = group;
+                assert!(frames.windows(2).all(|pair| pair[0].seat < pair[1].seat));
+            }
+            RecordItem::Start { space, .. } => {
+                let before = self.recorded.insert(space, 0);
+                assert_eq!(before, None, "started twice");
+            }
+            RecordItem::End { space, .. } => assert!(self.recorded.remove(&space).is_some(), "ended twice"),
+            RecordItem::Seat { space, .. } => assert!(self.recorded.contains_key(&space)),
+        }
+    }
+
+    fn all_outputs(&mut self) {
+        (0..SHARDS).for_each(|shard| self.outputs(shard));
+    }
+
+    /// A command reaches every shard before the caller goes on, as `Server::apply` does it.
+    fn apply(&mut self, command: &Command) {
+        let answers: Vec<_> = self.engines.iter_mut().map(|engine| engine.apply(self.now, command)).collect();
+        assert!(answers.iter().all(|answer| answer.is_ok() == answers[0].is_ok()), "{command:?}: {answers:?}");
+        if answers[0].is_ok() {
+            match command {
+                Command::UpsertSpace { space, table, .. } => {
+                    self.tables.insert(*space, table.clone());
+                }
+                Command::EndSpace { space, .. } => {
+                    if let Some(table) = self.tables.get_mut(space) {
+                        table.live = false;
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.all_outputs();
+    }
+
+    fn mail_one(&mut self) {
+        if let Some((_, to, message)) = self.mail.pop_front() {
+            self.engines[usize::from(to)].shard_message(self.now, message);
+            self.outputs(to);
+        }
+    }
+
+    fn deliver(&mut self, busy: u8) {
+        for shard in 0..SHARDS {
+            let engine = &mut self.engines[usize::from(shard)];
+            engine.advance(self.now);
+            assert!(engine.next_timeout().is_none_or(|next| next > self.now), "a timeout that is due stays due");
+            self.outputs(shard);
+            let (tables, people) = (&self.tables, &self.people);
+            self.engines[usize::from(shard)].deliver(self.now, &mut Listeners { tables, people, shard, busy });
+            self.outputs(shard);
+        }
+    }
+
+    fn command(&mut self, input: &mut Input<'_>) -> Option<()> {
+        let (kind, flags) = (input.byte()?, input.byte()?);
+        let space = SpaceId(u64::from(kind >> 4) % SPACES);
+        // Mostly newer, sometimes the same or older.
+        self.version += u64::from(flags >> 6 & 1 | flags >> 7);
+        let version = self.version;
+        let command = match kind & 0x0f {
+            0..=9 => {
+                let mut stage = Vec::new();
+                for _ in 0..input.byte()? % 6 {
+                    let (who, how) = (input.byte()?, input.byte()?);
+                    let role = [Role::Host, Role::Cohost, Role::Speaker, Role::Speaker][usize::from(how & 3)];
+                    let generation = u32::from(how >> 4);
+                    let (seat, account) = (SeatNo::new(who & 0x0f)?, AccountId(1 + u64::from(who >> 4 & 7)));
+                    stage.push(StageRow { seat, account, role, muted: how & 4 != 0, generation });
+                }
+                let table = SpaceTable {
+                    live: flags & 7 != 0,
+                    record: flags & 8 != 0,
+                    guests: flags & 16 != 0,
+                    ticketed: false,
+                    mic_open: flags & 32 != 0,
+                    started_at_ms: 0,
+                    stage,
+                };
+                Command::UpsertSpace { space, version, table }
+            }
+            10 | 11 => {
+                let kind = [AclKind::Bar, AclKind::Deny, AclKind::Allow][usize::from(flags) % 3];
+                let accounts = (1..8).filter(|account| flags >> account & 1 != 0).collect();
+                Command::SetAcl { space, kind, owner: AccountId(0), version, accounts }
+            }
+            12 => Command::SetState { space, version, snapshot: Bytes::copy_from_slice(input.bytes()?) },
+            13 => Command::SetRevoked { version, sids: vec![Sid(u64::from(flags))], min_epoch: 0 },
+            14 => Command::EndSpace { space, version },
+            _ => return Some(()),
+        };
+        self.apply(&command);
+        Some(())
+    }
+
+    fn session(&mut self, input: &mut Input<'_>) -> Option<()> {
+        let (operation, which) = (input.byte()?, input.byte()?);
+        let (shard, key) = (u16::from(which & 1), SessionKey(u32::from(which >> 1 & 15)));
+        let engine = &mut self.engines[usize::from(shard)];
+        match operation & 7 {
+            0 | 1 => {
+                let account = which >> 5 & 7;
+                let space = SpaceId(u64::from(operation >> 6) % SPACES);
+                let claims = Claims {
+                    account: (account > 0).then_some(AccountId(u64::from(account))),
+                    sid: Sid(u64::from(operation >> 3 & 7)),
+                    epoch: 0,
+                    anonymous: operation & 0xc0 == 0xc0,
+                };
+                let admitted = engine.admit(self.now, key, space, &claims);
+                if let Ok(admitted) = admitted {
+                    if let Some(older) = admitted.supersedes {
+                        self.people.remove(&(shard, older.0));
+                    }
+                    let own = claims.account.filter(|_| !claims.anonymous).map(|account| account.0);
+                    self.people.insert((shard, key.0), (space, own));
+                }
+            }
+            2 | 3 => {
+                let seat = SeatNo::new(operation >> 4)?;
+                let track = [
+                    Track::Stage { part: 0 },
+                    Track::Stage { part: 1 },
+                    Track::StageGroups,
+                    Track::State,
+                    Track::Seat(seat),
+                ][usize::from(operation >> 3) % 5];
+                let _ = engine.subscribe(self.now, key, track);
+                if operation & 0x80 != 0 {
+                    engine.unsubscribe(key, track);
+                }
+            }
+            4 | 5 => {
+                let seat = SeatNo::new(operation >> 4)?;
+                let _ = engine.publish(self.now, key, seat);
+            }
+            6 => engine.unpublish(key),
+            _ => {
+                engine.leave(self.now, key, operation & 8 != 0);
+                self.people.remove(&(shard, key.0));
+            }
+        }
+        self.all_outputs();
+        Some(())
+    }
+
+    fn frame(&mut self, input: &mut Input<'_>) -> Option<()> {
+        let (which, how) = (input.byte()?, input.byte()?);
+        let (shard, key) = (u16::from(which & 1), SessionKey(u32::from(which >> 1 & 15)));
+        let sequence = if how & 0x80 == 0 { self.now.0 / 20_000 + u64::from(how & 7) } else { input.number()? };
+        let frame = UplinkFrame {
+            sequence,
+            level: Level(how | 0x80),
+            spurt: Spurt { start: how & 16 != 0, end: how & 32 != 0 },
+            opus: Bytes::from(vec![0x78; 1 + usize::from(how & 0x7f) * 4]),
+        };
+        let _ = self.engines[usize::from(shard)].uplink(self.now, key, frame);
+        self.all_outputs();
+        Some(())
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut world = World { now: Time::from_millis(1_000_000), ..World::default() };
+    for shard in 0..SHARDS {
+        let max_heard = data.first().map_or(13, |byte| 1 + byte % 13);
+        world.engines.push(Engine::new(Config { shard, shards: SHARDS, max_heard, ..Config::default() }));
+    }
+    let mut input = Input(data.get(1..).unwrap_or_default());
+    while let Some(operation) = input.byte() {
+        let done = match operation & 7 {
+            0 => world.command(&mut input),
+            1 => world.session(&mut input),
+            2..=4 => world.frame(&mut input),
+            5 => {
+                world.mail_one();
+                Some(())
+            }
+            6 => {
+                world.now = world.now + Duration::from_millis(u64::from(operation >> 3));
+                world.deliver(if operation & 0x80 == 0 { 0 } else { operation >> 3 & 3 });
+                Some(())
+            }
+            _ => {
+                // Time passes as a driver lets it pass: from timeout to timeout.
+                for _ in 0..operation >> 4 {
+                    let next = world.engines.iter().filter_map(Engine::next_timeout).min();
+                    world.now = world.now.max(next.unwrap_or(world.now));
+                    world.deliver(0);
+                    while !world.mail.is_empty() {
+                        world.mail_one();
+                    }
+                }
+                let key = SessionKey(u32::from(operation >> 4));
+                world.engines[0].feedback(
+                    world.now,
+                    key,
+                    Feedback { sent: 10, lost: u32::from(operation >> 6), rtt_us: 50_000 },
+                );
+                Some(())
+            }
+        };
+        if done.is_none() {
+            break;
+        }
+    }
+});

@@ -1,0 +1,463 @@
+//! One UDP socket, its QUIC connections and the loop that drives them, for dialling and for answering.
+//!
+//! quinn-proto does no I/O; [`Endpoint::turn`] is the one place where it meets socket and clock, and reads as a list of steps.
+//! What connections are for is the [`Application`]'s business.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, Transmit, TransportConfig};
+
+use crate::application::dispatch;
+use crate::congestion::Lift;
+use crate::connection::{Closed, Connection, Notice, Phase, Target};
+use crate::connections::Slot;
+use crate::handshakes::WAITING;
+use crate::quic::{self, SetupError};
+use crate::timers::Wheel;
+use crate::udp::{ReceiveBatch, SendBatch, SendReport, Socket};
+use crate::wake::wait_readable;
+
+pub use crate::application::{Answer, Application, ForeignPacket};
+pub use crate::connections::Connections;
+pub use crate::quic::Dialler;
+pub use crate::wake::Waker;
+
+/// The least time between two turns: packets are handled in slots of 1 ms, not one by one, which halves their cost.
+const SLOT: Duration = Duration::from_millis(1);
+/// Receive calls a turn, so that a flood does not keep the other steps from happening.
+const RECEIVES: usize = 8;
+/// Packets of one connection a turn; the rest follows in the next.
+const BURST: usize = 32;
+
+/// How to answer.
+#[derive(Clone)]
+pub struct Answering {
+    /// Certificate and protocols, from [`quic::server_crypto`].
+    pub crypto: Arc<quinn_proto::crypto::rustls::QuicServerConfig>,
+    /// Connections at most, half-open ones counted in; beyond it peers are refused at their first packet.
+    pub max_connections: usize,
+}
+
+/// How an endpoint is set up.
+pub struct Settings {
+    /// Where to bind.
+    pub bind: SocketAddr,
+    /// Which shard this is.
+    pub shard: u8,
+    /// Other shards share the port.
+    pub shared: bool,
+    /// Without a packet for this long, a connection is lost.
+    pub idle_timeout: Duration,
+    /// `None`: dials only.
+    pub answering: Option<Answering>,
+}
+
+/// Why an endpoint does not start, or does not dial.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// Socket or event descriptor.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// TLS or transport parameters.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The address or name is none that QUIC can dial.
+    #[error("cannot dial: {0}")]
+    Dial(#[from] quinn_proto::ConnectError),
+}
+
+/// What an endpoint has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndpointStats {
+    /// Turns of the loop.
+    pub turns: u64,
+    /// UDP datagrams received.
+    pub received: u64,
+    /// Their bytes.
+    pub received_bytes: u64,
+    /// Datagrams received that belong to no connection and begin none.
+    pub garbage: u64,
+    /// Datagrams that other shards passed on.
+    pub injected: u64,
+    /// Sending.
+    pub sent: SendReport,
+    /// Handshakes begun.
+    pub handshakes: u64,
+    /// Handshakes refused: over the bound, or too old when their turn came.
+    pub handshakes_refused: u64,
+    /// Peers told to prove their address.
+    pub retries: u64,
+    /// Connections closed because a silenced datagram could not be taken back.
+    pub purge_aborts: u64,
+}
+
+/// See the module.
+pub struct Endpoint<S> {
+    /// The connections.
+    pub connections: Connections<S>,
+    pub(crate) quic: quinn_proto::Endpoint,
+    client_transport: Arc<TransportConfig>,
+    socket: Socket,
+    /// Taken out while its packets are handled.
+    receive: Option<Box<ReceiveBatch>>,
+    pub(crate) send: SendBatch,
+    wheel: Wheel,
+    due: Vec<(u32, u64)>,
+    spare: Vec<u32>,
+    notices: VecDeque<Notice>,
+    pub(crate) waiting: VecDeque<(Instant, quinn_proto::Incoming)>,
+    waker: Waker,
+    lift: Lift,
+    shard: u8,
+    shared: bool,
+    pub(crate) max_connections: usize,
+    last_turn: Instant,
+    pub(crate) stats: EndpointStats,
+}
+
+impl<S> Endpoint<S> {
+    /// Binds the socket. Nothing happens until [`Endpoint::turn`].
+    ///
+    /// # Errors
+    /// [`EndpointError`].
+    pub fn new(settings: Settings) -> Result<Self, EndpointError> {
+        let socket = Socket::bind(settings.bind, settings.shared)?;
+        let lift = Lift::default();
+        let transport = Arc::new(quic::transport(&lift, settings.idle_timeout)?);
+        let max_connections = settings.answering.as_ref().map_or(usize::MAX, |answering| answering.max_connections);
+        let server = settings.answering.map(|answering| {
+            let mut config = quinn_proto::ServerConfig::with_crypto(answering.crypto);
+            config.transport_config(Arc::clone(&transport));
+            config.migration(true).max_incoming(WAITING * 2).incoming_buffer_size(16 * 1_024);
+            Arc::new(config)
+        });
+        let now = Instant::now();
+        Ok(Self {
+            connections: Connections::new(now),
+            quic: quinn_proto::Endpoint::new(Arc::new(quic::endpoint(settings.shard)), server, true, None),
+            client_transport: transport,
+            socket,
+            receive: Some(Box::default()),
+            send: SendBatch::default(),
+            wheel: Wheel::new(now),
+            due: Vec::new(),
+            spare: Vec::new(),
+            notices: VecDeque::new(),
+            waiting: VecDeque::new(),
+            waker: Waker::new()?,
+            lift,
+            shard: settings.shard,
+            shared: settings.shared,
+            max_connections,
+            last_turn: now,
+            stats: EndpointStats::default(),
+        })
+    }
+
+    /// The address bound to.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.socket.local_addr()
+    }
+
+    /// Makes the next [`Endpoint::turn`] happen at once and call [`Application::on_wake`].
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// This turn's time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.connections.now
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn stats(&self) -> EndpointStats {
+        self.stats
+    }
+
+    /// Dials. [`Application::on_open`] or [`Application::on_closed`] follows.
+    ///
+    /// # Errors
+    /// [`EndpointError::Dial`].
+    pub fn dial(
+        &mut self,
+        dialler: &Dialler,
+        remote: SocketAddr,
+        server_name: &str,
+        target: Target,
+        state: S,
+    ) -> Result<u32, EndpointError> {
+        let mut config = ClientConfig::new(dialler.crypto(&target));
+        config.transport_config(Arc::clone(&self.client_transport));
+        let now = Instant::now();
+        let (handle, quic) = self.quic.connect(now, config, remote, server_name)?;
+        Ok(self.insert(handle, quic, Some(target), Some(state)))
+    }
+
+    pub(crate) fn insert(
+        &mut self,
+        handle: ConnectionHandle,
+        quic: quinn_proto::Connection,
+        target: Option<Target>,
+        state: Option<S>,
+    ) -> u32 {
+        let connection = Connection::new(handle, quic, target, self.connections.now);
+        self.connections.insert(connection, state)
+    }
+
+    /// Continues on a new socket bound to `address`, as after a change of network. Peers follow when they hear from us.
+    ///
+    /// # Errors
+    /// What the kernel says; the old socket stays then.
+    pub fn rebind(&mut self, address: SocketAddr) -> io::Result<()> {
+        self.socket = Socket::bind(address, self.shared)?;
+        self.connections.touch_all();
+        for key in self.connections.dirty.clone() {
+            if let Some(slot) = self.connections.slot(key) {
+                slot.connection.quic.local_address_changed();
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for something to do, but no longer than `at_most`, and does it.
+    ///
+    /// # Errors
+    /// The socket is broken.
+    pub fn turn<A: Application<State = S>>(&mut self, app: &mut A, at_most: Duration) -> io::Result<()> {
+        self.wait(app.next_timeout(), at_most)?;
+        self.connections.now = Instant::now();
+        self.last_turn = self.connections.now;
+        self.stats.turns += 1;
+        app.begin(self.connections.now);
+        self.receive(app)?;
+        if self.waker.take() {
+            app.on_wake(self);
+        }
+        self.begin_handshakes();
+        self.expire_timers();
+        self.pump(app);
+        app.advance(self);
+        self.transmit(app);
+        Ok(())
+    }
+
+    fn wait(&mut self, app: Option<Instant>, at_most: Duration) -> io::Result<()> {
+        let now = Instant::now();
+        let mut until = now + at_most;
+        for deadline in [app, self.wheel.next_timeout()].into_iter().flatten() {
+            until = until.min(deadline);
+        }
+        if !self.connections.dirty.is_empty() || !self.waiting.is_empty() {
+            until = now;
+        }
+        // First to the end of this slot, with an ear for commands only; then for packets as well.
+        let slot = self.last_turn + SLOT;
+        if slot > now && wait_readable([self.waker.as_fd()], slot - now)? {
+            return Ok(());
+        }
+        let patience = until.saturating_duration_since(Instant::now());
+        wait_readable([self.waker.as_fd(), self.socket.as_fd()], patience)?;
+        Ok(())
+    }
+
+    fn receive<A: Application<State = S>>(&mut self, app: &mut A) -> io::Result<()> {
+        for _ in 0..RECEIVES {
+            let Some(mut batch) = self.receive.take() else { break };
+            let result = self.socket.receive(&mut batch);
+            for train in batch.iter() {
+                for datagram in train.bytes.chunks(train.segment) {
+                    self.stats.received += 1;
+                    self.stats.received_bytes += datagram.len() as u64;
+                    let (bytes, ecn) = (BytesMut::from(datagram), train.ecn);
+                    let packet = ForeignPacket { remote: train.remote, local: train.local, ecn, bytes };
+                    match quic::shard_of(datagram) {
+                        Some(shard) if self.shared && shard != self.shard => app.on_foreign(shard, packet),
+                        _ => self.handle(packet),
+                    }
+                }
+            }
+            self.receive = Some(batch);
+            if result? < crate::udp::BATCH {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A packet that another shard received for a connection of ours.
+    pub fn inject(&mut self, packet: ForeignPacket) {
+        self.stats.injected += 1;
+        self.handle(packet);
+    }
+
+    fn handle(&mut self, packet: ForeignPacket) {
+        self.make_room();
+        let Some(out) = self.send.vacant() else { return };
+        let ecn = EcnCodepoint::from_bits(packet.ecn);
+        match self.quic.handle(self.connections.now, packet.remote, packet.local, ecn, packet.bytes, &mut out.bytes) {
+            Some(DatagramEvent::ConnectionEvent(handle, event)) => {
+                if let Some(slot) = self.connections.touch(u32::try_from(handle.0).unwrap_or(u32::MAX)) {
+                    slot.connection.quic.handle_event(event);
+                }
+            }
+            Some(DatagramEvent::NewConnection(incoming)) => self.on_incoming(incoming),
+            Some(DatagramEvent::Response(transmit)) => commit(&mut self.send, &transmit),
+            None => self.stats.garbage += 1,
+        }
+    }
+
+    fn expire_timers(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.expire(self.connections.now, &mut due);
+        for (key, number) in due.drain(..) {
+            // Entries that a nearer one has replaced, or of connections long gone, mean nothing.
+            let waits = |slot: &mut Slot<S>| slot.connection.armed == Some(number);
+            if self.connections.slot(key).is_some_and(waits)
+                && let Some(slot) = self.connections.touch(key)
+            {
+                slot.connection.armed = None;
+                slot.connection.on_timeout();
+            }
+        }
+        self.due = due;
+    }
+
+    /// Carries what happened in touched connections to the application, until nothing happens any more.
+    fn pump<A: Application<State = S>>(&mut self, app: &mut A) {
+        let mut index = 0;
+        while let Some(key) = self.connections.dirty.get(index).copied() {
+            index += 1;
+            self.pump_one(app, key);
+        }
+    }
+
+    fn pump_one<A: Application<State = S>>(&mut self, app: &mut A, key: u32) {
+        let mut notices = std::mem::take(&mut self.notices);
+        while let Some(slot) = self.connections.slot(key) {
+            slot.connection.poll(&mut notices);
+            let quiet = notices.is_empty();
+            while let Some(notice) = notices.pop_front() {
+                dispatch(app, key, slot, notice, &mut notices);
+            }
+            while let Some(event) = slot.connection.quic.poll_endpoint_events() {
+                if let Some(event) = self.quic.handle_event(slot.connection.handle, event) {
+                    slot.connection.quic.handle_event(event);
+                }
+            }
+            if slot.connection.quic.is_drained() {
+                // With the events above quinn-proto has forgotten the handle, and may give it out again at once.
+                if let Some(state) = slot.state.take() {
+                    app.on_closed(key, state, Closed::Lost);
+                }
+                self.connections.remove(key);
+            }
+            if quiet {
+                break;
+            }
+        }
+        self.notices = notices;
+    }
+
+    /// Sends what touched connections have to send, and arms their timers.
+    fn transmit<A: Application<State = S>>(&mut self, app: &mut A) {
+        let mut index = 0;
+        while let Some(key) = self.connections.dirty.get(index).copied() {
+            index += 1;
+            self.pump_one(app, key);
+        }
+        // Those with more to send than a burst come back in the next turn.
+        let mut keys = std::mem::replace(&mut self.connections.dirty, std::mem::take(&mut self.spare));
+        for key in keys.drain(..) {
+            self.transmit_one(key, BURST);
+        }
+        self.spare = keys;
+        self.flush();
+    }
+
+    fn transmit_one(&mut self, key: u32, burst: usize) {
+        let segments = self.socket.max_segments();
+        let now = self.connections.now;
+        let mut more = true;
+        for _ in 0..burst {
+            self.make_room();
+            let Some(slot) = self.connections.slot(key) else {
+                return;
+            };
+            let Some(out) = self.send.vacant() else { return };
+            let Some(transmit) = slot.connection.quic.poll_transmit(now, segments, &mut out.bytes) else {
+                more = false;
+                break;
+            };
+            commit(&mut self.send, &transmit);
+        }
+        let Some(slot) = self.connections.slot(key) else { return };
+        slot.dirty = false;
+        slot.connection.stuck = slot.connection.datagrams_wait();
+        if let Some(at) = slot.connection.next_timeout() {
+            slot.connection.armed = self.wheel.set_if_sooner(key, at, slot.connection.armed);
+        }
+        if more {
+            self.connections.touch(key);
+        }
+    }
+
+    /// Sends, before it returns, every datagram that waits in `key`'s buffer, over congestion and pacing; for a purge: what was
+    /// handed to quinn-proto before cannot be taken back, but it can be sure to be on the wire before the purge is answered.
+    /// Anti-amplification (an unvalidated new path) cannot be overruled: such a connection is closed, and its peer dials again.
+    pub fn expel_datagrams(&mut self, key: u32) {
+        let Some(slot) = self.connections.slot(key) else { return };
+        if !slot.connection.datagrams_wait() {
+            return;
+        }
+        self.lift.store(true, Ordering::Relaxed);
+        self.transmit_one(key, BURST);
+        self.lift.store(false, Ordering::Relaxed);
+        self.flush();
+        if let Some(slot) = self.connections.touch(key)
+            && slot.connection.datagrams_wait()
+            && slot.connection.phase() != Phase::Gone
+        {
+            slot.connection.abort("a silenced frame could not be taken back");
+            self.stats.purge_aborts += 1;
+        }
+    }
+
+    pub(crate) fn make_room(&mut self) {
+        if self.send.is_full() {
+            self.flush();
+        }
+    }
+
+    /// Hands the batch to the kernel. It is empty afterwards, whatever the kernel says.
+    fn flush(&mut self) {
+        if self.send.is_empty() {
+            return;
+        }
+        let report = self.socket.send(&mut self.send);
+        self.stats.sent.datagrams += report.datagrams;
+        self.stats.sent.bytes += report.bytes;
+        self.stats.sent.dropped += report.dropped;
+        self.stats.sent.calls += report.calls;
+    }
+}
+
+pub(crate) fn commit(batch: &mut SendBatch, transmit: &Transmit) {
+    let Some(out) = batch.current() else { return };
+    out.bytes.truncate(transmit.size);
+    out.remote = transmit.destination;
+    out.source = transmit.src_ip;
+    out.ecn = transmit.ecn.map_or(0, |ecn| ecn as u8);
+    out.segment = transmit.segment_size;
+    batch.commit();
+}

@@ -1,0 +1,447 @@
+//! One Space's recording: a state machine over what is handed in and what the storage does.
+//!
+//! | state   | all written | all written, and ended | writing failed             |
+//! |---------|-------------|------------------------|----------------------------|
+//! | Writing | Writing     | Closed                 | Stalled, first pause       |
+//! | Stalled | Writing     | Closed                 | Stalled, twice the pause   |
+//! | Closed  | –           | –                      | –                          |
+//!
+//! While it is stalled, ticks are dropped and counted; nothing is added to what waits to be written.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use spaces_core::event::{Event, EventKind};
+use spaces_core::ids::SpaceId;
+use spaces_core::record::{RecordItem, RecordedFrame};
+use spaces_core::segment::{GapCause, Header, Record, Writer};
+use spaces_core::time::{TICK, Time};
+
+use super::files::{self, FileKind};
+use super::out::Out;
+use super::storage::Storage;
+use super::track::{Sitting, Tracks};
+use super::worker::Stats;
+
+/// The first pause before writing is tried again.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The longest.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Without an item for so long, time is carried on by the clock.
+const IDLE: Duration = Duration::from_millis(400);
+/// Groups by which the clock stays behind the engine, so that a late tick finds its place free.
+const BEHIND: u64 = 20;
+/// Seats given while the recording is stalled; more than a stage has.
+const MOST_OWED: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Writing,
+    Stalled { retry_at: Time, pause: Duration },
+    Closed,
+}
+
+impl State {
+    /// The table above.
+    fn after(self, now: Time, written: bool, ended: bool) -> Self {
+        match (self, written, ended) {
+            (Self::Closed, ..) | (_, true, true) => Self::Closed,
+            (_, true, false) => Self::Writing,
+            (Self::Writing, false, _) => Self::Stalled { retry_at: now + FIRST_PAUSE, pause: FIRST_PAUSE },
+            (Self::Stalled { pause, .. }, false, _) => {
+                let pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+                Self::Stalled { retry_at: now + pause, pause }
+            }
+        }
+    }
+}
+
+/// How a recording ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// With this group, for good.
+    Complete(u64),
+    /// The process stops, or the Space is started again: another part may follow.
+    Stopped,
+}
+
+/// What a recording needs of its worker.
+pub(super) struct Context<'a> {
+    pub(super) now: Time,
+    pub(super) storage: &'a dyn Storage,
+    pub(super) root: &'a Path,
+    pub(super) durable_end: bool,
+    pub(super) events: &'a mut VecDeque<Event>,
+    pub(super) stats: &'a mut Stats,
+}
+
+/// The files of one part.
+struct Part {
+    directory: PathBuf,
+    writer: Writer,
+    log: Out,
+    tracks: Tracks,
+}
+
+impl Part {
+    fn record(&mut self, record: &Record) {
+        // Only a note could be over 64 KiB, and those are cut.
+        let _ = self.writer.record(record);
+        self.log.push(&self.writer.take());
+    }
+
+    fn write(&mut self, storage: &dyn Storage) -> io::Result<usize> {
+        // Both are tried, so that as much as possible is out if the process ends now.
+        let (log, tracks) = (self.log.write(storage), self.tracks.write(storage));
+        Ok(log? + tracks?)
+    }
+}
+
+/// One Space being recorded.
+pub(super) struct Recording {
+    space: SpaceId,
+    started_at_ms: u64,
+    start_group: u64,
+    state: State,
+    part: Option<Part>,
+    ending: Option<Ending>,
+    finished: bool,
+    /// The newest group handed in, or passed in silence.
+    last_group: u64,
+    /// The newest group that the storage has taken, and that is durable.
+    written_group: u64,
+    synced_group: u64,
+    /// Group and time of the newest item: what the clock carries on from.
+    heard: (u64, Time),
+    /// Groups dropped while stalled, both included.
+    dropped: Option<(u64, u64)>,
+    /// Groups refused by the queue.
+    holes: Vec<(u64, u64)>,
+    /// Seats given while stalled.
+    owed: Vec<(u64, Sitting)>,
+    error: Option<String>,
+}
+
+impl Recording {
+    /// Begins a part. If the storage fails, the recording begins stalled.
+    pub(super) fn start(context: &mut Context<'_>, space: SpaceId, started_at_ms: u64, group: u64) -> Self {
+        let before = group.saturating_sub(1);
+        let mut recording = Self {
+            space,
+            started_at_ms,
+            start_group: group,
+            state: State::Writing,
+            part: None,
+            ending: None,
+            finished: false,
+            last_group: before,
+            written_group: before,
+            synced_group: before,
+            heard: (group, context.now),
+            dropped: None,
+            holes: Vec::new(),
+            owed: Vec::new(),
+            error: None,
+        };
+        recording.write(context);
+        recording
+    }
+
+    pub(super) const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    pub(super) const fn is_stalled(&self) -> bool {
+        matches!(self.state, State::Stalled { .. })
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.part.as_ref().map_or(0, |part| part.log.pending() + part.tracks.pending())
+    }
+
+    /// A seat was given to somebody.
+    pub(super) fn seat(&mut self, context: &Context<'_>, group: u64, sitting: Sitting) {
+        self.heard = (group, context.now);
+        match &mut self.part {
+            Some(part) if self.state == State::Writing => give(part, group, sitting),
+            _ if self.owed.len() < MOST_OWED => self.owed.push((group, sitting)),
+            _ => {}
+        }
+    }
+
+    /// A tick of the engine.
+    pub(super) fn tick(&mut self, context: &mut Context<'_>, group: u64, item: &RecordItem, frames: &[RecordedFrame]) {
+        if self.ending.is_some() {
+            return;
+        }
+        context.stats.ticks += 1;
+        self.heard = (group, context.now);
+        self.mark_holes(context, group);
+        self.last_group = self.last_group.max(group);
+        let Some(part) = self.part.as_mut().filter(|_| self.state == State::Writing) else {
+            self.drop_groups(group);
+            return;
+        };
+        if part.writer.item(item).is_err() {
+            context.stats.odd_frames += frames.len() as u64;
+            return;
+        }
+        part.log.push(&part.writer.take());
+        for frame in frames {
+            context.stats.frames += 1;
+            if part.tracks.frame(&part.directory, group, frame).is_err() {
+                context.stats.odd_frames += 1;
+            }
+        }
+    }
+
+    /// Groups that the queue refused, both included.
+    pub(super) fn lost(&mut self, from: u64, to: u64) {
+        self.holes.push((from, to));
+    }
+
+    /// The recording is complete with `group`.
+    pub(super) fn end(&mut self, group: u64) {
+        self.ending.get_or_insert(Ending::Complete(group));
+    }
+
+    /// Writes what gathered, if it is not too early to try again.
+    pub(super) fn turn(&mut self, context: &mut Context<'_>) {
+        self.carry_on(context);
+        let early = matches!(self.state, State::Stalled { retry_at, .. } if context.now < retry_at);
+        if !early {
+            self.write(context);
+        }
+    }
+
+    /// Finishes the files, or gives up what cannot be written now.
+    pub(super) fn stop(&mut self, context: &mut Context<'_>) {
+        if self.is_closed() {
+            return;
+        }
+        self.ending.get_or_insert(Ending::Stopped);
+        self.write(context);
+        if !self.is_closed() {
+            let groups = self.last_group.saturating_sub(self.written_group);
+            self.tell(context, self.written_group.saturating_add(1), groups);
+        }
+    }
+
+    /// Gives back what needs no file handle and, if `durable`, makes durable what was written.
+    pub(super) fn sync(&mut self, context: &mut Context<'_>, durable: bool) {
+        let Some(part) = &mut self.part else { return };
+        let log = if durable { part.log.sync() } else { Ok(()) };
+        let synced = log.and(part.tracks.sync(durable));
+        if !durable {
+            return;
+        }
+        let (from, groups) =
+            (self.synced_group.saturating_add(1), self.written_group.saturating_sub(self.synced_group));
+        // Also after an error: the system may have dropped what it could not write, and tells that only once.
+        self.synced_group = self.written_group;
+        if let Err(error) = synced {
+            context.stats.errors += 1;
+            self.error = Some(error.to_string());
+            if groups > 0 {
+                self.mark(context, from, groups, GapCause::Sync);
+            }
+        }
+    }
+
+    /// Passes time in silence when the engine has said nothing for a while.
+    fn carry_on(&mut self, context: &mut Context<'_>) {
+        let (group, at) = self.heard;
+        let elapsed = context.now.since(at);
+        if elapsed < IDLE || self.ending.is_some() {
+            return;
+        }
+        let passed = u64::try_from(elapsed.as_micros() / TICK.as_micros()).unwrap_or(u64::MAX);
+        let now = group.saturating_add(passed).saturating_sub(BEHIND);
+        self.mark_holes(context, now);
+        if now <= self.last_group {
+            return;
+        }
+        self.last_group = now;
+        match self.part.as_mut().filter(|_| self.state == State::Writing) {
+            Some(part) => part.record(&Record::Tick { group: now, frames: Vec::new() }),
+            None => self.drop_groups(now),
+        }
+    }
+
+    fn write(&mut self, context: &mut Context<'_>) {
+        let written = self.try_write(context);
+        if let Err(error) = &written {
+            context.stats.errors += 1;
+            self.error = Some(error.to_string());
+            if let Some((from, to)) = self.dropped {
+                self.tell(context, from, to - from + 1);
+            }
+        }
+        let next = self.state.after(context.now, written.is_ok(), self.finished);
+        self.state = next;
+    }
+
+    fn try_write(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.part.is_none() {
+            let part = self.open(context)?;
+            self.part = Some(part);
+        }
+        // What was kept comes first. Only when the storage takes it again is more added.
+        self.write_part(context)?;
+        if self.state != State::Writing {
+            self.resume(context);
+        }
+        let Some(part) = &mut self.part else { return Ok(()) };
+        part.tracks.advance(self.last_group.saturating_add(1));
+        self.mark_holes(context, self.last_group);
+        if let Some(ending) = self.ending
+            && !self.finished
+        {
+            self.finish(context, ending);
+        }
+        self.write_part(context)?;
+        self.written_group = self.last_group;
+        if self.finished {
+            self.sync(context, context.durable_end);
+        }
+        Ok(())
+    }
+
+    fn write_part(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if let Some(part) = &mut self.part {
+            context.stats.bytes += part.write(context.storage)? as u64;
+        }
+        Ok(())
+    }
+
+    /// Finds the part's number and makes its first bytes.
+    fn open(&mut self, context: &mut Context<'_>) -> io::Result<Part> {
+        let directory = files::directory(context.root, self.space);
+        context.storage.create_directory(&directory)?;
+        let names = context.storage.list(&directory)?;
+        let last = names.iter().filter_map(|name| files::parse_name(name)).map(|(part, _)| part).max();
+        let logs = names.iter().filter_map(|name| files::parse_name(name)).filter(|(_, kind)| *kind == FileKind::Log);
+        let before = match logs.map(|(part, _)| part).max() {
+            Some(log) => files::log_end(context.storage, &directory.join(files::log_name(log)))?,
+            None => files::LogEnd::default(),
+        };
+        let number = last.unwrap_or(0).saturating_add(1);
+        let salt = RandomState::new().hash_one(number);
+        let header = Header { space: self.space, part: number, started_at_ms: self.started_at_ms, salt };
+        let mut part = Part {
+            log: Out::new(directory.join(files::log_name(number))),
+            directory,
+            writer: Writer::new(&header),
+            tracks: Tracks::new(header, self.start_group),
+        };
+        part.record(&Record::Start { group: self.start_group, started_at_ms: self.started_at_ms });
+        if let Some(last) = before.group
+            && !before.ended
+            && last.saturating_add(1) < self.start_group
+        {
+            let (from_group, groups) = (last + 1, self.start_group - last - 1);
+            part.record(&Record::Gap { from_group, groups, cause: GapCause::Restart });
+            self.tell(context, from_group, groups);
+        }
+        Ok(part)
+    }
+
+    /// The storage works again: marks what was dropped and hands on what must not be.
+    fn resume(&mut self, context: &mut Context<'_>) {
+        if let Some((from, to)) = self.dropped.take() {
+            self.mark(context, from, to - from + 1, GapCause::Storage);
+        }
+        for (group, sitting) in core::mem::take(&mut self.owed) {
+            if let Some(part) = &mut self.part {
+                give(part, group, sitting);
+            }
+        }
+        self.state = State::Writing;
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>, ending: Ending) {
+        let group = match ending {
+            Ending::Complete(group) => group,
+            Ending::Stopped => self.last_group,
+        };
+        self.last_group = self.last_group.max(group);
+        self.mark_holes(context, u64::MAX);
+        if let Some(part) = &mut self.part {
+            part.tracks.finish(self.last_group);
+            part.record(&match ending {
+                Ending::Complete(_) => Record::End { group: self.last_group },
+                Ending::Stopped => Record::Note(files::STOPPED.to_owned()),
+            });
+        }
+        self.finished = true;
+    }
+
+    fn drop_groups(&mut self, group: u64) {
+        let (from, to) = self.dropped.unwrap_or((group, group));
+        self.dropped = Some((from.min(group), to.max(group)));
+    }
+
+    /// Marks what the queue refused before `group`, if there is a log to mark it in.
+    fn mark_holes(&mut self, context: &mut Context<'_>, group: u64) {
+        if self.holes.is_empty() || self.state != State::Writing {
+            return;
+        }
+        let (due, later) = core::mem::take(&mut self.holes).into_iter().partition(|(from, _)| *from <= group);
+        self.holes = later;
+        let due: Vec<(u64, u64)> = due;
+        for (from, to) in due {
+            self.last_group = self.last_group.max(to);
+            self.mark(context, from, to - from + 1, GapCause::Queue);
+        }
+    }
+
+    fn mark(&mut self, context: &mut Context<'_>, from_group: u64, groups: u64, cause: GapCause) {
+        if let Some(part) = &mut self.part {
+            part.record(&Record::Gap { from_group, groups, cause });
+            if let Some(error) = self.error.take() {
+                part.record(&Record::Note(error.chars().take(200).collect()));
+            }
+        }
+        context.stats.gaps += 1;
+        self.tell(context, from_group, groups);
+    }
+
+    fn tell(&self, context: &mut Context<'_>, from_group: u64, groups: u64) {
+        let kind = EventKind::RecordingGap { from_group, groups };
+        context.events.push_back(Event { at: context.now, space: self.space, kind });
+    }
+}
+
+fn give(part: &mut Part, group: u64, sitting: Sitting) {
+    let Sitting { seat, generation, account } = sitting;
+    part.record(&Record::Seat { group, seat, generation, account });
+    part.tracks.sit(sitting);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The whole product of states and events, as the table at the top of this file has it.
+    #[test]
+    fn every_state_meets_every_event() {
+        let now = Time::from_millis(10_000);
+        let stalled = |pause: Duration| State::Stalled { retry_at: now + pause, pause };
+        let before = State::Stalled { retry_at: now, pause: FIRST_PAUSE };
+        let longest = State::Stalled { retry_at: now, pause: LONGEST_PAUSE };
+        for (state, going_on, ended, failed) in [
+            (State::Writing, State::Writing, State::Closed, stalled(FIRST_PAUSE)),
+            (before, State::Writing, State::Closed, stalled(FIRST_PAUSE * 2)),
+            (longest, State::Writing, State::Closed, stalled(LONGEST_PAUSE)),
+            (State::Closed, State::Closed, State::Closed, State::Closed),
+        ] {
+            assert_eq!(state.after(now, true, false), going_on, "{state:?}");
+            assert_eq!(state.after(now, true, true), ended, "{state:?}");
+            assert_eq!(state.after(now, false, false), failed, "{state:?}");
+            assert_eq!(state.after(now, false, true), failed, "{state:?}");
+        }
+    }
+}

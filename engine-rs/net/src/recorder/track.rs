@@ -1,0 +1,127 @@
+//! The tracks of one part: who speaks where, and each one's file.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::Path;
+
+use spaces_core::ids::{MAX_SEATS, SeatNo};
+use spaces_core::ogg::{FrameError, TrackInfo, TrackWriter};
+use spaces_core::record::RecordedFrame;
+use spaces_core::segment::Header;
+
+use super::files;
+use super::out::Out;
+use super::storage::Storage;
+
+/// Who got a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sitting {
+    pub(super) seat: SeatNo,
+    pub(super) generation: u32,
+    pub(super) account: u64,
+}
+
+/// Sittings remembered: a few of every seat, as a late frame of the one before may still come.
+const MOST_SITTINGS: usize = 4 * MAX_SEATS;
+
+struct Track {
+    writer: TrackWriter,
+    out: Out,
+    /// Nobody else has taken the seat: the track is carried on in silence.
+    current: bool,
+}
+
+/// All tracks of one part.
+pub(super) struct Tracks {
+    part: Header,
+    start_group: u64,
+    sittings: Vec<Sitting>,
+    tracks: BTreeMap<(SeatNo, u64), Track>,
+}
+
+impl Tracks {
+    pub(super) const fn new(part: Header, start_group: u64) -> Self {
+        Self { part, start_group, sittings: Vec::new(), tracks: BTreeMap::new() }
+    }
+
+    /// A seat was given to somebody. A track that somebody else has on it rests from now on.
+    pub(super) fn sit(&mut self, sitting: Sitting) {
+        self.sittings.retain(|known| (known.seat, known.generation) != (sitting.seat, sitting.generation));
+        if self.sittings.len() >= MOST_SITTINGS {
+            self.sittings.remove(0);
+        }
+        self.sittings.push(sitting);
+        for ((seat, account), track) in &mut self.tracks {
+            if *seat == sitting.seat {
+                track.current = *account == sitting.account;
+            }
+        }
+    }
+
+    /// Writes a frame to its person's track, which begins with it if there is none yet. A frame of a generation that was
+    /// never announced goes to account 0.
+    pub(super) fn frame(&mut self, directory: &Path, group: u64, frame: &RecordedFrame) -> Result<(), FrameError> {
+        let known = |sitting: &&Sitting| (sitting.seat, sitting.generation) == (frame.seat, frame.generation);
+        let account = self.sittings.iter().find(known).map_or(0, |sitting| sitting.account);
+        let (Header { space, part, started_at_ms, .. }, start_group) = (self.part, self.start_group);
+        let track = self.tracks.entry((frame.seat, account)).or_insert_with(|| {
+            let seat = frame.seat;
+            let serial = RandomState::new().hash_one(account) as u32;
+            let channels = if frame.opus.first().is_some_and(|toc| toc & 4 != 0) { 2 } else { 1 };
+            let path = directory.join(files::track_name(part, seat, account));
+            let info = TrackInfo { space, seat, account, part, start_group, started_at_ms, channels, serial };
+            Track { writer: TrackWriter::new(&info), out: Out::new(path), current: true }
+        });
+        let done = track.writer.frame(group, &frame.opus);
+        track.out.push(&track.writer.take());
+        done
+    }
+
+    /// Groups before `group` are over.
+    pub(super) fn advance(&mut self, group: u64) {
+        for track in self.tracks.values_mut().filter(|track| track.current) {
+            track.writer.advance(group);
+            track.out.push(&track.writer.take());
+        }
+    }
+
+    /// Ends every track with `group`.
+    pub(super) fn finish(&mut self, group: u64) {
+        for track in self.tracks.values_mut() {
+            track.writer.finish(group);
+            track.out.push(&track.writer.take());
+        }
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.tracks.values().map(|track| track.out.pending()).sum()
+    }
+
+    /// Writes what is pending. A track that fails does not keep the others from being written.
+    pub(super) fn write(&mut self, storage: &dyn Storage) -> io::Result<usize> {
+        let mut written = Ok(0);
+        for track in self.tracks.values_mut() {
+            match (track.out.write(storage), &mut written) {
+                (Ok(more), Ok(sum)) => *sum += more,
+                (Err(error), written @ Ok(_)) => *written = Err(error),
+                (_, Err(_)) => {}
+            }
+        }
+        written
+    }
+
+    /// Makes what was written durable. Handles of resting tracks are given back.
+    pub(super) fn sync(&mut self, durable: bool) -> io::Result<()> {
+        let mut synced = Ok(());
+        for track in self.tracks.values_mut() {
+            if durable && let Err(error) = track.out.sync() {
+                synced = Err(error);
+            }
+            if !track.current {
+                track.out.park();
+            }
+        }
+        synced
+    }
+}

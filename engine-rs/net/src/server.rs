@@ -1,0 +1,442 @@
+//! The server: its shards' threads, and what its owner may ask of them.
+//!
+//! Every method may be called from any thread. Those that wait do so for the shards' threads only, never for a peer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use spaces_core::budget::Rates;
+use spaces_core::command::{Applied, ApplyError, Command};
+use spaces_core::engine::{Config, Engine};
+use spaces_core::event::Counts;
+use spaces_core::ids::SpaceId;
+
+use crate::clock::Clock;
+use crate::endpoint::{Answering, Endpoint, EndpointError, Settings, Waker};
+use crate::events::{Drained, EventQueue};
+use crate::identity::Identity;
+use crate::peer::Peer;
+use crate::quic::{SetupError, server_crypto};
+use crate::recorder::{Recorder, RecorderConfig, RecordingFile};
+use crate::session::Desk;
+use crate::shard::{Mailbox, Order, RecordPush, Shard};
+use crate::stats::{ServerStats, ShardStats};
+use crate::token::TokenVerifier;
+
+/// How long a shard may take to answer. A turn takes milliseconds; past this its thread is stuck.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections beyond `max_sessions` on each shard, so that a peer that comes too late is told so in its own protocol.
+const STANDING_ROOM: usize = 256;
+
+/// How a server is set up.
+pub struct ServerConfig {
+    /// Where to bind; port 0 takes any.
+    pub bind: SocketAddr,
+    /// Threads, each with its own part of the audience.
+    pub shards: u16,
+    /// Core of each shard's thread, in order; shards without one go where the system likes.
+    pub pin_to: Vec<usize>,
+    /// Certificate and key.
+    pub identity: Identity,
+    /// Checks join tokens.
+    pub verifier: TokenVerifier,
+    /// Origins that pages may come from; empty: any.
+    pub origins: Vec<String>,
+    /// Where recordings are written; `None`: nowhere.
+    pub recordings: Option<RecorderConfig>,
+    /// Sessions at most, of all shards together.
+    pub max_sessions: usize,
+    /// Without a packet for this long, a connection is lost.
+    pub idle_timeout: Duration,
+    /// How long a peer may be connected without having said who it is and what it wants.
+    pub admission_timeout: Duration,
+    /// Loudest seats heard at once.
+    pub max_heard: u8,
+    /// What one seat may send.
+    pub rates: Rates,
+}
+
+impl ServerConfig {
+    /// One shard, 100,000 sessions, no recordings, any origin.
+    #[must_use]
+    pub fn new(bind: SocketAddr, identity: Identity, verifier: TokenVerifier) -> Self {
+        Self {
+            bind,
+            shards: 1,
+            pin_to: Vec::new(),
+            identity,
+            verifier,
+            origins: Vec::new(),
+            recordings: None,
+            max_sessions: 100_000,
+            idle_timeout: Duration::from_secs(20),
+            admission_timeout: Duration::from_secs(5),
+            max_heard: Config::default().max_heard,
+            rates: Rates::default(),
+        }
+    }
+
+    /// The same, writing recordings under `directory`.
+    #[must_use]
+    pub fn with_recordings(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.recordings = Some(RecorderConfig::new(directory));
+        self
+    }
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No shards, or more than 255.
+    #[error("a server has 1 to 255 shards")]
+    Shards,
+    /// Sockets and transport.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// Certificate and key.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// Threads, descriptors, the recorder's directory.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Why a call was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServerError {
+    /// The engine refused the command. Nothing changed.
+    #[error(transparent)]
+    Refused(#[from] ApplyError),
+    /// A shard's thread has panicked, or its socket broke; its sessions are gone. The process lives.
+    #[error("shard {shard} has failed: {reason}")]
+    ShardFailed {
+        /// Which.
+        shard: u16,
+        /// What it said last.
+        reason: String,
+    },
+    /// A shard does not answer.
+    #[error("shard {shard} does not answer")]
+    Timeout {
+        /// Which.
+        shard: u16,
+    },
+}
+
+struct Handle {
+    number: u16,
+    orders: Sender<Order>,
+    waker: Waker,
+    failure: Arc<OnceLock<String>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Handle {
+    fn order(&self, order: Order) -> Result<(), ServerError> {
+        self.orders.send(order).map_err(|_| self.failed())?;
+        self.waker.wake();
+        Ok(())
+    }
+
+    fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Result<Receiver<T>, ServerError> {
+        let (reply, answer) = channel();
+        self.order(order(reply))?;
+        Ok(answer)
+    }
+
+    fn wait<T>(&self, answer: &Receiver<T>) -> Result<T, ServerError> {
+        answer.recv_timeout(PATIENCE).map_err(|error| match error {
+            RecvTimeoutError::Timeout => ServerError::Timeout { shard: self.number },
+            RecvTimeoutError::Disconnected => self.failed(),
+        })
+    }
+
+    fn failed(&self) -> ServerError {
+        // The thread sets the reason before it drops its queues, except when it was stopped.
+        let reason = self.failure.get().cloned().unwrap_or_else(|| "it was stopped".to_owned());
+        ServerError::ShardFailed { shard: self.number, reason }
+    }
+}
+
+/// See the module.
+pub struct Server {
+    shards: Vec<Handle>,
+    /// Commands reach all shards in one order.
+    applying: Mutex<()>,
+    events: EventQueue,
+    recorder: Option<Recorder>,
+    local: SocketAddr,
+}
+
+impl Server {
+    /// Binds, starts the threads, and serves.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub fn start(config: ServerConfig) -> Result<Self, StartError> {
+        let count = u8::try_from(config.shards).ok().filter(|shards| *shards > 0).ok_or(StartError::Shards)?;
+        let clock = Clock::start();
+        let events = EventQueue::new()?;
+        let crypto = server_crypto(config.identity.chain, config.identity.key)?;
+        let recorder = match config.recordings {
+            Some(mut recordings) => {
+                recordings.clock = Arc::new(move || clock.now());
+                let events = events.clone();
+                Some(Recorder::start(recordings, move |gap| events.push(gap))?)
+            }
+            None => None,
+        };
+        let per_shard = config.max_sessions.div_ceil(usize::from(count));
+        let mut bind = config.bind;
+        let mut endpoints: Vec<Endpoint<Peer>> = Vec::new();
+        for shard in 0..count {
+            let answering = Answering { crypto: Arc::clone(&crypto), max_connections: per_shard + STANDING_ROOM };
+            let endpoint = Endpoint::new(Settings {
+                bind,
+                shard,
+                shared: count > 1,
+                idle_timeout: config.idle_timeout,
+                answering: Some(answering),
+            })?;
+            bind = endpoint.local_addr();
+            endpoints.push(endpoint);
+        }
+        let (neighbours, mailboxes): (Vec<_>, Vec<_>) =
+            endpoints.iter().map(|endpoint| Mailbox::new(endpoint.waker())).unzip();
+        let verifier = Arc::new(config.verifier);
+        let origins: Arc<[String]> = config.origins.into();
+        let mut server = Self { shards: Vec::new(), applying: Mutex::new(()), events, recorder, local: bind };
+        for ((number, endpoint), mail) in (0u16..).zip(endpoints).zip(mailboxes) {
+            let engine = Engine::new(Config {
+                shard: number,
+                shards: config.shards,
+                max_heard: config.max_heard,
+                unix_origin_us: clock.unix_origin_us(),
+                rates: config.rates,
+                ..Config::default()
+            });
+            let desk = Desk::new(engine, clock, Arc::clone(&verifier), Arc::clone(&origins), per_shard);
+            let (orders, inbox) = channel();
+            let record = server.recorder.as_ref().map(|recorder| {
+                let handle = recorder.handle();
+                Arc::new(move |item| handle.push(item)) as RecordPush
+            });
+            let mut shard = Shard::new(number, desk, inbox, mail, neighbours.clone(), server.events.clone(), record);
+            shard.admission_timeout = config.admission_timeout;
+            let (waker, failure) = (endpoint.waker(), Arc::new(OnceLock::new()));
+            let core = config.pin_to.get(usize::from(number)).copied();
+            let told = Arc::clone(&failure);
+            let thread = std::thread::Builder::new()
+                .name(format!("spaces-shard-{number}"))
+                .spawn(move || run(shard, endpoint, core, &told))?;
+            server.shards.push(Handle { number, orders, waker, failure, thread: Mutex::new(Some(thread)) });
+        }
+        Ok(server)
+    }
+
+    /// The address that peers dial.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Applies a command on every shard, and returns when it is in force everywhere: no frame of a seat that it silences
+    /// leaves after this. The Space's own shard is first; what it had sent to the others before is with them by then.
+    ///
+    /// # Errors
+    /// [`ServerError`]. After a refusal nothing has changed; after a failure the command may be repeated.
+    pub fn apply(&self, command: &Command) -> Result<Applied, ServerError> {
+        let _order = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let home = space_of(command).map_or(0, |space| (space.0 % self.shards.len().max(1) as u64) as u16);
+        let (first, rest): (Vec<_>, Vec<_>) = self.shards.iter().partition(|shard| shard.number == home);
+        let mut worst = Applied { fence_group: 0 };
+        for group in [first, rest] {
+            let mut answers = Vec::new();
+            for shard in group {
+                answers.push((shard, shard.ask(|reply| Order::Apply(command.clone(), reply))?));
+            }
+            for (shard, answer) in answers {
+                let applied = shard.wait(&answer)??;
+                worst.fence_group = worst.fence_group.max(applied.fence_group);
+            }
+        }
+        Ok(worst)
+    }
+
+    /// Checks tokens with other keys from now on.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn set_verifier(&self, verifier: TokenVerifier) -> Result<(), ServerError> {
+        let verifier = Arc::new(verifier);
+        self.ask_all(|reply| Order::SetVerifier(Arc::clone(&verifier), reply)).map(|_| ())
+    }
+
+    /// An eventfd that is readable while events wait.
+    #[must_use]
+    pub fn event_fd(&self) -> RawFd {
+        self.events.raw_fd()
+    }
+
+    /// Everything that the shards have told since the last call.
+    #[must_use]
+    pub fn drain_events(&self) -> Drained {
+        self.events.drain()
+    }
+
+    /// People in a Space, on all shards; `None` if it is unknown.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn counts(&self, space: SpaceId) -> Result<Option<Counts>, ServerError> {
+        let parts = self.ask_all(|reply| Order::Counts(space, reply))?;
+        Ok(parts.into_iter().flatten().reduce(|sum, part| Counts {
+            named: sum.named + part.named,
+            anonymous: sum.anonymous + part.anonymous,
+            guests: sum.guests + part.guests,
+            peak: sum.peak + part.peak,
+        }))
+    }
+
+    /// What every shard has counted.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn stats(&self) -> Result<ServerStats, ServerError> {
+        Ok(ServerStats { shards: self.ask_all(Order::Stats)? })
+    }
+
+    /// The files of a Space's recording, those still being written too.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn recordings(&self, space: SpaceId) -> io::Result<Vec<RecordingFile>> {
+        self.recorder.as_ref().map_or(Ok(Vec::new()), |recorder| recorder.files(space))
+    }
+
+    /// Tells everybody to connect to `uri` (empty: here again), and lets nobody in any more.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn goaway(&self, uri: &str) -> Result<(), ServerError> {
+        self.shards.iter().try_for_each(|shard| shard.order(Order::GoAway(uri.to_owned())))
+    }
+
+    /// [`Server::goaway`], then waits until everybody has gone or `patience` is over. Call [`Server::stop`] after it.
+    /// Returns how many sessions are left.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn drain(&self, uri: &str, patience: Duration) -> Result<u64, ServerError> {
+        self.goaway(uri)?;
+        let until = Instant::now() + patience;
+        loop {
+            let left = self.ask_all(Order::Stats)?.iter().map(|shard: &ShardStats| shard.sessions).sum();
+            if left == 0 || Instant::now() >= until {
+                return Ok(left);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Closes every session, ends the threads and finishes the recordings. Dropping the server does the same.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        for shard in &self.shards {
+            let _ = shard.order(Order::Stop); // one that has failed needs no order
+        }
+        for shard in &self.shards {
+            let thread = shard.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(thread) = thread {
+                let _ = thread.join(); // its panic was caught and told
+            }
+        }
+        if let Some(recorder) = self.recorder.take() {
+            recorder.stop();
+        }
+    }
+
+    fn ask_all<T>(&self, order: impl Fn(Sender<T>) -> Order) -> Result<Vec<T>, ServerError> {
+        let answers: Vec<_> = self.shards.iter().map(|shard| shard.ask(&order)).collect::<Result<_, _>>()?;
+        self.shards.iter().zip(&answers).map(|(shard, answer)| shard.wait(answer)).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn space_of(command: &Command) -> Option<SpaceId> {
+    match command {
+        Command::UpsertSpace { space, .. }
+        | Command::SetAcl { space, .. }
+        | Command::SetState { space, .. }
+        | Command::EndSpace { space, .. } => Some(*space),
+        Command::SetRevoked { .. } => None,
+    }
+}
+
+/// A shard's thread. Whatever happens in it ends here: the next call to the server tells.
+fn run(mut shard: Shard, mut endpoint: Endpoint<Peer>, core: Option<usize>, failure: &OnceLock<String>) {
+    if let Some(core) = core {
+        let mut set = rustix::thread::CpuSet::new();
+        if core < rustix::thread::CpuSet::MAX_CPU {
+            set.set(core);
+        }
+        shard.pinned = rustix::thread::sched_setaffinity(None, &set).is_ok();
+    }
+    // Nothing that the panic may have left half done is looked at again.
+    let reason = match catch_unwind(AssertUnwindSafe(|| shard.run(&mut endpoint))) {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => match panic.downcast_ref::<&str>() {
+            Some(text) => (*text).to_owned(),
+            None => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "panic".to_owned()),
+        },
+    };
+    let _ = failure.set(reason); // set once, here
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::TokenSigner;
+
+    #[test]
+    fn a_server_may_be_used_from_any_thread() {
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<Server>();
+    }
+
+    #[test]
+    fn a_panic_on_a_shard_is_the_next_callers_error_and_no_more() {
+        let signer = TokenSigner::generate("issuer", "audience").unwrap();
+        let identity = Identity::development(["localhost"]).unwrap();
+        let mut config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), identity, signer.verifier());
+        config.shards = 2;
+        let server = Server::start(config).unwrap();
+        assert_eq!(server.stats().unwrap().shards.len(), 2);
+        server.shards[1].order(Order::Panic).unwrap();
+        let error = loop {
+            // The order may still be in the queue.
+            if let Err(error) = server.stats() {
+                break error;
+            }
+        };
+        assert_eq!(error, ServerError::ShardFailed { shard: 1, reason: "as the test wants".into() });
+        assert!(server.apply(&Command::EndSpace { space: SpaceId(2), version: 1 }).is_err());
+        server.stop();
+    }
+}

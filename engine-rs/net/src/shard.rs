@@ -1,0 +1,380 @@
+//! One shard: a thread with its socket, its connections and its engine. Nothing in it is shared with other threads but
+//! queues: orders from the server's callers, mail between shards, events out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use spaces_core::command::{Applied, ApplyError, Command};
+use spaces_core::engine::{Output, ShardMessage};
+use spaces_core::event::Counts;
+use spaces_core::ids::{SessionKey, SpaceId};
+use spaces_core::record::RecordItem;
+use spaces_core::refusal::Refusal;
+use spaces_moqt::seam::{Protocol, Transport};
+
+use crate::connection::{Closed, Connection, Incoming, Request};
+use crate::downlink::{Downlink, DownlinkStats, Framings};
+use crate::endpoint::{Answer, Application, Endpoint, ForeignPacket, Waker};
+use crate::events::EventQueue;
+use crate::peer::Peer;
+use crate::session::Desk;
+use crate::stats::{ShardStats, thread_cpu};
+use crate::token::TokenVerifier;
+
+/// Audio of other shards that may wait; what comes too late is worth nothing. What is not audio always may: it is rare, and
+/// the engines rely on its order.
+const MAIL: usize = 4_096;
+/// How often deadlines are looked at and a fiftieth of all connections reports to the engine: each once a second.
+const HOUSEKEEPING: Duration = Duration::from_millis(20);
+const HOUSEHOLDS: usize = 50;
+/// How long a stopping shard waits for its peers to hear of it.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Longest a turn waits for nothing.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// What a caller of the server wants of a shard. Replies are sent when it has taken effect.
+pub(crate) enum Order {
+    Apply(Command, Sender<Result<Applied, ApplyError>>),
+    SetVerifier(Arc<TokenVerifier>, Sender<()>),
+    Counts(SpaceId, Sender<Option<Counts>>),
+    Stats(Sender<ShardStats>),
+    /// Tell everybody to go to `uri`, and let nobody in any more.
+    GoAway(String),
+    /// Close everything and end.
+    Stop,
+    #[cfg(test)]
+    Panic,
+}
+
+/// Between shards.
+pub(crate) enum Mail {
+    Engine(ShardMessage),
+    Packet(ForeignPacket),
+}
+
+impl Mail {
+    fn is_audio(&self) -> bool {
+        match self {
+            Self::Packet(_) | Self::Engine(ShardMessage::Bundle(_) | ShardMessage::Uplink { .. }) => true,
+            Self::Engine(_) => false,
+        }
+    }
+}
+
+/// The way to a shard.
+#[derive(Clone)]
+pub(crate) struct Neighbour {
+    mail: Sender<Mail>,
+    waiting: Arc<AtomicUsize>,
+    waker: Waker,
+}
+
+impl Neighbour {
+    /// False: its queue is full, or it is no more.
+    fn send(&self, mail: Mail) -> bool {
+        if mail.is_audio() && self.waiting.load(Ordering::Relaxed) >= MAIL {
+            return false;
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let sent = self.mail.send(mail).is_ok();
+        self.waker.wake();
+        sent
+    }
+}
+
+/// What comes from the other shards.
+pub(crate) struct Mailbox {
+    mail: Receiver<Mail>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Mailbox {
+    /// A mailbox whose owner `waker` wakes, and the way to it.
+    pub(crate) fn new(waker: Waker) -> (Neighbour, Self) {
+        let (sender, mail) = channel();
+        let waiting = Arc::<AtomicUsize>::default();
+        (Neighbour { mail: sender, waiting: Arc::clone(&waiting), waker }, Self { mail, waiting })
+    }
+
+    fn take(&self) -> Option<Mail> {
+        let mail = self.mail.try_recv().ok()?;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(mail)
+    }
+}
+
+/// Takes recording items; `false`: its queue is full.
+pub(crate) type RecordPush = Arc<dyn Fn(RecordItem) -> bool + Send + Sync>;
+
+/// See the module.
+pub(crate) struct Shard {
+    pub(crate) number: u16,
+    pub(crate) desk: Desk,
+    pub(crate) orders: Receiver<Order>,
+    pub(crate) mail: Mailbox,
+    /// All shards by number; our own place is not used.
+    pub(crate) neighbours: Vec<Neighbour>,
+    pub(crate) events: EventQueue,
+    pub(crate) record: Option<RecordPush>,
+    pub(crate) pinned: bool,
+    /// How long a peer may be connected without having said who it is and what it wants.
+    pub(crate) admission_timeout: Duration,
+    framings: Framings,
+    purged: Vec<u32>,
+    downlink: DownlinkStats,
+    mail_dropped: u64,
+    record_dropped: u64,
+    housekeeping: Instant,
+    household: usize,
+    stop: Option<Instant>,
+}
+
+impl Shard {
+    pub(crate) fn new(
+        number: u16,
+        desk: Desk,
+        orders: Receiver<Order>,
+        mail: Mailbox,
+        neighbours: Vec<Neighbour>,
+        events: EventQueue,
+        record: Option<RecordPush>,
+    ) -> Self {
+        Self {
+            number,
+            desk,
+            orders,
+            mail,
+            neighbours,
+            events,
+            record,
+            pinned: false,
+            admission_timeout: Duration::from_secs(5),
+            framings: Framings::default(),
+            purged: Vec::new(),
+            downlink: DownlinkStats::default(),
+            mail_dropped: 0,
+            record_dropped: 0,
+            housekeeping: Instant::now(),
+            household: 0,
+            stop: None,
+        }
+    }
+
+    /// Turns until it is stopped.
+    ///
+    /// # Errors
+    /// The socket is broken.
+    pub(crate) fn run(&mut self, endpoint: &mut Endpoint<Peer>) -> std::io::Result<()> {
+        loop {
+            let at_most = if self.stop.is_some() { Duration::from_millis(5) } else { IDLE };
+            endpoint.turn(self, at_most)?;
+            if self.stop.is_some_and(|until| endpoint.connections.is_empty() || endpoint.now() >= until) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn obey(&mut self, endpoint: &mut Endpoint<Peer>, order: Order) {
+        match order {
+            Order::Apply(command, reply) => {
+                let result = self.desk.engine.apply(self.desk.now, &command);
+                // Everything of the silenced seats has left or is gone before the answer.
+                self.work(endpoint);
+                let _ = reply.send(result); // who no longer waits for an answer needs none
+            }
+            Order::SetVerifier(verifier, reply) => {
+                self.desk.verifier = verifier;
+                let _ = reply.send(());
+            }
+            Order::Counts(space, reply) => {
+                let _ = reply.send(self.desk.engine.counts(space));
+            }
+            Order::Stats(reply) => {
+                let _ = reply.send(self.stats(endpoint));
+            }
+            Order::GoAway(uri) => {
+                self.desk.draining = true;
+                for key in endpoint.connections.keys().collect::<Vec<_>>() {
+                    if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
+                        peer.goaway(connection, &uri);
+                    }
+                }
+            }
+            Order::Stop => {
+                self.stop = Some(endpoint.now() + FAREWELL);
+                self.desk.draining = true;
+                for key in endpoint.connections.keys().collect::<Vec<_>>() {
+                    if let Some((connection, _)) = endpoint.connections.get_mut(key) {
+                        connection.close(0, "the server stops");
+                    }
+                }
+            }
+            #[cfg(test)]
+            Order::Panic => panic!("as the test wants"),
+        }
+    }
+
+    fn stats(&self, endpoint: &Endpoint<Peer>) -> ShardStats {
+        ShardStats {
+            shard: self.number,
+            cpu: thread_cpu(),
+            pinned: self.pinned,
+            connections: endpoint.connections.len() as u64,
+            sessions: self.desk.sessions as u64,
+            endpoint: endpoint.stats(),
+            downlink: self.downlink,
+            desk: self.desk.stats.clone(),
+            mail_dropped: self.mail_dropped,
+            record_dropped: self.record_dropped,
+            engine: self.desk.engine.stats(),
+        }
+    }
+
+    fn read_mail(&mut self, endpoint: &mut Endpoint<Peer>) {
+        // Only what waits now: with neighbours that keep on sending there would be no end.
+        for _ in 0..self.mail.waiting.load(Ordering::Relaxed) {
+            match self.mail.take() {
+                Some(Mail::Engine(message)) => self.desk.engine.shard_message(self.desk.now, message),
+                Some(Mail::Packet(packet)) => endpoint.inject(packet),
+                None => return,
+            }
+        }
+    }
+
+    fn send_mail(&mut self, shard: usize, mail: Mail) {
+        if !self.neighbours.get(shard).is_some_and(|neighbour| neighbour.send(mail)) {
+            self.mail_dropped += 1;
+        }
+    }
+
+    fn others(&self) -> impl Iterator<Item = usize> + use<> {
+        let own = usize::from(self.number);
+        (0..self.neighbours.len()).filter(move |shard| *shard != own)
+    }
+
+    /// The engine's part of a turn: its timers, its objects, its outputs, its closes.
+    fn work(&mut self, endpoint: &mut Endpoint<Peer>) {
+        self.desk.engine.advance(self.desk.now);
+        self.framings.clear();
+        let mut sink = Downlink {
+            connections: &mut endpoint.connections,
+            framings: &mut self.framings,
+            stats: &mut self.downlink,
+            purged: &mut self.purged,
+        };
+        self.desk.engine.deliver(self.desk.now, &mut sink);
+        for key in std::mem::take(&mut self.purged) {
+            endpoint.expel_datagrams(key);
+        }
+        self.carry_outputs(endpoint);
+        for (key, refusal) in std::mem::take(&mut self.desk.closing) {
+            if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
+                self.desk.stats.count(refusal);
+                peer.refuse(connection, refusal);
+            }
+        }
+    }
+
+    fn carry_outputs(&mut self, endpoint: &mut Endpoint<Peer>) {
+        while let Some(output) = self.desk.engine.poll_output() {
+            match output {
+                Output::Event(event) => self.events.push(event),
+                Output::Record(item) => {
+                    if self.record.as_ref().is_some_and(|push| !push(item)) {
+                        self.record_dropped += 1;
+                    }
+                }
+                Output::ToShard { shard: Some(shard), message } => {
+                    self.send_mail(usize::from(shard), Mail::Engine(message));
+                }
+                Output::ToShard { shard: None, message } => {
+                    for shard in self.others() {
+                        self.send_mail(shard, Mail::Engine(message.clone()));
+                    }
+                }
+                Output::Close { session, reason } => {
+                    if let Some((connection, peer)) = endpoint.connections.get_mut(session.0) {
+                        self.desk.stats.count(reason);
+                        peer.refuse(connection, reason);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Deadlines of admission, and reports of paths to the engine.
+    fn keep_house(&mut self, endpoint: &mut Endpoint<Peer>) {
+        let now = endpoint.now();
+        if now < self.housekeeping {
+            return;
+        }
+        self.housekeeping = now + HOUSEKEEPING;
+        self.household = (self.household + 1) % HOUSEHOLDS;
+        for key in endpoint.connections.part(self.household, HOUSEHOLDS) {
+            if endpoint.connections.get(key).is_some_and(|(_, peer)| peer.overdue(now, self.admission_timeout)) {
+                if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
+                    self.desk.stats.overdue += 1;
+                    peer.refuse(connection, Refusal::TokenMissing);
+                }
+            } else if let Some((connection, peer)) = endpoint.connections.peek_mut(key)
+                && let Some(feedback) = peer.feedback(connection)
+            {
+                self.desk.engine.feedback(self.desk.now, SessionKey(key), feedback);
+            }
+        }
+    }
+}
+
+impl Application for Shard {
+    type State = Peer;
+
+    fn begin(&mut self, now: Instant) {
+        self.desk.now = self.desk.clock.time(now);
+    }
+
+    fn on_request(&mut self, _key: u32, request: &Request) -> Answer<Peer> {
+        self.desk.request(request)
+    }
+
+    fn on_open(&mut self, connection: &mut Connection, peer: &mut Peer, protocol: Protocol) {
+        self.desk.open(connection, peer, protocol);
+    }
+
+    fn on_incoming(&mut self, connection: &mut Connection, peer: &mut Peer, incoming: Incoming) {
+        self.desk.incoming(connection, peer, incoming);
+    }
+
+    fn on_closed(&mut self, key: u32, peer: Peer, closed: Closed) {
+        self.desk.closed(key, &peer, &closed);
+    }
+
+    fn on_wake(&mut self, endpoint: &mut Endpoint<Peer>) {
+        // Mail first: what a seat said before its stage's shard applied a command is in it, and nothing of it may be sent
+        // after this shard has answered the same command.
+        self.read_mail(endpoint);
+        while let Ok(order) = self.orders.try_recv() {
+            self.read_mail(endpoint);
+            self.obey(endpoint, order);
+        }
+    }
+
+    fn advance(&mut self, endpoint: &mut Endpoint<Peer>) {
+        self.keep_house(endpoint);
+        self.work(endpoint);
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let engine = self.desk.engine.next_timeout().and_then(|at| self.desk.clock.instant(at));
+        let house = (self.desk.sessions > 0).then_some(self.housekeeping);
+        match (engine, house) {
+            (Some(engine), Some(house)) => Some(engine.min(house)),
+            (engine, house) => engine.or(house),
+        }
+    }
+
+    fn on_foreign(&mut self, shard: u8, packet: ForeignPacket) {
+        self.send_mail(usize::from(shard), Mail::Packet(packet));
+    }
+}

@@ -1,0 +1,125 @@
+//! A storage that fails on demand.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+
+use spaces_net::recorder::{Appendable, Storage};
+
+#[derive(Default)]
+pub(crate) struct Inner {
+    pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,
+    /// Bytes that still fit; then a short write and ENOSPC.
+    pub(crate) room: Option<usize>,
+    /// Every append and every open fails with this.
+    pub(crate) broken: Option<io::ErrorKind>,
+    /// Every sync fails.
+    pub(crate) sync_broken: bool,
+    /// Most bytes that one append takes.
+    pub(crate) at_once: Option<usize>,
+    /// Calls that changed, or tried to change, something.
+    pub(crate) attempts: usize,
+    pub(crate) syncs: usize,
+    /// Appends wait.
+    stuck: bool,
+}
+
+/// Files in memory; clones are the same storage.
+#[derive(Clone, Default)]
+pub(crate) struct Memory(Arc<(Mutex<Inner>, Condvar)>);
+
+impl Memory {
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
+        act(&mut self.0.0.lock().unwrap())
+    }
+
+    pub(crate) fn stick(&self, stuck: bool) {
+        self.with(|inner| inner.stuck = stuck);
+        self.0.1.notify_all();
+    }
+
+    pub(crate) fn file(&self, name: &str) -> Vec<u8> {
+        self.with(|inner| inner.files.iter().find(|(path, _)| path.ends_with(name)).map(|(_, data)| data.clone()))
+            .unwrap_or_else(|| panic!("no file {name}"))
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.with(|inner| {
+            inner.files.keys().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+        })
+    }
+}
+
+struct File(Memory, PathBuf);
+
+fn full() -> io::Error {
+    io::Error::from(io::ErrorKind::StorageFull)
+}
+
+impl Appendable for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (lock, wake) = &*self.0.0;
+        let mut inner = wake.wait_while(lock.lock().unwrap(), |inner| inner.stuck).unwrap();
+        inner.attempts += 1;
+        if let Some(kind) = inner.broken {
+            return Err(kind.into());
+        }
+        let taken = bytes.len().min(inner.at_once.unwrap_or(usize::MAX)).min(inner.room.unwrap_or(usize::MAX));
+        if taken == 0 {
+            return Err(full());
+        }
+        inner.room = inner.room.map(|room| room - taken);
+        inner.files.get_mut(&self.1).unwrap().extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.with(|inner| {
+            inner.syncs += 1;
+            if inner.sync_broken { Err(io::ErrorKind::Other.into()) } else { Ok(()) }
+        })
+    }
+}
+
+impl Storage for Memory {
+    fn create_directory(&self, _: &Path) -> io::Result<()> {
+        self.with(|inner| inner.broken.map_or(Ok(()), |kind| Err(kind.into())))
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.with(|inner| {
+            let inside = inner.files.keys().filter(|file| file.parent() == Some(path));
+            Ok(inside.map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect())
+        })
+    }
+
+    fn open(&self, path: &Path, new: bool) -> io::Result<Box<dyn Appendable>> {
+        self.with(|inner| {
+            inner.attempts += 1;
+            if let Some(kind) = inner.broken {
+                return Err(kind.into());
+            }
+            match (inner.files.contains_key(path), new) {
+                (true, true) => return Err(io::ErrorKind::AlreadyExists.into()),
+                (false, false) => return Err(io::ErrorKind::NotFound.into()),
+                _ => inner.files.entry(path.to_owned()).or_default(),
+            };
+            Ok(Box::new(File(self.clone(), path.to_owned())) as Box<dyn Appendable>)
+        })
+    }
+
+    fn front(&self, path: &Path, most: usize) -> io::Result<Vec<u8>> {
+        self.with(|inner| {
+            let data = inner.files.get(path).ok_or(io::ErrorKind::NotFound)?;
+            Ok(data[..data.len().min(most)].to_vec())
+        })
+    }
+
+    fn tail(&self, path: &Path, most: usize) -> io::Result<Vec<u8>> {
+        self.with(|inner| {
+            let data = inner.files.get(path).ok_or(io::ErrorKind::NotFound)?;
+            Ok(data[data.len().saturating_sub(most)..].to_vec())
+        })
+    }
+}

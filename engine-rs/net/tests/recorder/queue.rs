@@ -1,0 +1,112 @@
+//! The queue, with the recorder's real thread behind it.
+
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use spaces_core::event::EventKind;
+use spaces_core::ogg::TrackEnd;
+use spaces_core::record::RecordItem;
+use spaces_core::segment::GapCause;
+use spaces_net::recorder::{FsyncPolicy, Recorder, RecorderConfig};
+
+use super::feed::{SPACE, Voice, assert_accounted, end, read, sits, start, track_end};
+use super::memory::Memory;
+
+fn config(queue_items: usize) -> RecorderConfig {
+    RecorderConfig { queue_items, fsync: FsyncPolicy::Never, ..RecorderConfig::new(PathBuf::from("/recordings")) }
+}
+
+/// The disk hangs: pushing goes on, and what does not fit is a gap of exactly the refused groups.
+#[test]
+fn a_stuck_disk_never_holds_the_caller_and_refused_groups_are_marked_exactly() {
+    let (voice, memory) = (Voice::new(), Memory::default());
+    let (tell, told) = mpsc::channel();
+    let recorder = Recorder::start_on(config(64), memory.clone(), move |event| tell.send(event).unwrap()).unwrap();
+    let handle = recorder.handle();
+    assert!(handle.push(start(0)));
+    assert!(handle.push(sits(0, 1, 1, 2)));
+    let mut refused = Vec::new();
+    for round in 0..3u64 {
+        memory.stick(true);
+        // This returns although nothing can be written: the test would hang here otherwise.
+        for group in round * 1_000..round * 1_000 + 400 {
+            if !handle.push(voice.tick(group, &[(1, 1)])) {
+                refused.push(group);
+            }
+        }
+        memory.stick(false);
+        // A round begins when all of the last one is written.
+        while read_if_there(&memory).is_none_or(|log| log.last < round * 1_000 + 399) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    assert!(handle.push(end(2_399)));
+    assert_eq!(handle.refused(), refused.len() as u64);
+    recorder.stop();
+    let log = read(&memory.file("part-0001.seg"));
+    let marked: Vec<u64> = log.gaps.iter().flat_map(|(from, groups, _)| *from..from + groups).collect();
+    assert_eq!(marked, refused);
+    assert!(refused.len() > 300 && log.gaps.iter().all(|(.., cause)| *cause == GapCause::Queue), "{:?}", log.gaps);
+    for round in 0..3 {
+        assert_accounted(&log, round * 1_000..round * 1_000 + 400);
+    }
+    let told: u64 = told
+        .iter()
+        .map(|event| match event.kind {
+            EventKind::RecordingGap { groups, .. } => groups,
+            other => panic!("{other:?}"),
+        })
+        .sum();
+    assert_eq!(told, refused.len() as u64);
+    let track = track_end(&memory.file("part-0001.seat-01.account-2.opus"));
+    assert_eq!(track, Some(TrackEnd { groups: 2_400, finished: true }));
+}
+
+fn read_if_there(memory: &Memory) -> Option<super::feed::Log> {
+    memory.names().iter().any(|name| name == "part-0001.seg").then(|| read(&memory.file("part-0001.seg")))
+}
+
+/// Even with the queue full to the brim, a seat and an end are not lost.
+#[test]
+fn what_is_not_a_tick_survives_a_queue_full_to_the_brim() {
+    let (voice, memory) = (Voice::new(), Memory::default());
+    let recorder = Recorder::start_on(config(8), memory.clone(), |_| {}).unwrap();
+    let handle = recorder.handle();
+    handle.push(start(0));
+    memory.stick(true);
+    let mut refused = 0;
+    let mut seats = 0..2_000u32;
+    while refused < 10 {
+        let generation = seats.next().unwrap();
+        refused += u32::from(!handle.push(sits(0, 3, generation, u64::from(generation))));
+    }
+    let generation = seats.start;
+    handle.push(sits(1, 3, generation, 4_242));
+    handle.push(end(50));
+    memory.stick(false);
+    recorder.stop();
+    let log = read(&memory.file("part-0001.seg"));
+    let has = |item: &RecordItem| log.items.contains(item);
+    assert!(has(&sits(1, 3, generation, 4_242)) && has(&end(50)));
+    assert_eq!(
+        log.items.iter().filter(|item| matches!(item, RecordItem::Seat { .. })).count(),
+        generation as usize + 1
+    );
+    drop(voice);
+}
+
+#[test]
+fn stopping_writes_what_is_queued() {
+    let (voice, memory) = (Voice::new(), Memory::default());
+    let recorder = Recorder::start_on(config(4_096), memory.clone(), |_| {}).unwrap();
+    let handle = recorder.handle();
+    handle.push(start(0));
+    for group in 0..3_000 {
+        assert!(handle.push(voice.tick(group, &[(0, 1)])));
+    }
+    recorder.stop();
+    let log = read(&memory.file("part-0001.seg"));
+    assert_eq!(log.ticks, (0..3_000).collect());
+    assert!(!handle.push(RecordItem::End { space: SPACE, group: 3_000 }), "nobody is there any more");
+}

@@ -1,0 +1,268 @@
+//! The running server as one Python object.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use spaces_core::command::{Command, SpaceTable};
+use spaces_core::event::{Event, EventKind};
+use spaces_core::ids::{AccountId, Sid, SpaceId};
+use spaces_net::identity::Identity;
+use spaces_net::recorder::{FileKind, FsyncPolicy, RecorderConfig};
+use spaces_net::server::{Server, ServerConfig};
+use spaces_net::token::TokenVerifier;
+
+use crate::errors::{self, EngineError, detached};
+use crate::{commands, stats};
+
+/// A running engine. `spaces_ctl.engine.Engine` is its face.
+#[pyclass(frozen, module = "spaces_ctl._engine")]
+pub(crate) struct NativeEngine {
+    /// Taken by `stop`; calls in flight keep it alive until they return.
+    server: Mutex<Option<Arc<Server>>>,
+    address: SocketAddr,
+    certificate: [u8; 32],
+}
+
+impl NativeEngine {
+    fn server(&self) -> PyResult<Arc<Server>> {
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        server.clone().ok_or_else(|| EngineError::new_err("the engine is closed"))
+    }
+
+    fn apply(&self, py: Python<'_>, command: Command) -> PyResult<u64> {
+        let server = self.server()?;
+        let applied = detached(py, move || server.apply(&command))?;
+        applied.map(|applied| applied.fence_group).map_err(|error| errors::server(py, &error))
+    }
+}
+
+/// Issuer, audience and public keys by id.
+type Keys = (String, String, Vec<(String, [u8; 32])>);
+
+fn verifier((issuer, audience, keys): Keys) -> TokenVerifier {
+    TokenVerifier::new(issuer, audience, keys)
+}
+
+#[pymethods]
+impl NativeEngine {
+    /// Binds and starts the shard threads. `tls`: PEM of certificate chain and key, or None for a development
+    /// certificate of two weeks for `names`. `fsync_ms`: 0 never, else every so many milliseconds.
+    #[staticmethod]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a dataclass in engine.py, its only caller")]
+    #[pyo3(signature = (*, host, port, shards, pin_to, tls, names, keys, origins, recordings, fsync_ms, max_sessions, idle_timeout_ms, max_heard))]
+    fn start(
+        py: Python<'_>,
+        host: &str,
+        port: u16,
+        shards: u16,
+        pin_to: Vec<usize>,
+        tls: Option<(Vec<u8>, Vec<u8>)>,
+        names: Vec<String>,
+        keys: Keys,
+        origins: Vec<String>,
+        recordings: Option<PathBuf>,
+        fsync_ms: u64,
+        max_sessions: usize,
+        idle_timeout_ms: u64,
+        max_heard: u8,
+    ) -> PyResult<Self> {
+        let bind =
+            SocketAddr::new(host.parse().map_err(|_| errors::value(format!("{host:?} is not an IP address")))?, port);
+        let identity = match tls {
+            Some((chain, key)) => Identity::from_pem(&chain, &key),
+            None => Identity::development(names),
+        }
+        .map_err(|error| errors::StartFailed::new_err(error.to_string()))?;
+        let certificate = identity.sha256();
+        let mut config = ServerConfig::new(bind, identity, verifier(keys));
+        config.shards = shards;
+        config.pin_to = pin_to;
+        config.origins = origins;
+        config.max_sessions = max_sessions;
+        config.idle_timeout = Duration::from_millis(idle_timeout_ms);
+        config.max_heard = max_heard;
+        config.recordings = recordings.map(|directory| {
+            let mut recorder = RecorderConfig::new(directory);
+            recorder.fsync = match fsync_ms {
+                0 => FsyncPolicy::Never,
+                every => FsyncPolicy::Every(Duration::from_millis(every)),
+            };
+            recorder
+        });
+        let server = detached(py, move || Server::start(config))?.map_err(|error| errors::start(&error))?;
+        let address = server.local_addr();
+        Ok(Self { server: Mutex::new(Some(Arc::new(server))), address, certificate })
+    }
+
+    /// `(host, port)` that peers dial.
+    #[getter]
+    fn address(&self) -> (String, u16) {
+        (self.address.ip().to_string(), self.address.port())
+    }
+
+    /// SHA-256 of the leaf certificate (DER), as `serverCertificateHashes` wants it.
+    #[getter]
+    fn certificate_sha256(&self) -> [u8; 32] {
+        self.certificate
+    }
+
+    /// Whether `stop` has been called.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// An eventfd, readable while events wait. It lives as long as the engine.
+    #[getter]
+    fn event_fd(&self) -> PyResult<i32> {
+        Ok(self.server()?.event_fd())
+    }
+
+    /// Events since the last call as tuples `(kind, at_us, space, …)`, and whether some were lost.
+    fn drain_events<'py>(&self, py: Python<'py>) -> PyResult<(Vec<Bound<'py, PyTuple>>, bool)> {
+        let drained = self.server()?.drain_events();
+        let events = drained.events.iter().map(|event| tuple(py, event)).collect::<PyResult<_>>()?;
+        Ok((events, drained.overflowed))
+    }
+
+    /// `Command::UpsertSpace`; returns the fence group.
+    #[expect(clippy::too_many_arguments, reason = "fields of a dataclass in engine.py, its only caller")]
+    #[pyo3(signature = (*, space, version, live, record, guests, ticketed, mic_open, started_at_ms, stage))]
+    fn upsert_space(
+        &self,
+        py: Python<'_>,
+        space: u64,
+        version: u64,
+        live: bool,
+        record: bool,
+        guests: bool,
+        ticketed: bool,
+        mic_open: bool,
+        started_at_ms: u64,
+        stage: Vec<commands::Row>,
+    ) -> PyResult<u64> {
+        let stage = commands::stage(stage)?;
+        let table = SpaceTable { live, record, guests, ticketed, mic_open, started_at_ms, stage };
+        self.apply(py, Command::UpsertSpace { space: SpaceId(space), version, table })
+    }
+
+    /// `Command::SetAcl`; `accounts` are the bytes of an ascending `array('Q')`.
+    #[pyo3(signature = (*, space, kind, owner, version, accounts))]
+    fn set_acl(
+        &self,
+        py: Python<'_>,
+        space: u64,
+        kind: &str,
+        owner: u64,
+        version: u64,
+        accounts: &[u8],
+    ) -> PyResult<u64> {
+        let (kind, accounts) = (commands::acl_kind(kind)?, commands::numbers(accounts)?);
+        self.apply(py, Command::SetAcl { space: SpaceId(space), kind, owner: AccountId(owner), version, accounts })
+    }
+
+    /// `Command::SetState`.
+    #[pyo3(signature = (*, space, version, snapshot))]
+    fn set_state(&self, py: Python<'_>, space: u64, version: u64, snapshot: &[u8]) -> PyResult<u64> {
+        let snapshot = Bytes::copy_from_slice(snapshot);
+        self.apply(py, Command::SetState { space: SpaceId(space), version, snapshot })
+    }
+
+    /// `Command::SetRevoked`; `sids` are the bytes of an ascending `array('Q')`.
+    #[pyo3(signature = (*, version, sids, min_epoch))]
+    fn set_revoked(&self, py: Python<'_>, version: u64, sids: &[u8], min_epoch: u64) -> PyResult<u64> {
+        let sids = commands::numbers(sids)?.into_iter().map(Sid).collect();
+        self.apply(py, Command::SetRevoked { version, sids, min_epoch })
+    }
+
+    /// `Command::EndSpace`.
+    #[pyo3(signature = (*, space, version))]
+    fn end_space(&self, py: Python<'_>, space: u64, version: u64) -> PyResult<u64> {
+        self.apply(py, Command::EndSpace { space: SpaceId(space), version })
+    }
+
+    /// Checks tokens with these keys from now on.
+    fn set_keys(&self, py: Python<'_>, keys: Keys) -> PyResult<()> {
+        let server = self.server()?;
+        detached(py, move || server.set_verifier(verifier(keys)))?.map_err(|error| errors::server(py, &error))
+    }
+
+    /// `(named, anonymous, guests, peak)`, or None for an unknown Space.
+    fn counts(&self, py: Python<'_>, space: u64) -> PyResult<Option<(u32, u32, u32, u32)>> {
+        let server = self.server()?;
+        let counts =
+            detached(py, move || server.counts(SpaceId(space)))?.map_err(|error| errors::server(py, &error))?;
+        Ok(counts.map(|counts| (counts.named, counts.anonymous, counts.guests, counts.peak)))
+    }
+
+    /// One dictionary of counters a shard.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let server = self.server()?;
+        let all = detached(py, move || server.stats())?.map_err(|error| errors::server(py, &error))?;
+        all.shards.iter().map(|shard| stats::shard(py, shard)).collect()
+    }
+
+    /// Files of a Space's recording: `(path, kind, seat, account, part, start_group, duration_ms, bytes, finished)`.
+    #[expect(clippy::type_complexity, reason = "a row that engine.py gives its names")]
+    fn recordings(
+        &self,
+        py: Python<'_>,
+        space: u64,
+    ) -> PyResult<Vec<(PathBuf, &'static str, Option<u8>, Option<u64>, u32, u64, u64, u64, bool)>> {
+        let server = self.server()?;
+        let files = detached(py, move || server.recordings(SpaceId(space)))?
+            .map_err(|error| EngineError::new_err(error.to_string()))?;
+        Ok(files
+            .into_iter()
+            .map(|file| {
+                let (kind, seat, account) = match file.kind {
+                    FileKind::Log => ("log", None, None),
+                    FileKind::Track { seat, account } => ("track", Some(seat.get()), Some(account)),
+                };
+                let millis = u64::try_from(file.duration.as_millis()).unwrap_or(u64::MAX);
+                (file.path, kind, seat, account, file.part, file.start_group, millis, file.bytes, file.finished)
+            })
+            .collect())
+    }
+
+    /// GOAWAY to everybody, then waits up to `patience_ms`; returns how many sessions are left.
+    fn drain(&self, py: Python<'_>, uri: String, patience_ms: u64) -> PyResult<u64> {
+        let server = self.server()?;
+        detached(py, move || server.drain(&uri, Duration::from_millis(patience_ms)))?
+            .map_err(|error| errors::server(py, &error))
+    }
+
+    /// Closes every session, ends the threads, finishes the recordings. May be called again.
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        detached(py, move || {
+            // The last holder stops it: a call that another thread is in the middle of ends first.
+            if let Some(server) = server.and_then(Arc::into_inner) {
+                server.stop();
+            }
+        })
+    }
+}
+
+fn tuple<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyTuple>> {
+    let (at, space) = (event.at.0, event.space.0);
+    match event.kind {
+        EventKind::Joined { account, sid } => ("joined", at, space, account.0, sid.0).into_pyobject(py),
+        EventKind::Left { account, sid, lost } => ("left", at, space, account.0, sid.0, lost).into_pyobject(py),
+        EventKind::SeatSpeaking { seat } => ("speaking", at, space, seat.get()).into_pyobject(py),
+        EventKind::SeatOverBudget { seat, dropped } => {
+            ("over_budget", at, space, seat.get(), dropped).into_pyobject(py)
+        }
+        EventKind::Counts(counts) => {
+            ("counts", at, space, counts.named, counts.anonymous, counts.guests, counts.peak).into_pyobject(py)
+        }
+        EventKind::RecordingGap { from_group, groups } => {
+            ("recording_gap", at, space, from_group, groups).into_pyobject(py)
+        }
+    }
+}

@@ -1,0 +1,1 @@
+"""Spaces: live audio rooms. `spaces_ctl.engine` is the media engine, usable alone."""

@@ -1,0 +1,620 @@
+"""The media engine, usable without anything else of this project.
+
+    signer = TokenSigner.generate()
+    async with Engine(EngineConfig(signers=[signer], recordings=Path("recordings"))) as engine:
+        await engine.apply(UpsertSpace(space=1, version=1, stage=[StageRow(seat=0, account=7, role="host")]))
+        async for batch in engine.events():
+            ...
+
+No packet enters Python: the engine's threads take Opus from speakers over QUIC and WebTransport and fan it out. This module
+says who may: whole values, each with a version, so that a command may be repeated and a late one is refused
+(`StaleVersion`). Calls that wait for the engine's threads do so outside the event loop. It works under asyncio and uvloop
+and imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, assert_never
+
+from spaces_ctl import _engine
+from spaces_ctl._engine import (
+    REFUSALS,
+    AddressInUse,
+    CommandRefused,
+    EngineError,
+    EnginePanic,
+    EngineTimeout,
+    InvalidTable,
+    Refused,
+    SpaceEnded,
+    StaleVersion,
+    StartFailed,
+    UnknownSpace,
+    space_id,
+    space_name,
+)
+
+__all__ = [
+    "REFUSALS",
+    "AddressInUse",
+    "Applied",
+    "Command",
+    "CommandRefused",
+    "Counts",
+    "EndSpace",
+    "Engine",
+    "EngineConfig",
+    "EngineError",
+    "EnginePanic",
+    "EngineTimeout",
+    "Event",
+    "InvalidTable",
+    "Joined",
+    "Left",
+    "Recording",
+    "RecordingGap",
+    "Refused",
+    "Resync",
+    "SeatOverBudget",
+    "SeatSpeaking",
+    "SetAcl",
+    "SetRevoked",
+    "SetState",
+    "SpaceEnded",
+    "StageRow",
+    "StaleVersion",
+    "StartFailed",
+    "Stats",
+    "TokenSigner",
+    "UnknownSpace",
+    "UpsertSpace",
+    "space_id",
+    "space_name",
+]
+
+T = TypeVar("T")
+
+
+class TokenSigner:
+    """Mints join tokens: Ed25519 JWTs (RFC 8037) that the engine verifies. Holds a private key."""
+
+    __slots__ = ("_native", "audience", "issuer")
+
+    def __init__(self, native: _engine.TokenSigner, issuer: str, audience: str) -> None:
+        """Use `generate` or `from_seed`."""
+        self._native = native
+        self.issuer = issuer
+        self.audience = audience
+
+    @classmethod
+    def generate(cls, *, issuer: str = "spaces", audience: str = "spaces") -> Self:
+        """A signer with a new random key; its id is the key's thumbprint (RFC 7638)."""
+        return cls(_engine.TokenSigner.generate(issuer=issuer, audience=audience), issuer, audience)
+
+    @classmethod
+    def from_seed(cls, kid: str, seed: bytes, *, issuer: str = "spaces", audience: str = "spaces") -> Self:
+        """A signer with the private key `seed` (32 bytes, RFC 8032) named `kid`. Raises ValueError."""
+        return cls(_engine.TokenSigner.from_seed(kid, seed, issuer=issuer, audience=audience), issuer, audience)
+
+    @property
+    def kid(self) -> str:
+        """The key id in every token."""
+        return self._native.kid
+
+    @property
+    def public_key(self) -> bytes:
+        """The Ed25519 public key, 32 bytes."""
+        return bytes(self._native.public_key)
+
+    def mint(
+        self,
+        *,
+        account: int | None,
+        sid: int,
+        lifetime_s: float = 3600.0,
+        expires_at: int | None = None,
+        epoch: int = 0,
+        anonymous: bool = False,
+    ) -> str:
+        """A token for one session id.
+
+        `account` None is a logged-out listener. It expires `lifetime_s` from now, or at `expires_at` (seconds since 1970);
+        that limits admission only. It carries no role: roles come from the stage table, so that a revoke is immediate.
+        """
+        until = int(time.time() + lifetime_s) if expires_at is None else expires_at
+        return self._native.mint(account=account, sid=sid, expires_at=until, epoch=epoch, anonymous=anonymous)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """How an engine is set up."""
+
+    bind: tuple[str, int] = ("127.0.0.1", 0)
+    """IP address and UDP port; port 0 takes any."""
+    signers: Sequence[TokenSigner] = ()
+    """Whose tokens are taken, all of one issuer and audience. Without any, only guests come in."""
+    public_keys: Mapping[str, bytes] = field(default_factory=dict)
+    """Further Ed25519 public keys by `kid`, of signers elsewhere."""
+    issuer: str = "spaces"
+    """`iss` of the tokens, when `public_keys` alone are given."""
+    audience: str = "spaces"
+    """`aud` of the tokens, when `public_keys` alone are given."""
+    tls: tuple[Path, Path] | None = None
+    """PEM files of certificate chain and key. None makes a development certificate of two weeks."""
+    names: Sequence[str] = ("localhost", "127.0.0.1")
+    """Names and addresses in the development certificate."""
+    origins: Sequence[str] = ()
+    """Web origins that may connect; empty takes any."""
+    shards: int = 1
+    """Threads, each with its part of the audience."""
+    pin_to: Sequence[int] = ()
+    """Core of each shard's thread."""
+    recordings: Path | None = None
+    """Directory of the recordings of Spaces that have `record` set; None writes none."""
+    fsync_ms: int = 1000
+    """How often written audio is made durable against power loss, in milliseconds; 0 leaves it to the system.
+    A killed process loses nothing that was written, whatever stands here."""
+    max_sessions: int = 100_000
+    """Sessions at most; further ones are refused with `node.capacity`."""
+    idle_timeout_ms: int = 20_000
+    """A connection without a packet for this long is lost, in milliseconds."""
+    max_heard: int = 13
+    """The loudest seats that are heard at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRow:
+    """One seat of the stage."""
+
+    seat: int
+    """0 to 12."""
+    account: int
+    """Who sits there."""
+    role: Literal["host", "cohost", "speaker"]
+    """As what."""
+    muted: bool = False
+    """A muted seat is not heard."""
+    generation: int = 1
+    """Grows when the seat is given (again): frames of an older generation are dropped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpsertSpace:
+    """The Space and its stage, whole."""
+
+    space: int
+    version: int
+    live: bool = True
+    """People may join, and the stage is heard."""
+    record: bool = False
+    """Write a recording (needs `EngineConfig.recordings`)."""
+    guests: bool = True
+    """Logged-out listeners may join."""
+    ticketed: bool = False
+    """Only the `allow` set and the stage may join."""
+    mic_open: bool = True
+    """Speakers are heard; host and co-hosts always are."""
+    started_at_ms: int = field(default_factory=lambda: int(time.time() * 1000))
+    """When group 0 began, in milliseconds since 1970. Fixed by the first table of a Space."""
+    stage: Sequence[StageRow] = ()
+    """At most 13 rows; no seat and no account twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAcl:
+    """One set of accounts of one owner, whole. An empty one drops it."""
+
+    space: int
+    version: int
+    kind: Literal["bar", "deny", "allow"]
+    """Removed from the Space; blocked by a host or co-host (`owner`); ticket holders."""
+    owner: int = 0
+    """Whose block list, for `deny`; 0 otherwise."""
+    accounts: Iterable[int] = ()
+    """Members, in any order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetState:
+    """What the `state` track says from now on."""
+
+    space: int
+    version: int
+    snapshot: bytes
+    """JSON, at most 64 KiB; the engine does not look into it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRevoked:
+    """Sessions that may not connect any more, in any Space. Whole."""
+
+    version: int
+    sids: Iterable[int] = ()
+    """Session ids."""
+    min_epoch: int = 0
+    """Tokens of an older epoch are refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndSpace:
+    """The Space is over: everybody leaves, the recording is finished. Its id is not used again."""
+
+    space: int
+    version: int
+
+
+Command = UpsertSpace | SetAcl | SetState | SetRevoked | EndSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A command is in force on every shard."""
+
+    fence_group: int
+    """No object of a seat that the command silenced lies in a group after this one; none is sent from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at `at_us` (microseconds on the engine's clock) in `space`."""
+
+    at_us: int
+    space: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Event):
+    """Somebody of the stage connected."""
+
+    account: int
+    sid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left(Event):
+    """The connection of somebody of the stage ended; `lost` if the peer did not close it."""
+
+    account: int
+    sid: int
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SeatSpeaking(Event):
+    """A seat's first frame since it was given, unmuted or silent for long."""
+
+    seat: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeatOverBudget(Event):
+    """A seat sent `dropped` frames over its rate since the last such event."""
+
+    seat: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts(Event):
+    """People connected, told once a second while it changes."""
+
+    named: int
+    anonymous: int
+    guests: int
+    peak: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingGap(Event):
+    """The recording lacks `groups` ticks of 20 ms from `from_group` on: the disk was full, slow or failing."""
+
+    from_group: int
+    groups: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resync(Event):
+    """Events were lost because nobody took them: read `counts` again. `at_us` and `space` are 0."""
+
+
+_EVENTS: Mapping[str, Callable[..., Event]] = {
+    "joined": Joined,
+    "left": Left,
+    "speaking": SeatSpeaking,
+    "over_budget": SeatOverBudget,
+    "counts": Counts,
+    "recording_gap": RecordingGap,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A file of a recording."""
+
+    path: Path
+    kind: Literal["log", "track"]
+    """The segment log, or one person's Ogg Opus track."""
+    seat: int | None
+    account: int | None
+    part: int
+    """Parts begin anew when the process was restarted."""
+    start_group: int
+    """The file begins at this group (× 20 ms since the Space began)."""
+    duration_ms: int
+    bytes: int
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counters since the start, all shards together; `shards` has each one's own under the same names."""
+
+    sessions: int
+    connections: int
+    cpu_seconds: float
+    datagrams_sent: int
+    stream_objects_sent: int
+    packets_received: int
+    ticks: int
+    skipped: int
+    admitted: int
+    refusals: Mapping[str, int]
+    """By policy code."""
+    verdicts: Mapping[str, int]
+    """What became of uplink frames."""
+    shards: Sequence[Mapping[str, Any]]
+
+
+_RUNNING: dict[str, _engine.NativeEngine] = {}
+
+
+class Engine:
+    """A running engine: `async with Engine(config)`, or `Engine.attach(name)` to one that runs already.
+
+    Without a name it stops when the block is left. With one it belongs to the process: it keeps running with its last tables
+    when the block is left or its event loop dies, `Engine.attach(name)` finds it again, and `aclose()` stops it.
+    Raises `StartFailed` (`AddressInUse`) on entering.
+    """
+
+    def __init__(self, config: EngineConfig | None = None, *, name: str | None = None) -> None:
+        """Nothing is started before the block is entered."""
+        self._config = config or EngineConfig()
+        self._name = name
+        self._engine: _engine.NativeEngine | None = None
+        self._calls: ThreadPoolExecutor | None = None
+
+    @classmethod
+    def attach(cls, name: str) -> Self:
+        """The face of a named engine of this process. Raises `EngineError` if none of that name runs."""
+        engine = cls(name=name)
+        engine._engine = _RUNNING.get(name)
+        if engine._engine is None:
+            raise EngineError(f"no engine named {name!r} runs in this process")
+        return engine
+
+    async def __aenter__(self) -> Self:
+        """Binds the socket and starts the threads, unless attached."""
+        # One thread: commands reach the engine in the order in which they were given.
+        self._calls = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spaces-engine-call")
+        if self._engine is None:
+            if self._name is not None and self._name in _RUNNING:
+                raise EngineError(f"an engine named {self._name!r} runs already: attach to it")
+            self._engine = await self._call(self._start)
+            if self._name is not None:
+                _RUNNING[self._name] = self._engine
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops an engine without a name; lets go of one with a name."""
+        if self._name is None:
+            await self.aclose()
+        elif self._calls is not None:
+            self._calls.shutdown(wait=False)
+
+    async def aclose(self) -> None:
+        """Closes every session, ends the threads and finishes the recordings."""
+        if self._name is not None:
+            _RUNNING.pop(self._name, None)
+        if self._engine is not None and not self._engine.closed:
+            await self._call(self._engine.stop)
+        if self._calls is not None:
+            self._calls.shutdown(wait=False)
+
+    def _start(self) -> _engine.NativeEngine:
+        config = self._config
+        host, port = config.bind
+        return _engine.NativeEngine.start(
+            host=host,
+            port=port,
+            shards=config.shards,
+            pin_to=list(config.pin_to),
+            tls=None if config.tls is None else (config.tls[0].read_bytes(), config.tls[1].read_bytes()),
+            names=list(config.names),
+            keys=_keys(config),
+            origins=list(config.origins),
+            recordings=config.recordings,
+            fsync_ms=config.fsync_ms,
+            max_sessions=config.max_sessions,
+            idle_timeout_ms=config.idle_timeout_ms,
+            max_heard=config.max_heard,
+        )
+
+    async def _call(self, function: Callable[[], T]) -> T:
+        if self._calls is None:
+            raise EngineError("the engine is not entered: use it with `async with`")
+        # Shielded: a cancelled caller does not learn the answer, but what it asked for happens in its turn.
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._calls, function))
+
+    @property
+    def _native(self) -> _engine.NativeEngine:
+        if self._engine is None:
+            raise EngineError("the engine is not started: use it with `async with`")
+        return self._engine
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """IP address and UDP port that clients dial."""
+        return self._native.address
+
+    @property
+    def port(self) -> int:
+        """The UDP port."""
+        return self._native.address[1]
+
+    @property
+    def certificate_sha256(self) -> bytes:
+        """SHA-256 of the leaf certificate, for clients that pin it (`serverCertificateHashes`), 32 bytes."""
+        return bytes(self._native.certificate_sha256)
+
+    async def apply(self, command: Command) -> Applied:
+        """Carries out a command; returns when it is in force on every shard.
+
+        Raises `StaleVersion`, `UnknownSpace`, `SpaceEnded`, `InvalidTable` (nothing changed), ValueError, `EnginePanic`,
+        `EngineTimeout`.
+        """
+        native = self._native
+        match command:
+            case UpsertSpace():
+                rows = [(row.seat, row.account, row.role, row.muted, row.generation) for row in command.stage]
+                fence = await self._call(
+                    lambda: native.upsert_space(
+                        space=command.space,
+                        version=command.version,
+                        live=command.live,
+                        record=command.record,
+                        guests=command.guests,
+                        ticketed=command.ticketed,
+                        mic_open=command.mic_open,
+                        started_at_ms=command.started_at_ms,
+                        stage=rows,
+                    )
+                )
+            case SetAcl():
+                accounts = _ascending(command.accounts)
+                fence = await self._call(
+                    lambda: native.set_acl(
+                        space=command.space,
+                        kind=command.kind,
+                        owner=command.owner,
+                        version=command.version,
+                        accounts=accounts,
+                    )
+                )
+            case SetState():
+                fence = await self._call(
+                    lambda: native.set_state(
+                        space=command.space, version=command.version, snapshot=bytes(command.snapshot)
+                    )
+                )
+            case SetRevoked():
+                sids = _ascending(command.sids)
+                fence = await self._call(
+                    lambda: native.set_revoked(version=command.version, sids=sids, min_epoch=command.min_epoch)
+                )
+            case EndSpace():
+                fence = await self._call(lambda: native.end_space(space=command.space, version=command.version))
+            case _:
+                assert_never(command)
+        return Applied(fence)
+
+    async def set_token_keys(self, signers: Sequence[TokenSigner] = (), **public_keys: bytes) -> None:
+        """Takes tokens of these keys only, from now on."""
+        keys = _keys(
+            EngineConfig(
+                signers=signers,
+                public_keys=public_keys,
+                issuer=self._config.issuer,
+                audience=self._config.audience,
+            )
+        )
+        await self._call(lambda: self._native.set_keys(keys))
+
+    async def events(self) -> AsyncIterator[list[Event]]:
+        """Events in batches, until the engine is closed. One iterator at a time.
+
+        Memory is bounded: if nobody iterates, the oldest are dropped and `Resync` comes first.
+        """
+        native, loop = self._native, asyncio.get_running_loop()
+        ready = asyncio.Event()
+        descriptor = native.event_fd
+        loop.add_reader(descriptor, ready.set)
+        try:
+            while not native.closed:
+                rows, overflowed = native.drain_events()
+                ready.clear()
+                batch: list[Event] = [Resync(0, 0)] if overflowed else []
+                batch += [_EVENTS[kind](*fields) for kind, *fields in rows]
+                if batch:
+                    yield batch
+                else:
+                    await ready.wait()
+        finally:
+            loop.remove_reader(descriptor)
+
+    async def counts(self, space: int) -> Counts | None:
+        """People in a Space now; None if it is unknown. `at_us` is 0."""
+        row = await self._call(lambda: self._native.counts(space))
+        return None if row is None else Counts(0, space, *row)
+
+    async def stats(self) -> Stats:
+        """Counters since the start."""
+        shards = await self._call(self._native.stats)
+
+        def total(name: str) -> int:
+            return sum(shard[name] for shard in shards)
+
+        def merged(name: str) -> dict[str, int]:
+            keys = dict.fromkeys(key for shard in shards for key in shard[name])
+            return {key: sum(shard[name].get(key, 0) for shard in shards) for key in keys}
+
+        return Stats(
+            sessions=total("sessions"),
+            connections=total("connections"),
+            cpu_seconds=sum(shard["cpu_seconds"] for shard in shards),
+            datagrams_sent=total("datagrams_sent"),
+            stream_objects_sent=total("stream_objects_sent"),
+            packets_received=total("packets_received"),
+            ticks=total("ticks"),
+            skipped=total("skipped"),
+            admitted=total("admitted"),
+            refusals=merged("refusals"),
+            verdicts=merged("verdicts"),
+            shards=shards,
+        )
+
+    async def recordings(self, space: int) -> list[Recording]:
+        """Files of a Space's recording, those still being written too."""
+        rows = await self._call(lambda: self._native.recordings(space))
+        return [Recording(*row) for row in rows]
+
+    async def drain(self, uri: str = "", *, patience_ms: int = 10_000) -> int:
+        """Tells everybody to go to `uri` (empty: to come back), waits, and returns how many sessions are left."""
+        return await self._call(lambda: self._native.drain(uri, patience_ms))
+
+
+def _ascending(numbers: Iterable[int]) -> bytes:
+    return array("Q", sorted(set(numbers))).tobytes()
+
+
+def _keys(config: EngineConfig) -> tuple[str, str, list[tuple[str, bytes]]]:
+    """Issuer, audience and keys. Raises ValueError if signers disagree."""
+    names = {(signer.issuer, signer.audience) for signer in config.signers} or {(config.issuer, config.audience)}
+    if len(names) > 1:
+        raise ValueError("all signers must have one issuer and audience")
+    ((issuer, audience),) = names
+    keys = [(signer.kid, signer.public_key) for signer in config.signers]
+    keys += [(kid, bytes(key)) for kid, key in config.public_keys.items()]
+    for kid, key in keys:
+        if len(key) != 32:
+            raise ValueError(f"the public key {kid!r} has {len(key)} bytes, not 32")
+    return issuer, audience, keys

@@ -1,0 +1,255 @@
+"""`spaces demo` as a newcomer runs it: nothing lost, what was recorded is what was said, and nothing stays behind."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spaces_ctl.demo import script, speech
+from tests.support import audio
+
+pytest.importorskip("spaces_ctl._engine")
+
+DEMO = [sys.executable, "-c", "from spaces_ctl.cli import main; main()", "demo", "--no-tui"]
+
+
+def children_of(pid: int) -> dict[int, str]:
+    """Processes below this one and their command lines."""
+    found: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            status = (entry / "stat").read_text()
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if int(status.rsplit(")", 1)[1].split()[1]) == pid:
+            found[int(entry.name)] = command
+    return found
+
+
+def gone(pids: Iterator[int] | list[int], within: float = 5.0) -> bool:
+    deadline = time.monotonic() + within
+    left = list(pids)
+    while left and time.monotonic() < deadline:
+        left = [pid for pid in left if Path(f"/proc/{pid}").exists()]
+        time.sleep(0.05)
+    return not left
+
+
+class Running:
+    """A demo in the background, up to the moment at which people speak."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [*DEMO, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("[live]"):
+                break
+        else:
+            raise AssertionError(self.process.communicate()[1])
+        # The first frame is spoken 0.1 to 0.3 s after this line was printed.
+        self.began = time.monotonic() + 0.3
+        self.children = children_of(self.process.pid)
+
+    def child(self, role: str) -> int:
+        return next(pid for pid, command in self.children.items() if f"demo.child {role}" in command)
+
+    def ended(self) -> tuple[int, str]:
+        _, errors = self.process.communicate(timeout=30)
+        return self.process.returncode, errors
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def seat_recordings(paths: list[Path]) -> dict[int, Path]:
+    """Recordings by seat, which their names say."""
+    found = {}
+    for path in paths:
+        seat = re.search(r"seat-?(\d+)", path.name)
+        assert seat, path
+        found[int(seat.group(1))] = path
+    return found
+
+
+@pytest.fixture(scope="module")
+def ten_seconds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """The command of the issue, once for all tests that look at what it leaves behind."""
+    directory = tmp_path_factory.mktemp("demo")
+    out = directory / "out.json"
+    arguments = ["--seconds", "10", "--listeners", "200", "--speakers", "3", "--json", str(out)]
+    done = subprocess.run(
+        [*DEMO, *arguments, "--recordings", str(directory / "recordings")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=environment(),
+    )
+    assert done.returncode == 0, done.stderr
+    return {**json.loads(out.read_text()), "said": done.stdout}
+
+
+def test_every_frame_reaches_every_listener(ten_seconds: dict[str, object]) -> None:
+    assert ten_seconds["listeners"] == 200
+    assert ten_seconds["speakers"] == 3
+    # One of three speaks at a time, 50 frames a second; DTX sends next to nothing for the others.
+    assert 10 * 50 * 200 * 0.6 < int(str(ten_seconds["expected_frames"])) < 10 * 50 * 200 * 2
+    assert ten_seconds["delivered_frames"] == ten_seconds["expected_frames"]
+    assert ten_seconds["loss_ratio"] == 0
+
+
+def test_the_figures_are_there_and_plausible(ten_seconds: dict[str, object]) -> None:
+    latency = ten_seconds["latency_ms"]
+    assert isinstance(latency, dict)
+    assert 0 < latency["p50"] <= latency["p99"]
+    assert latency["p50"] < float(str(ten_seconds["mouth_to_ear_ms"])) < 2_000
+    assert float(str(ten_seconds["server_cpu_seconds"])) > 0
+    assert Path(str(ten_seconds["plot"])).read_bytes().startswith(b"\x89PNG")
+    assert "http://127.0.0.1:" in str(ten_seconds["said"])
+
+
+@pytest.mark.parametrize("seat", [0, 1, 2])
+def test_the_recording_is_what_was_spoken(ten_seconds: dict[str, object], seat: int) -> None:
+    recordings = ten_seconds["recordings"]
+    assert isinstance(recordings, list)
+    by_seat = seat_recordings([Path(path) for path in recordings])
+    assert sorted(by_seat) == [0, 1, 2]
+    said = script.spoken(speech.voices(3), seat, 10)
+    quality = audio.compare(said, audio.decode(by_seat[seat]))
+    assert quality.stoi >= 0.9
+    assert quality.dropout_frames == 0
+    assert quality.holes_ms == ()
+    assert quality.active_frames > 50
+
+
+def test_a_killed_server_leaves_playable_recordings(tmp_path: Path) -> None:
+    running = Running("--seconds", "0", "--listeners", "5", "--together", "--recordings", str(tmp_path))
+    try:
+        time.sleep(6.0)
+        os.kill(running.child("server"), signal.SIGKILL)
+        elapsed = time.monotonic() - running.began
+        code, errors = running.ended()
+    finally:
+        running.close()
+    assert code == 1
+    assert errors.strip() == "spaces demo: server: was killed by signal 9"
+    assert gone(list(running.children))
+    by_seat = seat_recordings(sorted(tmp_path.rglob("*.opus")))
+    assert sorted(by_seat) == [0, 1, 2]
+    voices = speech.voices(3)
+    for seat, path in by_seat.items():
+        plays(path)
+        until_a_second_before = script.spoken(voices, seat, elapsed - 1.0, together=True)
+        quality = audio.compare(until_a_second_before, audio.decode(path))
+        assert quality.dropout_frames == 0, (seat, quality)
+        assert quality.stoi >= 0.9, (seat, quality)
+
+
+def plays(path: Path) -> None:
+    """ffmpeg and opusinfo read the file to its end without a complaint about what is in it."""
+    for tool in ("ffmpeg", "opusinfo"):
+        assert shutil.which(tool), f"{tool} is needed"
+    played = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", str(path), "-f", "null", "-"], capture_output=True, text=True, check=False
+    )
+    assert (played.returncode, played.stderr) == (0, ""), path
+    info = subprocess.run(["opusinfo", str(path)], capture_output=True, text=True, check=False)
+    # A file that was cut has no end-of-stream page; that is all it may lack.
+    complaints = [line for line in info.stderr.splitlines() if "WARNING" in line and "EOS" not in line]
+    assert complaints == [], path
+    assert "Playback length" in info.stdout, path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
+    out = tmp_path / "out.json"
+    running = Running("--listeners", "3", "--speakers", "1", "--recordings", str(tmp_path), "--json", str(out))
+    try:
+        time.sleep(2.0)
+        running.process.send_signal(number)
+        code, errors = running.ended()
+    finally:
+        running.close()
+    assert (code, errors) == (0, "")
+    assert gone(list(running.children))
+    figures = json.loads(out.read_text())
+    assert figures["loss_ratio"] == 0
+    assert figures["expected_frames"] > 0
+
+
+def test_nothing_outlives_a_killed_demo(tmp_path: Path) -> None:
+    running = Running("--listeners", "3", "--speakers", "2", "--recordings", str(tmp_path))
+    assert len(running.children) == 4
+    running.process.kill()
+    running.process.communicate()
+    assert gone(list(running.children))
+
+
+def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [*DEMO, "--port", str(port), "--listeners", "1", "--recordings", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=environment(),
+        )
+    assert done.returncode == 1
+    assert re.fullmatch(rf"spaces demo: server: port {port} is taken .*--port\n", done.stderr)
+
+
+def test_own_recordings_are_spoken(tmp_path: Path) -> None:
+    tone = (8_000 * np.sin(np.arange(5 * 48_000) * 2 * np.pi * 300 / 48_000)).astype(np.int16)
+    speech.write_wav(tmp_path / "in" / "tone.wav", tone)
+    out = tmp_path / "out.json"
+    done = subprocess.run(
+        [
+            *DEMO,
+            "--seconds",
+            "2",
+            "--listeners",
+            "2",
+            "--speakers",
+            "1",
+            "--speech",
+            str(tmp_path / "in"),
+            "--recordings",
+            str(tmp_path / "r"),
+            "--json",
+            str(out),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment(),
+    )
+    assert done.returncode == 0, done.stderr
+    (path,) = json.loads(out.read_text())["recordings"]
+    heard = audio.decode(Path(path)).astype(float)
+    spectrum = np.abs(np.fft.rfft(heard))
+    assert np.argmax(spectrum) * 48_000 / len(heard) == pytest.approx(300, abs=5)
