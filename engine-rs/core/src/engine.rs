@@ -43,6 +43,14 @@ pub struct Config {
 /// A catalog (MSF) that names the tracks for everybody.
 pub const CATALOG: &[u8] = br#"{"version":1,"tracks":[{"name":"stage","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.1","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.groups","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"state","packaging":"json","isLive":true}]}"#;
 
+impl Config {
+    /// The shard on which the stage of a Space lives.
+    #[must_use]
+    pub fn home(&self, space: SpaceId) -> u16 {
+        (space.0 % u64::from(self.shards.max(1))) as u16
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
