@@ -2,7 +2,8 @@
 //!
 //! Call order. At any time: the verbs ([`Engine::apply`], [`Engine::admit`], …, [`Engine::uplink`]). After any of them,
 //! and when [`Engine::next_timeout`] has come: [`Engine::advance`], then [`Engine::deliver`], then [`Engine::poll_output`]
-//! until `None`. Times handed in never go back.
+//! until `None`. Times handed in never go back. A connection that answered [`Sent::Blocked`] is tried again in every
+//! `deliver`: call it when the connection can send again, too.
 //!
 //! A Space's stage lives on one shard (`space.0 % shards`); every shard has an audience of it. Uplink frames that arrive on
 //! another shard, and finished ticks for the other shards, travel as [`ShardMessage`]s.
