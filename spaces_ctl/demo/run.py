@@ -88,7 +88,7 @@ async def run(options: Options, console: Console) -> Result:
     with _stop_signals() as stop, display:
         result, ear = await _play(state, directory, display, stop)
     if ear is not None:
-        result.mouth_to_ear_ms = await asyncio.to_thread(_mouth_to_ear, ear, voices, options.together)
+        result.mouth_to_ear_ms = await asyncio.to_thread(ear.delay, voices, result.seconds, options.together)
     plot = options.plot or directory / "demo.png"
     await asyncio.to_thread(write_plot, plot, result, view.levels, names)
     result.plot = str(plot)
@@ -97,9 +97,7 @@ async def run(options: Options, console: Console) -> Result:
     return result
 
 
-async def _play(
-    state: _Run, directory: Path, display: Display, stop: asyncio.Event
-) -> tuple[Result, tuple[Heard, float, float] | None]:
+async def _play(state: _Run, directory: Path, display: Display, stop: asyncio.Event) -> tuple[Result, "_Ear | None"]:
     options, view = state.options, state.view
     async with AsyncExitStack() as stack:
         showing = asyncio.create_task(_show(state, display))
@@ -128,7 +126,14 @@ async def _play(
         view.phase = "listeners join"
         shares = _shares(options.listeners)
         crowd = [
-            await start("listeners", f"listeners {n}", **join, listeners=share, ear=str(directory.resolve() / "heard.wav") if n == 0 else None, space=ready["space"])
+            await start(
+                "listeners",
+                f"listeners {n}",
+                **join,
+                listeners=share,
+                ear=str(directory.resolve() / "heard.wav") if n == 0 else None,
+                space=ready["space"],
+            )
             for n, share in enumerate(shares)
         ]
         await _all_or_failure([child.hear("ready", _READY_S) for child in crowd], everybody)
@@ -187,7 +192,8 @@ async def _play(
     heard = next((report["heard"] for report in reports if report.get("heard")), None)
     if heard is None:
         return result, None
-    return result, (Heard(speech.read_wav(Path(heard["path"])), float(heard["began"])), began, spoken)
+    mouths = [None if message["mouth"] is None else float(message["mouth"]) for message in done]
+    return result, _Ear(Path(heard["path"]), float(heard["began"]), mouths)
 
 
 def _note(state: _Run, name: str, message: Message, everybody: Sequence[Child]) -> None:
@@ -288,11 +294,26 @@ def _voices(options: Options, console: Console) -> list[speech.Voice]:
     return speech.voices(options.speakers, lambda line: console.print(line, markup=False, highlight=False))
 
 
-def _mouth_to_ear(ear: tuple[Heard, float, float], voices: Sequence[speech.Voice], together: bool) -> float | None:
-    heard, began, seconds = ear
-    said = [Said(script.spoken(voices, seat, seconds, together=together), began) for seat in range(len(voices))]
-    delays = sorted(mouth_to_ear(heard, said))
-    return delays[len(delays) // 2] if delays else None
+@dataclass(frozen=True, slots=True)
+class _Ear:
+    """What one listener heard, and when each speaker began."""
+
+    path: Path
+    began: float
+    mouths: list[float | None]
+
+    def delay(self, voices: Sequence[speech.Voice], seconds: float, together: bool) -> float | None:
+        """Milliseconds from mouth to ear in the median; `None` if nothing was recognised."""
+        heard = Heard(speech.read_wav(self.path), self.began)
+        # The ear remembers its last minute, however long people have talked.
+        since = max(0.0, round(self.began - min(filter(None, self.mouths), default=self.began)))
+        said = [
+            Said(script.spoken(voices, seat, seconds, since=since, together=together), mouth + since)
+            for seat, mouth in enumerate(self.mouths)
+            if mouth is not None
+        ]
+        delays = sorted(mouth_to_ear(heard, said))
+        return delays[len(delays) // 2] if delays else None
 
 
 def _shares(listeners: int) -> list[int]:

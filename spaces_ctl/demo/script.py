@@ -3,6 +3,7 @@
 Deterministic: every process of the demo, and the tests afterwards, get the same conversation out of the same voices.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -82,10 +83,13 @@ def speak(conversation: Iterator[Turn], seat: int, voice: Voice) -> Iterator[Sam
         now += turn.length
 
 
-def spoken(voices: Sequence[Voice], seat: int, seconds: float, *, together: bool = False) -> Samples:
-    """The first `seconds` of what `speak` yields, in one piece: what the recording of this seat is compared with."""
+def spoken(
+    voices: Sequence[Voice], seat: int, seconds: float, *, since: float = 0.0, together: bool = False
+) -> Samples:
+    """What `speak` yields up to `seconds`, in one piece: what the recording of this seat is compared with."""
     microphone = speak(turns(voices, together=together), seat, voices[seat])
-    return np.concatenate([next(microphone) for _ in range(round(seconds * 50))])
+    frames = itertools.islice(microphone, round(since * 50), round(seconds * 50))
+    return np.concatenate([np.zeros(0, dtype=np.int16), *frames])
 
 
 def _said(voice: Voice, turn: Turn) -> Samples:

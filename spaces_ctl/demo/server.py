@@ -102,7 +102,7 @@ async def run(boss: Boss, first: Message) -> None:
             }
 
             def token(seat: int) -> str:
-                return signer.mint(account=room.account(seat), sid=secrets.randbits(63))
+                return signer.mint(account=room.account(seat), sid=secrets.randbits(63), lifetime_s=86_400)
 
             def visitor_seat() -> dict[str, Any] | None:
                 seat = visitors.reserve()
@@ -121,9 +121,10 @@ async def run(boss: Boss, first: Message) -> None:
                 async with _background(_watch(engine, room)), _background(_report(engine, boss, visitors)):
                     await boss.next("end")
                 page.should_exit = True
+                tracks = [file.path for file in await engine.recordings(space) if file.kind == "track"]
                 await engine.apply(EndSpace(space=space, version=2))
-        paths = sorted(path for path in recordings.rglob("*.opus"))
-    boss.tell("ended", recordings=[str(path) for path in paths], cpu=time.process_time())
+    # The engine has stopped: the files are finished.
+    boss.tell("ended", recordings=sorted(str(path) for path in tracks), cpu=time.process_time())
 
 
 class _Page(uvicorn.Server):
@@ -168,8 +169,13 @@ async def _state(engine: Engine, room: Room, space: int) -> None:
 
 async def _report(engine: Engine, boss: Boss, seats: Seats) -> None:
     while True:
-        stats = engine.stats()
-        boss.tell("stats", packets=stats.datagrams_sent, cpu=time.process_time(), visitors=len(seats.taken))
+        stats = await engine.stats()
+        boss.tell(
+            "stats",
+            packets=stats.datagrams_sent + stats.stream_objects_sent,
+            cpu=time.process_time(),
+            visitors=len(seats.taken),
+        )
         await asyncio.sleep(_REPORT_S)
 
 

@@ -119,3 +119,9 @@ def test_own_recordings_instead(tmp_path: Path, voices: list[speech.Voice]) -> N
     assert len(found[0].samples) == pytest.approx(5.3 * 48_000, abs=100)
     with pytest.raises(speech.SpeechError, match="no sound file"):
         speech.voices_from(tmp_path / "none", 1)
+
+
+def test_a_later_part_of_the_conversation_is_that_part(voices: list[speech.Voice]) -> None:
+    whole = script.spoken(voices[:3], 1, 20)
+    assert np.array_equal(script.spoken(voices[:3], 1, 20, since=7), whole[7 * speech.RATE :])
+    assert len(script.spoken(voices[:3], 1, 5, since=7)) == 0

@@ -1,5 +1,6 @@
-"""A listener made of aioquic and the drafts alone: subscribes to a Space's tracks over WebTransport or raw QUIC, in moqt-18 or
-moq-lite-05, and takes the bundles apart by itself.
+"""A listener made of aioquic and the drafts alone: WebTransport or raw QUIC, moqt-18 or moq-lite-05.
+
+It subscribes to a Space's tracks and takes the bundles apart by itself.
 
 As a program it prints what it hears: `python -m tests.peers.aioquic_listener HOST PORT SPACE --protocol moq-lite-05`.
 """
@@ -13,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from aioquic.asyncio import connect
+from aioquic.asyncio.client import connect
 from aioquic.quic.configuration import QuicConfiguration
 
 from tests.peers import wire
@@ -136,7 +137,7 @@ class Lite05(_Session):
 
     def message(self, stream: int, incoming: Incoming, reader: wire.Reader) -> None:
         if stream in self.requests:
-            kind = reader.int()
+            kind = reader.number()
             reader.sized()
             assert kind in (0, 1, 2), f"subscribe response {kind}"
         elif incoming.state is None:
@@ -145,24 +146,24 @@ class Lite05(_Session):
             reader.rest()
         else:
             identifier, group, number, timestamp = cast("tuple[int, int, int, int]", incoming.state)
-            delta = reader.int()
+            delta = reader.number()
             timestamp += delta // 2 if delta % 2 == 0 else -(delta + 1) // 2
             self.got(self.tracks.get(identifier), Got(group, number, timestamp, reader.sized(), datagram=False))
             incoming.state = (identifier, group, number + 1, timestamp)
 
     def _head(self, stream: int, reader: wire.Reader) -> object:
-        kind = reader.int()
+        kind = reader.number()
         if stream % 4 == 1:  # the server asks what we publish: nothing
             reader.sized()
             if kind == 1:
                 self.transport.write(stream, wire.lite_sized(b"\x00\x00"))
             return "ignored"
         body = wire.Reader(reader.sized(), wire.QUIC)
-        return (body.int(), body.int(), 0, 0) if kind == 0 else "ignored"
+        return (body.number(), body.number(), 0, 0) if kind == 0 else "ignored"
 
     def datagram(self, data: bytes) -> None:
         reader = wire.Reader(data, wire.QUIC)
-        track, group, timestamp = self.tracks.get(reader.int()), reader.int(), reader.int()
+        track, group, timestamp = self.tracks.get(reader.number()), reader.number(), reader.number()
         self.got(track, Got(group, 0, timestamp, reader.rest(), datagram=True))
 
 
@@ -183,11 +184,11 @@ class Moqt18(_Session):
 
     def message(self, stream: int, incoming: Incoming, reader: wire.Reader) -> None:
         if stream in self.requests:
-            kind, body = reader.int(), wire.Reader(reader.bytes(int.from_bytes(reader.bytes(2), "big")), wire.VI64)
+            kind, body = reader.number(), wire.Reader(reader.take(int.from_bytes(reader.take(2), "big")), wire.VI64)
             if kind == wire.SUBSCRIBE_OK:
-                self.tracks[body.int()] = self.requests[stream]
+                self.tracks[body.number()] = self.requests[stream]
             elif kind == wire.REQUEST_ERROR:
-                code, _retry = body.int(), body.int()
+                code, _retry = body.number(), body.number()
                 self.refuse(self.requests[stream], f"{code:#x} {body.text()}")
         elif incoming.state is None:
             incoming.state = self._head(stream, reader)
@@ -195,33 +196,33 @@ class Moqt18(_Session):
             reader.rest()
         else:
             kind, alias, group, number = cast("tuple[int, int, int, int]", incoming.state)
-            number += 1 + reader.int()
+            number += 1 + reader.number()
             properties = wire.moqt_pairs(reader.sized()) if kind & 1 else {}
             payload = reader.sized()
             if not payload:
-                reader.int()
+                reader.number()
             incoming.state = (kind, alias, group, number)
             self.got(self.tracks.get(alias), Got(group, number, _timestamp(properties, group), payload, datagram=False))
 
     def _head(self, stream: int, reader: wire.Reader) -> object:
-        kind = reader.int()
+        kind = reader.number()
         if stream % 4 == 1:
             return "ignored"
         if kind == wire.SETUP:
-            reader.bytes(int.from_bytes(reader.bytes(2), "big"))
+            reader.take(int.from_bytes(reader.take(2), "big"))
             return "ignored"
         assert kind & 0x10, f"stream type {kind:#x}"
-        alias, group = reader.int(), reader.int()
+        alias, group = reader.number(), reader.number()
         if kind & 0x04:
-            reader.int()
+            reader.number()
         if not kind & 0x20:
             reader.u8()
         return (kind, alias, group, -1)
 
     def datagram(self, data: bytes) -> None:
         reader = wire.Reader(data, wire.VI64)
-        kind, track, group = reader.int(), self.tracks.get(reader.int()), reader.int()
-        number = 0 if kind & 0x04 else reader.int()
+        kind, track, group = reader.number(), self.tracks.get(reader.number()), reader.number()
+        number = 0 if kind & 0x04 else reader.number()
         if not kind & 0x08:
             reader.u8()
         properties = wire.moqt_pairs(reader.sized()) if kind & 0x01 else {}

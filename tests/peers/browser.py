@@ -1,4 +1,4 @@
-"""Chromium with the page in it, for tests: joins, listens, speaks, and gives out the samples that its AudioWorklet played."""
+"""Chromium with the page in it, for tests: joins, listens, speaks, gives out what its AudioWorklet played."""
 
 import base64
 import shutil
@@ -94,8 +94,8 @@ class Tab:
 
 
 @contextmanager
-def tab(*, microphone: Path | None = None, **context: Any) -> Iterator[Tab]:
-    """A fresh browser. `microphone` is a WAV that it takes for its microphone, once."""
+def tab(*, microphone: Path | None = None, still: bool = False) -> Iterator[Tab]:
+    """A fresh browser. `microphone` is a WAV that it takes for its microphone, once; `still` asks for no motion."""
     flags = list(FLAGS)
     if microphone is not None:
         # A relative path would give silence without an error.
@@ -103,6 +103,6 @@ def tab(*, microphone: Path | None = None, **context: Any) -> Iterator[Tab]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         try:
-            yield Tab(browser.new_context(**context).new_page())
+            yield Tab(browser.new_context(reduced_motion="reduce" if still else "no-preference").new_page())
         finally:
             browser.close()

@@ -1,7 +1,7 @@
 """A Space without our engine: aioquic serves the page, the tracks of a stage and a seat, in moq-lite-05 or moqt-18.
 
-It checks the page independently of the engine (what both the engine and the page misread, this would show), and lets the page be
-looked at by itself: `python -m tests.peers.fake_server` prints a link.
+It checks the page independently of the engine (what both the engine and the page misread, this would show), and lets
+the page be looked at by itself: `python -m tests.peers.fake_server` prints a link.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 import av
 import numpy as np
 import numpy.typing as npt
-from aioquic.asyncio import serve
+from aioquic.asyncio.server import serve
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from cryptography import x509
@@ -37,8 +37,8 @@ WEB = Path(__file__).parents[2] / "spaces_ctl" / "api" / "web"
 SPACE = "demo"
 RATE, FRAME, TICK = 48_000, 960, 0.02
 CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; worker-src 'self'; connect-src 'self' https:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; worker-src 'self'; "
+    "connect-src 'self' https:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 Pcm = npt.NDArray[np.int16]
 
@@ -129,7 +129,9 @@ class _Served:
         self.stage: int | None = None
         self.seats: dict[int, int] = {}
         transport.hooks = Hooks(stream=self.stream, datagram=self.datagram, closed=self.closed)
-        space.sessions.append(self)
+
+    def begin(self) -> None:
+        self.space.sessions.append(self)
         self.start()
 
     def closed(self, _reason: str) -> None:
@@ -157,7 +159,7 @@ class _Served:
     def message(self, stream: int, incoming: Incoming, reader: wire.Reader) -> None:
         raise NotImplementedError
 
-    def take(self, seat: int | None, group: int, payload: bytes) -> None:
+    def keep(self, seat: int | None, group: int, payload: bytes) -> None:
         if seat is not None:
             self.space.received.setdefault(seat, []).append((group, payload))
 
@@ -180,7 +182,7 @@ class ServedLite(_Served):
         elif stream % 4 == 2 or incoming.own or incoming.state is not None:
             reader.rest()
         else:
-            kind = reader.int()
+            kind = reader.number()
             self._asked(stream, kind, wire.Reader(reader.sized(), wire.QUIC))
             incoming.state = kind
 
@@ -201,7 +203,7 @@ class ServedLite(_Served):
             info = b"\x80\x00" + wire.QUIC.encode(5_000) + wire.QUIC.encode(RATE)
             self.transport.write(stream, wire.lite_sized(info), fin=True)
         elif kind == 2:
-            identifier, _path, track = body.int(), body.text(), body.text()
+            identifier, _path, track = body.number(), body.text(), body.text()
             if track == "stage":
                 self.stage = identifier
                 self.transport.write(stream, b"\x00" + wire.lite_sized(wire.QUIC.encode(self.space.tick)))
@@ -218,8 +220,8 @@ class ServedLite(_Served):
 
     def datagram(self, data: bytes) -> None:
         reader = wire.Reader(data, wire.QUIC)
-        seat, group, _timestamp = self.seats.get(reader.int()), reader.int(), reader.int()
-        self.take(seat, group, reader.rest())
+        seat, group, _timestamp = self.seats.get(reader.number()), reader.number(), reader.number()
+        self.keep(seat, group, reader.rest())
 
 
 class ServedMoqt(_Served):
@@ -230,22 +232,22 @@ class ServedMoqt(_Served):
         self.requests: dict[int, int] = {}
 
     def message(self, stream: int, incoming: Incoming, reader: wire.Reader) -> None:
-        kind, body = reader.int(), wire.Reader(reader.bytes(int.from_bytes(reader.bytes(2), "big")), wire.VI64)
+        kind, body = reader.number(), wire.Reader(reader.take(int.from_bytes(reader.take(2), "big")), wire.VI64)
         if kind == wire.SUBSCRIBE_OK and stream in self.requests:
-            self.seats[body.int()] = self.requests[stream]
+            self.seats[body.number()] = self.requests[stream]
         elif stream % 4 == 0 and kind == wire.SUBSCRIBE_NAMESPACE:
-            _request, prefix = body.int(), [body.text() for _ in range(body.int())]
+            _request, prefix = body.number(), [body.text() for _ in range(body.number())]
             self.transport.write(stream, wire.moqt_message(wire.REQUEST_OK, b"\x00"))
             rest = ["spaces", SPACE][len(prefix) :]
             self.transport.write(stream, wire.moqt_message(wire.NAMESPACE, wire.moqt_namespace(rest)))
         elif stream % 4 == 0 and kind == wire.PUBLISH_NAMESPACE:
-            _request, fields = body.int(), [body.text() for _ in range(body.int())]
+            _request, fields = body.number(), [body.text() for _ in range(body.number())]
             self.transport.write(stream, wire.moqt_message(wire.REQUEST_OK, b"\x00"))
             request = self.transport.open_bidi()
             self.requests[request] = int(fields[-1])
             self.transport.write(request, wire.moqt_subscribe(1, fields, "audio"))
         elif stream % 4 == 0 and kind == wire.SUBSCRIBE:
-            _request, _fields, track = body.int(), [body.text() for _ in range(body.int())], body.text()
+            _request, _fields, track = body.number(), [body.text() for _ in range(body.number())], body.text()
             self._subscribed(stream, track)
 
     def _subscribed(self, stream: int, track: str) -> None:
@@ -270,8 +272,13 @@ class ServedMoqt(_Served):
 
     def datagram(self, data: bytes) -> None:
         reader = wire.Reader(data, wire.VI64)
-        _kind, seat, group, _properties = reader.int(), self.seats.get(reader.int()), reader.int(), reader.sized()
-        self.take(seat, group, reader.rest())
+        _kind, seat, group, _properties = (
+            reader.number(),
+            self.seats.get(reader.number()),
+            reader.number(),
+            reader.sized(),
+        )
+        self.keep(seat, group, reader.rest())
 
 
 class _Transport(MoqTransport):
@@ -287,7 +294,7 @@ class _Transport(MoqTransport):
         if url.path != f"/spaces/{SPACE}":
             return 404, {}
         make = ServedLite if protocol == wire.LITE else ServedMoqt
-        self.hooks.ready = lambda: make(space, self) and None
+        self.hooks.ready = lambda: make(space, self).begin()
         return 200, {"wt-protocol": f'"{protocol}"'} if f'"{protocol}"' in offers else {}
 
 
@@ -366,6 +373,7 @@ def serving(space: FakeSpace) -> Iterator[FakeSpace]:
         make: Callable[..., _Transport] = partial(_Transport, space=space)
         server = await serve("127.0.0.1", 0, configuration=configuration, create_protocol=make)
         transport = server._transport  # aioquic tells the port nowhere else
+        assert transport
         space.port = transport.get_extra_info("sockname")[1]
         ticking = asyncio.create_task(space.run())
         started.set()

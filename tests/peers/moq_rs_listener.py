@@ -53,4 +53,3 @@ async def take(
             for track in groups:
                 tasks.create_task(take_group(track))
         return taken
-

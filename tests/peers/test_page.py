@@ -1,5 +1,6 @@
-"""The web page in Chromium against a server that is not ours (fake_server.py): the page by itself does what it should."""
+"""The web page in Chromium against a server that is not ours (fake_server.py)."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -87,7 +88,7 @@ def test_the_microphone_is_published_on_a_free_seat(space: FakeSpace, speech: li
         objects = space.received[12]
         groups = [group for group, _ in objects]
         assert groups == sorted(set(groups)), "frame numbers grow"
-        for (before, one), (group, next_one) in zip(objects, objects[1:], strict=False):
+        for (before, one), (group, next_one) in itertools.pairwise(objects):
             marked = one[1] & 2 and next_one[1] & 1
             assert group == before + 1 or marked, f"frames are missing between {before} and {group}, in a talkspurt"
         assert objects[0][1][1] & 1, "the first frame begins a talkspurt"
@@ -176,7 +177,7 @@ def test_an_old_browser_is_told_what_it_lacks(space: FakeSpace) -> None:
 
 
 def test_everything_can_be_done_by_keyboard(space: FakeSpace) -> None:
-    with tab(reduced_motion="reduce") as page:
+    with tab(still=True) as page:
         page.open(space.page)
         page.page.wait_for_selector("#listen:enabled")
         focus(page, "listen")

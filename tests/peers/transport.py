@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from aioquic.asyncio import QuicConnectionProtocol
+from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.h3.connection import H3Connection
 from aioquic.h3.events import DatagramReceived, H3Event, HeadersReceived, WebTransportStreamDataReceived
 from aioquic.quic.connection import QuicConnection
@@ -56,7 +56,7 @@ class MoqTransport(QuicConnectionProtocol):
 
     def __init__(self, quic: QuicConnection, **kwargs: object) -> None:
         super().__init__(quic, stream_handler=None)
-        self.hooks = Hooks()
+        self._hooks = Hooks()
         self.subprotocol: str | None = None
         self.status: int | None = None
         self._h3: H3Connection | None = None
@@ -65,6 +65,17 @@ class MoqTransport(QuicConnectionProtocol):
         self._own: set[int] = set()
 
     # --- what a session calls ---
+
+    @property
+    def hooks(self) -> Hooks:
+        return self._hooks
+
+    @hooks.setter
+    def hooks(self, hooks: Hooks) -> None:
+        """A server may speak before the session is there to listen: what came is told now."""
+        self._hooks = hooks
+        for stream, incoming in list(self._incoming.items()):
+            hooks.stream(stream, incoming)
 
     def connect_webtransport(self, authority: str, path: str, protocol: str | None) -> None:
         """Client: sends CONNECT."""

@@ -1,4 +1,4 @@
-"""Bytes of moqt-18, moq-lite-05 and the stage bundle, written for the tests from the drafts and the layout's description.
+"""Bytes of moqt-18, moq-lite-05 and the stage bundle, written for the tests from the drafts and the layout alone.
 
 Shares nothing with the engine: where both agree, it is because both are right.
 """
@@ -55,30 +55,30 @@ class Reader:
         self.at = 0
         self.codec = codec
 
-    def bytes(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes:
         if self.at + count > len(self.data):
             raise Short
         self.at += count
         return self.data[self.at - count : self.at]
 
     def u8(self) -> int:
-        return self.bytes(1)[0]
+        return self.take(1)[0]
 
-    def int(self) -> int:
+    def number(self) -> int:
         if self.at >= len(self.data):
             raise Short
         size = self.codec.size(self.data[self.at])
-        whole = self.bytes(size)
+        whole = self.take(size)
         return int.from_bytes(bytes([whole[0] & self.codec.mask(size)]) + whole[1:], "big")
 
     def sized(self) -> bytes:
-        return self.bytes(self.int())
+        return self.take(self.number())
 
     def text(self) -> str:
         return self.sized().decode()
 
     def rest(self) -> bytes:
-        return self.bytes(len(self.data) - self.at)
+        return self.take(len(self.data) - self.at)
 
     @property
     def left(self) -> int:
@@ -191,6 +191,6 @@ def moqt_pairs(data: bytes) -> dict[int, int | bytes]:
     """Properties: delta-coded types, even ones with an integer, odd ones with bytes."""
     reader, kind, pairs = Reader(data, VI64), 0, dict[int, int | bytes]()
     while reader.left:
-        kind += reader.int()
-        pairs[kind] = reader.sized() if kind % 2 else reader.int()
+        kind += reader.number()
+        pairs[kind] = reader.sized() if kind % 2 else reader.number()
     return pairs

@@ -1,6 +1,7 @@
 //! The only I/O of the engine.
 
 mod application;
+pub mod client;
 pub mod clock;
 mod congestion;
 pub mod connection;

@@ -195,6 +195,7 @@ async function quiet() {
   microphone = null;
   const ending = publication;
   publication = null;
+  if (!seat) return; // it was never given
   seat = null;
   if (ending) await session?.unpublish(ending);
   reopen();

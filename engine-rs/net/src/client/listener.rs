@@ -1,0 +1,400 @@
+//! A listener: the stage's frames as they come, or its mixed sound.
+
+use std::collections::VecDeque;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use spaces_core::bundle::entries;
+use spaces_core::codec::OpusDecoder;
+use spaces_core::ids::SeatNo;
+use spaces_core::playout::{FRAME, PlayoutConfig, PlayoutStats};
+use spaces_core::receiver::Receiver;
+use spaces_core::time::{TICK, Time};
+use spaces_core::uplink::{Level, Spurt};
+use spaces_moqt::seam::SessionEvent;
+
+use super::arrivals::{Arrival, Arrivals};
+use super::destination::{Destination, Resolved};
+use super::driver::{PATIENCE, Peer, Role, spawn};
+use super::{ClientError, Monotonic, State};
+use crate::connection::Connection;
+use crate::endpoint::{Endpoint, Waker};
+
+/// Frames that wait for the owner; the oldest are dropped over it. 13 seats for 6 s.
+const FRAMES: usize = 4_096;
+/// Blocks of 20 ms of mixed sound that wait for the owner; the oldest are dropped over it.
+const BLOCKS: usize = 100;
+/// How long a close has to leave.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How a listener is set up.
+#[derive(Clone, Debug)]
+pub struct ListenerConfig {
+    /// Where.
+    pub destination: Destination,
+    /// Playout delay of the mixed sound.
+    pub playout: PlayoutConfig,
+}
+
+/// One seat's frame of one tick, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeardFrame {
+    /// The tick.
+    pub group: u64,
+    /// Whose.
+    pub seat: SeatNo,
+    /// How loud.
+    pub level: Level,
+    /// Talkspurt borders.
+    pub spurt: Spurt,
+    /// It came as the repetition of a lost one.
+    pub redundant: bool,
+    /// The Opus packet of 20 ms.
+    pub opus: Bytes,
+    /// When, in microseconds of CLOCK_MONOTONIC.
+    pub received_at_us: u64,
+}
+
+/// What a listener has received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListenerStats {
+    /// Frames, repetitions not counted.
+    pub frames: u64,
+    /// Repetitions of whole objects.
+    pub duplicates: u64,
+    /// Redundant copies of frames that had come.
+    pub redundant: u64,
+    /// Frames missing within talkspurts.
+    pub lost: u64,
+    /// Frames or blocks dropped because the owner did not fetch them.
+    pub overflowed: u64,
+    /// Objects that are no bundle.
+    pub refused: u64,
+    /// Round-trip time, microseconds.
+    pub rtt_us: u64,
+    /// The server told us to go.
+    pub going_away: bool,
+    /// The mixed sound's, once it was asked for.
+    pub playout: PlayoutStats,
+}
+
+struct Inner {
+    state: State,
+    frames: VecDeque<HeardFrame>,
+    /// The owner wants frames.
+    want_frames: bool,
+    blocks: VecDeque<Vec<i16>>,
+    /// When the next block is to be mixed; `None`: the owner wants none.
+    next_block: Option<Instant>,
+    receiver: Option<Receiver<OpusDecoder>>,
+    arrivals: Arrivals,
+    /// Of each seat: the newest group in a talkspurt.
+    newest: [Option<u64>; spaces_core::ids::MAX_SEATS],
+    stats: ListenerStats,
+    closing: bool,
+}
+
+struct Shared {
+    inner: Mutex<Inner>,
+    bell: Waker,
+    clock: Monotonic,
+    playout: PlayoutConfig,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn time(&self, at: Instant) -> Time {
+        Time(self.clock.micros(at))
+    }
+}
+
+impl Inner {
+    fn receiver(&mut self, playout: PlayoutConfig) -> &mut Receiver<OpusDecoder> {
+        // A seat that libopus has no memory for stays silent.
+        self.receiver.get_or_insert_with(|| Receiver::new(playout, || OpusDecoder::new().ok()))
+    }
+}
+
+/// The handle. Dropping it closes the connection.
+pub struct Listener {
+    shared: Arc<Shared>,
+    waker: Waker,
+}
+
+impl Listener {
+    /// Begins to connect. [`Listener::state`] tells when it is subscribed.
+    ///
+    /// # Errors
+    /// What can be known at once: URL, name, trust, sockets.
+    pub fn connect(config: &ListenerConfig) -> Result<Self, ClientError> {
+        let resolved = Arc::new(Resolved::new(&config.destination)?);
+        let bell = Waker::new().map_err(|error| ClientError::Io(error.to_string()))?;
+        let inner = Inner {
+            state: State::Connecting,
+            frames: VecDeque::new(),
+            want_frames: false,
+            blocks: VecDeque::new(),
+            next_block: None,
+            receiver: None,
+            arrivals: Arrivals::default(),
+            newest: [None; spaces_core::ids::MAX_SEATS],
+            stats: ListenerStats::default(),
+            closing: false,
+        };
+        let (clock, playout) = (Monotonic::now(), config.playout);
+        let shared = Arc::new(Shared { inner: Mutex::new(inner), bell, clock, playout });
+        let mut handle = None;
+        spawn("spaces-listener", Arc::clone(&resolved), |endpoint, waker| {
+            handle = Some(waker);
+            let key = resolved.dial(endpoint, Peer::default())?;
+            Ok(Hear {
+                shared: Arc::clone(&shared),
+                namespace: resolved.namespace.clone(),
+                key: Some(key),
+                deadline: Some(Instant::now() + PATIENCE),
+                next_block: None,
+            })
+        })?;
+        let waker = handle.ok_or(ClientError::NotOpen)?;
+        Ok(Self { shared, waker })
+    }
+
+    /// An eventfd that becomes readable when something changed.
+    #[must_use]
+    pub fn bell_fd(&self) -> RawFd {
+        self.shared.bell.raw_fd()
+    }
+
+    /// Makes it unreadable again. Call this before looking.
+    pub fn clear_bell(&self) {
+        let _ = self.shared.bell.take();
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.shared.lock().state.clone()
+    }
+
+    /// Frames since the last call; the first call asks for them.
+    #[must_use]
+    pub fn frames(&self) -> Vec<HeardFrame> {
+        let mut inner = self.shared.lock();
+        inner.want_frames = true;
+        inner.frames.drain(..).collect()
+    }
+
+    /// The sound of the stage that a sound card plays now. Call it at the pace of playing.
+    pub fn pull(&self, out: &mut [i16]) {
+        let now = self.shared.time(Instant::now());
+        self.shared.lock().receiver(self.shared.playout).pull(now, out);
+    }
+
+    /// Blocks of 20 ms of the stage's sound since the last call, mixed in real time; the first call begins it.
+    #[must_use]
+    pub fn blocks(&self) -> Vec<Vec<i16>> {
+        let mut inner = self.shared.lock();
+        if inner.next_block.is_none() {
+            inner.next_block = Some(Instant::now());
+            self.waker.wake();
+        }
+        inner.blocks.drain(..).collect()
+    }
+
+    /// What it has received.
+    #[must_use]
+    pub fn stats(&self) -> ListenerStats {
+        let inner = self.shared.lock();
+        let mut stats = inner.stats;
+        if let Some(receiver) = &inner.receiver {
+            stats.playout = receiver.stats();
+        }
+        stats
+    }
+
+    /// Ends the connection, without waiting. [`State::Over`] follows within a second.
+    pub fn close(&self) {
+        self.shared.lock().closing = true;
+        self.waker.wake();
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// What the listener's thread does.
+struct Hear {
+    shared: Arc<Shared>,
+    namespace: Vec<Bytes>,
+    key: Option<u32>,
+    deadline: Option<Instant>,
+    next_block: Option<Instant>,
+}
+
+impl Hear {
+    fn over(&mut self, why: ClientError) {
+        let mut inner = self.shared.lock();
+        if !matches!(inner.state, State::Over(_)) {
+            inner.state = State::Over(if inner.closing { ClientError::NotOpen } else { why });
+        }
+        drop(inner);
+        self.shared.bell.wake();
+    }
+
+    fn object(&self, group: u64, payload: &Bytes, now: Instant) {
+        let mut inner = self.shared.lock();
+        let inner = &mut *inner;
+        if let Some(receiver) = &mut inner.receiver {
+            receiver.push(self.shared.time(now), group, payload);
+        }
+        let received_at_us = self.shared.clock.micros(now);
+        for entry in entries(payload) {
+            let Ok(entry) = entry else {
+                inner.stats.refused += 1;
+                break;
+            };
+            let group = group.saturating_sub(u64::from(entry.redundant));
+            match inner.arrivals.note(group, entry.seat) {
+                Arrival::New => {}
+                Arrival::Again if entry.redundant => {
+                    inner.stats.redundant += 1;
+                    continue;
+                }
+                Arrival::Again | Arrival::Old => {
+                    inner.stats.duplicates += 1;
+                    continue;
+                }
+            }
+            inner.stats.frames += 1;
+            if let Some(newest) = inner.newest.get_mut(entry.seat.index()) {
+                match *newest {
+                    // Came out of order, after it had been counted as lost.
+                    Some(last) if group < last => inner.stats.lost = inner.stats.lost.saturating_sub(1),
+                    Some(last) if !entry.spurt.start => inner.stats.lost += group - last - 1,
+                    _ => {}
+                }
+                *newest = if entry.spurt.end { None } else { Some(newest.map_or(group, |last| last.max(group))) };
+            }
+            if !inner.want_frames {
+                continue;
+            }
+            if inner.frames.len() >= FRAMES {
+                inner.frames.pop_front();
+                inner.stats.overflowed += 1;
+            }
+            inner.frames.push_back(HeardFrame {
+                group,
+                seat: entry.seat,
+                level: entry.level,
+                spurt: entry.spurt,
+                redundant: entry.redundant,
+                opus: payload.slice_ref(entry.opus),
+                received_at_us,
+            });
+        }
+        if inner.want_frames {
+            self.shared.bell.wake();
+        }
+    }
+
+    /// Mixes what is due.
+    fn play(&mut self, now: Instant) {
+        let mut inner = self.shared.lock();
+        let inner = &mut *inner;
+        while let Some(at) = inner.next_block.filter(|at| *at <= now) {
+            let mut block = vec![0; FRAME];
+            inner.receiver(self.shared.playout).pull(self.shared.time(at), &mut block);
+            if inner.blocks.len() >= BLOCKS {
+                inner.blocks.pop_front();
+                inner.stats.overflowed += 1;
+            }
+            inner.blocks.push_back(block);
+            inner.next_block = Some(at + TICK);
+            self.shared.bell.wake();
+        }
+        self.next_block = inner.next_block;
+    }
+}
+
+impl Role for Hear {
+    fn opened(&mut self, connection: &mut Connection, peer: &mut Peer) {
+        peer.subscribe_stage(connection, &self.namespace);
+    }
+
+    fn event(&mut self, connection: &mut Connection, peer: &mut Peer, event: SessionEvent, now: Instant) {
+        let [stage, overflow] = peer.stage;
+        match event {
+            SessionEvent::Object { id, header, payload, .. } if Some(id) == stage || Some(id) == overflow => {
+                self.object(header.group, &payload, now);
+            }
+            SessionEvent::Subscribed(id) if Some(id) == stage => {
+                self.deadline = None;
+                self.shared.lock().state = State::Live;
+                self.shared.bell.wake();
+            }
+            SessionEvent::SubscribeRefused { id, code, reason } if Some(id) == stage => {
+                let known = spaces_core::refusal::Refusal::ALL.iter().any(|refusal| refusal.code() == reason);
+                self.over(if known { ClientError::Refused(reason) } else { ClientError::Closed { code, reason } });
+                peer.close(connection);
+            }
+            SessionEvent::SubscriptionEnded(id) if Some(id) == stage => {
+                self.over(ClientError::Closed { code: 0, reason: "the stage has ended".into() });
+                peer.close(connection);
+            }
+            SessionEvent::GoAway { .. } => {
+                self.shared.lock().stats.going_away = true;
+                self.shared.bell.wake();
+            }
+            _ => {}
+        }
+    }
+
+    fn closed(&mut self, _key: u32, _peer: &Peer, why: ClientError) {
+        self.key = None;
+        self.deadline = Some(Instant::now() + FAREWELL);
+        self.over(why);
+    }
+
+    fn turn(&mut self, endpoint: &mut Endpoint<Peer>) -> bool {
+        let now = Instant::now();
+        let late = self.deadline.is_some_and(|deadline| deadline <= now);
+        let Some(key) = self.key else { return !endpoint.connections.is_empty() && !late };
+        if late {
+            self.over(ClientError::Timeout);
+        }
+        if late || self.shared.lock().closing {
+            if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
+                peer.close(connection);
+            }
+            self.key = None;
+            self.next_block = None;
+            self.deadline = Some(now + FAREWELL);
+            return true;
+        }
+        self.play(now);
+        if let Some((connection, _)) = endpoint.connections.get(key) {
+            let rtt = u64::try_from(connection.rtt().as_micros()).unwrap_or(u64::MAX);
+            self.shared.lock().stats.rtt_us = rtt;
+        }
+        true
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        match (self.next_block, self.deadline) {
+            (Some(next), Some(deadline)) => Some(next.min(deadline)),
+            (next, deadline) => next.or(deadline),
+        }
+    }
+
+    fn ended(&mut self, why: ClientError) {
+        self.over(why);
+    }
+}
