@@ -25,10 +25,13 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, assert_never
 
 from spaces_ctl import _engine
+from spaces_ctl._clients import Frame, Listener, ListenerLoad, ListenerStats, LoadStats, Speaker, SpeakerStats
 from spaces_ctl._engine import (
     REFUSALS,
     AddressInUse,
     CommandRefused,
+    ConnectionClosed,
+    ConnectionFailed,
     EngineError,
     EnginePanic,
     EngineTimeout,
@@ -38,6 +41,7 @@ from spaces_ctl._engine import (
     StaleVersion,
     StartFailed,
     UnknownSpace,
+    frame_hash,
     space_id,
     space_name,
 )
@@ -48,6 +52,8 @@ __all__ = [
     "Applied",
     "Command",
     "CommandRefused",
+    "ConnectionClosed",
+    "ConnectionFailed",
     "Counts",
     "EndSpace",
     "Engine",
@@ -56,9 +62,14 @@ __all__ = [
     "EnginePanic",
     "EngineTimeout",
     "Event",
+    "Frame",
     "InvalidTable",
     "Joined",
     "Left",
+    "Listener",
+    "ListenerLoad",
+    "ListenerStats",
+    "LoadStats",
     "Recording",
     "RecordingGap",
     "Refused",
@@ -69,6 +80,8 @@ __all__ = [
     "SetRevoked",
     "SetState",
     "SpaceEnded",
+    "Speaker",
+    "SpeakerStats",
     "StageRow",
     "StaleVersion",
     "StartFailed",
@@ -76,6 +89,7 @@ __all__ = [
     "TokenSigner",
     "UnknownSpace",
     "UpsertSpace",
+    "frame_hash",
     "space_id",
     "space_name",
 ]
