@@ -8,7 +8,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.engine.conftest import SPACE, Run, a_stage, voice
 
 from spaces_ctl import engine as face
 from spaces_ctl.engine import (
@@ -22,6 +21,7 @@ from spaces_ctl.engine import (
     Speaker,
     frame_hash,
 )
+from tests.engine.conftest import SPACE, Run, a_stage, voice
 
 WAYS: list[dict[str, Any]] = [
     {"transport": transport, "protocol": protocol}
@@ -240,7 +240,7 @@ def test_pcm_of_another_kind_is_a_type_error(run: Run[None]) -> None:
             Speaker(stage.url, token=stage.token(0), seat=0, certificate_sha256=stage.pin) as speaker,
         ):
             with pytest.raises(TypeError, match="format"):
-                await speaker.send_pcm(array("f", [0.0]))  # type: ignore[arg-type]
+                await speaker.send_pcm(array("f", [0.0]))
             with pytest.raises(ValueError, match="16 bits"):
                 await speaker.send_pcm(b"\0\0\0")
             await speaker.send_pcm(bytearray(4))

@@ -5,7 +5,6 @@ import time
 from typing import Any
 
 import pytest
-from tests.engine.conftest import SPACE, Run
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
@@ -19,6 +18,7 @@ from spaces_ctl.engine import (
     UpsertSpace,
     space_name,
 )
+from tests.engine.conftest import SPACE, Run
 
 ISSUER, AUDIENCE = "https://spaces.test", "spaces"
 
