@@ -498,9 +498,7 @@ class ListenerLoad(_Client[_engine.NativeLoad]):
         self._rate = joins_per_second
 
     def _connect(self) -> _engine.NativeLoad:
-        return _engine.NativeLoad.start(
-            self._destination(), listeners=self._listeners, joins_per_second=self._rate
-        )
+        return _engine.NativeLoad.start(self._destination(), listeners=self._listeners, joins_per_second=self._rate)
 
     def _is_ready(self, native: _engine.NativeLoad) -> bool:
         return not native.over()

@@ -121,7 +121,10 @@ def test_refusals_are_exceptions_with_the_policys_code(run: Run[None]) -> None:
         async with a_stage() as stage:
             for way in (WAYS[0], WAYS[2], WAYS[3]):
                 for client, code in [
-                    (Speaker(stage.url, token=stage.token(1), seat=0, certificate_sha256=stage.pin, **way), "role.forbidden"),
+                    (
+                        Speaker(stage.url, token=stage.token(1), seat=0, certificate_sha256=stage.pin, **way),
+                        "role.forbidden",
+                    ),
                     (Listener(stage.url, token="a.b.c", certificate_sha256=stage.pin, **way), "auth.token_invalid"),
                     (Listener(stage.url + "x", certificate_sha256=stage.pin, **way), "space.not_found"),
                 ]:

@@ -37,7 +37,15 @@ def test_a_bot_speaks_a_file_and_a_listener_writes_it_down(run: Run[None], tmp_p
             while (await stage.engine.stats()).sessions == 0:
                 await asyncio.sleep(0.02)
             said = await command(
-                "bot_speaks_file.py", stage.url, str(spoken), "--token", stage.token(1), "--seat", "1", "--certificate", pin
+                "bot_speaks_file.py",
+                stage.url,
+                str(spoken),
+                "--token",
+                stage.token(1),
+                "--seat",
+                "1",
+                "--certificate",
+                pin,
             )
             assert said == "spoke 51 frames\n"
             assert "heard 51 frames, 0 lost" in await listening
