@@ -7,6 +7,7 @@ from _typeshed import ReadableBuffer as Buffer
 _To: TypeAlias = tuple[str, str | None, list[bytes], bytes | None, str, str, int]
 
 __all__ = [
+    "REFUSALS",
     "AddressInUse",
     "CommandRefused",
     "ConnectionClosed",
@@ -19,7 +20,6 @@ __all__ = [
     "NativeListener",
     "NativeLoad",
     "NativeSpeaker",
-    "REFUSALS",
     "Refused",
     "SpaceEnded",
     "StaleVersion",
