@@ -44,10 +44,10 @@ class Row:
 
 
 @contextmanager
-def process(core: int, *command: str | Path) -> Iterator[subprocess.Popen[str]]:
+def process(core: int, *command: str) -> Iterator[subprocess.Popen[str]]:
     """A child on one core, killed at the end."""
     child = subprocess.Popen(
-        [str(part) for part in command],
+        command,
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
@@ -86,7 +86,7 @@ def resident_kib(pid: int) -> int:
 def measure(name: str, pid: int, listeners: int, speakers: int, seconds: int, *load: str) -> Row:
     """Drives the listeners against a running server."""
     before = resident_kib(pid)
-    command = (BINARIES / "listeners", *load[:2], str(listeners), str(speakers), str(seconds), *load[2:])
+    command = (str(BINARIES / "listeners"), *load[:2], str(listeners), str(speakers), str(seconds), *load[2:])
     with process(LOAD_CORE, *command) as child:
         while line(child) != "begin":
             pass
@@ -111,16 +111,16 @@ def measure(name: str, pid: int, listeners: int, speakers: int, seconds: int, *l
 
 def plain_quinn(listeners: int, speakers: int, seconds: int) -> Row:
     """The baseline."""
-    with process(SERVER_CORE, BINARIES / "plain-quinn", "127.0.0.1:0") as server:
+    with process(SERVER_CORE, str(BINARIES / "plain-quinn"), "127.0.0.1:0") as server:
         address = line(server)
         return measure("plain quinn", server.pid, listeners, speakers, seconds, "plain", address)
 
 
 def spaces(listeners: int, speakers: int, seconds: int) -> Row:
     """Our engine, as users run it: inside a Python process."""
-    with process(SERVER_CORE, sys.executable, "-m", "bench.fanout.server", SERVER_CORE, speakers) as server:
+    with process(SERVER_CORE, sys.executable, "-m", "bench.fanout.server", str(SERVER_CORE), str(speakers)) as server:
         at = json.loads(line(server))
-        with process(LOAD_CORE, BINARIES / "speakers", at["url"], at["certificate"], *at["tokens"]) as speaking:
+        with process(LOAD_CORE, str(BINARIES / "speakers"), at["url"], at["certificate"], *at["tokens"]) as speaking:
             line(speaking)
             time.sleep(0.5)
             return measure("spaces", server.pid, listeners, speakers, seconds, "moqt", at["address"], at["space"])
