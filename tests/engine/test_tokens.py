@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from conftest import SPACE, Run
+from tests.engine.conftest import SPACE, Run
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
