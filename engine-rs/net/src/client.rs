@@ -14,7 +14,7 @@ pub mod speaker;
 
 use std::time::{Duration, Instant};
 
-pub use destination::{Destination, Via};
+pub use destination::{Destination, Via, roots};
 
 use crate::connection::Closed;
 use crate::endpoint::EndpointError;

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::{PyErr, create_exception};
 use spaces_core::command::ApplyError;
 use spaces_core::refusal::Refusal;
+use spaces_net::client::ClientError;
 use spaces_net::endpoint::EndpointError;
 use spaces_net::server::{ServerError, StartError};
 
@@ -33,6 +34,9 @@ create_exception!(
     "A server did not let this client in, or closed it. Attribute: `code` (a policy error code)."
 );
 
+create_exception!(spaces_ctl._engine, ConnectionFailed, EngineError, "A client could not connect, or not any more.");
+create_exception!(spaces_ctl._engine, ConnectionClosed, EngineError, "Used after it was closed here.");
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add("EngineError", py.get_type::<EngineError>())?;
@@ -46,6 +50,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SpaceEnded", py.get_type::<SpaceEnded>())?;
     module.add("InvalidTable", py.get_type::<InvalidTable>())?;
     module.add("Refused", py.get_type::<Refused>())?;
+    module.add("ConnectionFailed", py.get_type::<ConnectionFailed>())?;
+    module.add("ConnectionClosed", py.get_type::<ConnectionClosed>())?;
     module.add("REFUSALS", Refusal::ALL.iter().map(|refusal| refusal.code()).collect::<Vec<_>>())
 }
 
@@ -93,6 +99,28 @@ pub(crate) fn server(py: Python<'_>, error: &ServerError) -> PyErr {
         ServerError::Refused(ApplyError::Invalid(_)) => InvalidTable::new_err(text),
         ServerError::ShardFailed { .. } => EnginePanic::new_err(text),
         ServerError::Timeout { .. } => EngineTimeout::new_err(text),
+    }
+}
+
+/// How a client failed.
+pub(crate) fn client(error: &ClientError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        ClientError::Refused(code) => Python::attach(|py| {
+            let raised = Refused::new_err(text);
+            match raised.value(py).setattr("code", code) {
+                Ok(()) => raised,
+                Err(other) => other,
+            }
+        }),
+        ClientError::Url(_) | ClientError::Trust(_) | ClientError::Codec(_) => PyValueError::new_err(text),
+        ClientError::Io(_)
+        | ClientError::Closed { .. }
+        | ClientError::Lost
+        | ClientError::Timeout
+        | ClientError::Protocol(_) => ConnectionFailed::new_err(text),
+        ClientError::Panic(_) => EnginePanic::new_err(text),
+        ClientError::NotOpen => ConnectionClosed::new_err(text),
     }
 }
 

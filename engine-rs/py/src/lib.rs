@@ -3,9 +3,11 @@
 //! No logic lives here. Each call turns Python values into the engine's, lets go of the interpreter while it waits, and
 //! turns errors and panics into exceptions ([`errors`]).
 
+mod client;
 mod commands;
 mod engine;
 mod errors;
+mod load;
 mod stats;
 mod token;
 
@@ -19,5 +21,5 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<token::TokenSigner>()?;
     module.add_function(wrap_pyfunction!(token::space_name, module)?)?;
     module.add_function(wrap_pyfunction!(token::space_id, module)?)?;
-    Ok(())
+    client::register(module)
 }

@@ -4,6 +4,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use spaces_core::ids::SpaceId;
 use spaces_moqt::seam::{Protocol, Setup};
 use url::Url;
@@ -52,6 +55,19 @@ impl Destination {
             idle_timeout: Duration::from_secs(10),
         }
     }
+}
+
+/// Certificate authorities from PEM. What stands in a system's bundle without being one is left out.
+///
+/// # Errors
+/// [`ClientError::Trust`], if there are none.
+pub fn roots(pem: &[u8]) -> Result<RootCertStore, ClientError> {
+    let none = |error: &dyn std::fmt::Display| ClientError::Trust(error.to_string());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let _ = roots.add(certificate.map_err(|error| none(&error))?);
+    }
+    if roots.is_empty() { Err(none(&"no certificate in it")) } else { Ok(roots) }
 }
 
 /// A destination that was looked up.
@@ -160,6 +176,18 @@ mod tests {
         );
         assert_eq!(raw.remote, "127.0.0.1:4433".parse().unwrap());
         assert_eq!(raw.namespace, [Bytes::from_static(b"spaces"), Bytes::from_static(b"4k")]);
+    }
+
+    #[test]
+    fn roots_are_read_from_pem_or_refused() {
+        let identity = crate::identity::Identity::development(["localhost"]).unwrap();
+        let pem = {
+            use base64::Engine as _;
+            let text = base64::engine::general_purpose::STANDARD.encode(&identity.chain[0]);
+            format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+        };
+        assert_eq!(roots(pem.as_bytes()).unwrap().len(), 1);
+        assert!(matches!(roots(b""), Err(ClientError::Trust(_))));
     }
 
     #[test]

@@ -19,7 +19,8 @@ impl Pace {
     pub(super) fn due(&self, paced: bool, now: Instant) -> Instant {
         match self.next {
             Some(next) if paced && now < next + TICK * PAUSE => next,
-            Some(next) if paced => next + ticks(now - next + TICK - Duration::from_nanos(1)),
+            // The latest point that has come: one to come would be so again whenever it is asked for, and none ever be due.
+            Some(next) if paced => next + ticks(now - next),
             _ => now,
         }
     }
@@ -74,7 +75,7 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::default();
         pace.sent(start);
-        for (now, ticks) in [(5_000, 250), (5_001, 251), (5_019, 251), (5_020, 251)] {
+        for (now, ticks) in [(5_000, 250), (5_001, 250), (5_019, 250), (5_020, 251)] {
             let due = pace.due(true, start + Duration::from_millis(now));
             assert_eq!(due, start + TICK * ticks, "{now}");
             assert_eq!(pace.missed(due), u64::from(ticks) - 1);
@@ -83,6 +84,17 @@ mod tests {
         assert_eq!(pace.missed(start + TICK * 250), 248);
         assert_eq!(pace.missed(start + TICK * 250 + Duration::from_millis(9)), 248);
         assert_eq!(pace.missed(start + TICK * 250 + Duration::from_millis(11)), 249);
+    }
+
+    #[test]
+    fn a_thread_that_wakes_after_the_due_time_of_a_frame_behind_a_pause_finds_it_due() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        pace.sent(start);
+        for micros in [80_000, 80_001, 99_999, 5_000_050] {
+            let now = start + Duration::from_micros(micros);
+            assert!(pace.due(true, now) <= now, "{micros}");
+        }
     }
 
     #[test]

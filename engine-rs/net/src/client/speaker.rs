@@ -244,6 +244,13 @@ impl Speaker {
         Ok(())
     }
 
+    /// Drops what has not left yet. The talkspurt ends as in any pause.
+    pub fn discard(&self) {
+        let mut inner = self.shared.lock();
+        inner.queue.clear();
+        inner.rest.clear();
+    }
+
     /// Frames that have not left yet.
     #[must_use]
     pub fn queued(&self) -> usize {
