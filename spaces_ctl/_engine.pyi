@@ -6,7 +6,35 @@ from _typeshed import ReadableBuffer as Buffer
 
 _To: TypeAlias = tuple[str, str | None, list[bytes], bytes | None, str, str, int]
 
+__all__ = [
+    "REFUSALS",
+    "AddressInUse",
+    "CommandRefused",
+    "ConnectionClosed",
+    "ConnectionFailed",
+    "EngineError",
+    "EnginePanic",
+    "EngineTimeout",
+    "InvalidTable",
+    "NativeEngine",
+    "NativeListener",
+    "NativeLoad",
+    "NativeSpeaker",
+    "Refused",
+    "SpaceEnded",
+    "StaleVersion",
+    "StartFailed",
+    "TokenSigner",
+    "UnknownSpace",
+    "_panic",
+    "frame_hash",
+    "space_id",
+    "space_name",
+]
+
 REFUSALS: list[str]
+
+def _panic() -> None: ...
 
 class EngineError(Exception): ...
 class EnginePanic(EngineError): ...
@@ -31,6 +59,7 @@ class ConnectionClosed(EngineError): ...
 
 def space_name(space: int) -> str: ...
 def space_id(name: str) -> int: ...
+
 @final
 class TokenSigner:
     @staticmethod
@@ -100,10 +129,13 @@ class NativeEngine:
     def stop(self) -> None: ...
 
 def frame_hash(seat: int, opus: bytes) -> int: ...
+
 @final
 class NativeSpeaker:
     @staticmethod
-    def connect(to: _To, *, seat: int, bitrate: int, expected_loss: int, complexity: int, dtx: bool) -> NativeSpeaker: ...
+    def connect(
+        to: _To, *, seat: int, bitrate: int, expected_loss: int, complexity: int, dtx: bool
+    ) -> NativeSpeaker: ...
     @property
     def bell_fd(self) -> int: ...
     def clear_bell(self) -> None: ...

@@ -1,9 +1,9 @@
 """Fan-out side by side: our engine and a plain quinn server, on the same core, under the same listeners, in one run.
 
-The server alone has core 0; listeners and speakers have core 1. What counts is the server's own CPU time (user and system),
-so that a slow load does not flatter or hide it. Rounds alternate between the servers; the table shows medians, the JSON
-every round. Compare only rows with little loss and p99 <= 40 ms: beyond its capacity a server coalesces, and its figure
-means nothing.
+The server alone has core 0; listeners and speakers have core 1. What counts is the server's own CPU time (user and
+system), so that a slow load does not flatter or hide it. Rounds alternate between the servers; the table shows
+medians, the JSON every round. Compare only rows with little loss and p99 <= 40 ms: beyond its capacity a server
+coalesces, and its figure means nothing.
 """
 
 from __future__ import annotations
@@ -157,8 +157,12 @@ def main() -> int:
             reference = median(base, lambda row: row.frames_per_core_second)
             for group in (base, ours):
                 speed = median(group, lambda row: row.frames_per_core_second)
-                print(f"{group[0].server:12} {listeners:9} {speakers:8} {speed:13.0f} {speed / reference:6.2f}", end=" ")
-                print(f"{median(group, lambda row: row.loss):8.4f} {median(group, lambda row: row.p50_ms):7.1f}", end=" ")
+                print(
+                    f"{group[0].server:12} {listeners:9} {speakers:8} {speed:13.0f} {speed / reference:6.2f}", end=" "
+                )
+                print(
+                    f"{median(group, lambda row: row.loss):8.4f} {median(group, lambda row: row.p50_ms):7.1f}", end=" "
+                )
                 print(f"{median(group, lambda row: row.p99_ms):7.1f}", end=" ")
                 print(f"{median(group, lambda row: row.kib_per_listener):8.1f}", flush=True)
             rows += base + ours

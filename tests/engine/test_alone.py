@@ -1,4 +1,4 @@
-"""The engine without anything else: no third-party package, panics as exceptions, calls without the interpreter's lock."""
+"""The engine without anything else: no third-party package, panics as exceptions, calls without the lock."""
 
 import subprocess
 import sys
@@ -79,13 +79,25 @@ def test_waiting_calls_let_other_threads_run() -> None:
         max_heard=13,
     )
     native.upsert_space(
-        space=9, version=1, live=True, record=False, guests=True, ticketed=False, mic_open=True,
-        started_at_ms=int(time.time() * 1000), stage=[],
+        space=9,
+        version=1,
+        live=True,
+        record=False,
+        guests=True,
+        ticketed=False,
+        mic_open=True,
+        started_at_ms=int(time.time() * 1000),
+        stage=[],
     )
     listener = _engine.NativeListener.connect(
         (
-            f"https://127.0.0.1:{native.address[1]}/spaces/9", None, [bytes(native.certificate_sha256)], None,
-            "quic", "moqt-18", 10_000,
+            f"https://127.0.0.1:{native.address[1]}/spaces/9",
+            None,
+            [bytes(native.certificate_sha256)],
+            None,
+            "quic",
+            "moqt-18",
+            10_000,
         ),
         min_ms=20,
         max_ms=500,

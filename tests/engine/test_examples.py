@@ -7,7 +7,7 @@ import wave
 from array import array
 from pathlib import Path
 
-from conftest import Run, a_stage, voice
+from tests.engine.conftest import Run, a_stage, voice
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -37,15 +37,23 @@ def test_a_bot_speaks_a_file_and_a_listener_writes_it_down(run: Run[None], tmp_p
             while (await stage.engine.stats()).sessions == 0:
                 await asyncio.sleep(0.02)
             said = await command(
-                "bot_speaks_file.py", stage.url, str(spoken), "--token", stage.token(1), "--seat", "1", "--certificate", pin
+                "bot_speaks_file.py",
+                stage.url,
+                str(spoken),
+                "--token",
+                stage.token(1),
+                "--seat",
+                "1",
+                "--certificate",
+                pin,
             )
             assert said == "spoke 51 frames\n"
             assert "heard 51 frames, 0 lost" in await listening
 
     run(main())
-    with wave.open(str(heard), "rb") as file:
-        assert file.getparams()[:3] == (1, 2, 48_000)
-        assert file.getnframes() == 4 * 48_000
-        samples = array("h", file.readframes(file.getnframes()))
+    with wave.open(str(heard), "rb") as recorded:
+        assert recorded.getparams()[:3] == (1, 2, 48_000)
+        assert recorded.getnframes() == 4 * 48_000
+        samples = array("h", recorded.readframes(recorded.getnframes()))
     loud = [math.sqrt(sum(s * s for s in samples[at : at + 960]) / 960) > 300 for at in range(0, len(samples), 960)]
     assert 40 <= sum(loud) <= 60, "a second of voice, the rest silence"

@@ -1,7 +1,7 @@
 //! Native clients: a [`speaker::Speaker`], a [`listener::Listener`], and a [`load::ListenerLoad`] of thousands of listeners.
 //!
 //! Each has one thread that owns its socket and connections. Handles share a little state with it under a mutex, never wait,
-//! and ring a [`Waker`] (an eventfd) when that state changes, so that any event loop can wait for them.
+//! and ring a [`Waker`](crate::endpoint::Waker) (an eventfd) when that state changes, so that any event loop can wait for them.
 
 mod arrivals;
 mod destination;
@@ -11,6 +11,7 @@ pub mod listener;
 pub mod load;
 mod pace;
 pub mod speaker;
+mod talk;
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,6 @@ pub use destination::{Destination, Via, roots};
 
 use crate::connection::Closed;
 use crate::endpoint::EndpointError;
-#[allow(unused_imports)] // for the documentation
-use crate::endpoint::Waker;
 use spaces_core::refusal::Refusal;
 
 /// Why a client does not work, or not any more.

@@ -240,7 +240,7 @@ impl TokenSigner {
     /// A signed token.
     #[must_use]
     pub fn mint(&self, spec: &TokenSpec) -> String {
-        let header = serde_json::json!({ "alg": "EdDSA", "kid": self.kid, "typ": "JWT" }).to_string();
+        let header = serde_json::json!({ "alg": "Ed25519", "kid": self.kid, "typ": "JWT" }).to_string();
         let payload = Minted {
             iss: &self.issuer,
             aud: &self.audience,

@@ -1,0 +1,274 @@
+//! The speaker's thread: takes sound when it is due, encodes it, and sends it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use spaces_core::codec::Encoder;
+use spaces_core::ids::SeatNo;
+use spaces_core::uplink::{Spurt, UplinkFrame};
+use spaces_moqt::seam::SessionEvent;
+
+use super::driver::{PATIENCE, Peer, Role};
+use super::ledger::frame_hash;
+use super::pace::Pace;
+use super::speaker::{Sent, Shared, Sound};
+use super::{ClientError, Monotonic, State};
+use crate::connection::Connection;
+use crate::endpoint::Endpoint;
+
+/// Frames encoded a turn, so that a long buffer does not keep QUIC from turning.
+const BURST: usize = 8;
+/// Silent ticks that the frame counter is moved on by, after a pause: an hour.
+const LONGEST_PAUSE: u64 = 180_000;
+/// How long a frame may take from here until the server has put it into a tick, on a path that loses nothing.
+const RELAY: Duration = Duration::from_millis(60);
+/// How long the close has to leave.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Entries of the log of what was sent; the oldest are dropped over it.
+const LOG: usize = 65_536;
+
+/// What the speaker's thread does.
+pub(super) struct Talk {
+    shared: Arc<Shared>,
+    namespace: Vec<Bytes>,
+    seat: SeatNo,
+    encoder: Encoder,
+    /// Frames that did not pass the encoder: Opus handed in.
+    offset: u64,
+    /// Opus handed in has begun a talkspurt.
+    spoken: bool,
+    pace: Pace,
+    paused: bool,
+    last_sent: Option<Instant>,
+    clock: Monotonic,
+    key: Option<u32>,
+    /// When connecting, or closing, has taken too long.
+    deadline: Option<Instant>,
+    next: Option<Instant>,
+}
+
+impl Talk {
+    pub(super) fn new(shared: Arc<Shared>, space: &[Bytes], seat: SeatNo, encoder: Encoder, key: u32) -> Self {
+        Self {
+            shared,
+            namespace: seat_namespace(space, seat),
+            seat,
+            encoder,
+            offset: 0,
+            spoken: false,
+            pace: Pace::default(),
+            paused: true,
+            last_sent: None,
+            clock: Monotonic::now(),
+            key: Some(key),
+            deadline: Some(Instant::now() + PATIENCE),
+            next: None,
+        }
+    }
+
+    fn over(&mut self, why: ClientError) {
+        let mut inner = self.shared.lock();
+        if !matches!(inner.state, State::Over(_)) {
+            inner.state = State::Over(if inner.closing { ClientError::NotOpen } else { why });
+        }
+        inner.queue.clear();
+        drop(inner);
+        self.shared.bell.wake();
+    }
+
+    /// The next frame as it goes out, or `None` if it is silence. Counts it either way.
+    fn frame(&mut self, sound: Sound) -> Result<Option<UplinkFrame>, ClientError> {
+        match sound {
+            Sound::Pcm(pcm) => {
+                let frame = self.encoder.encode(&pcm).map_err(|error| ClientError::Codec(error.to_string()))?;
+                Ok(frame.map(|frame| self.numbered(frame)))
+            }
+            Sound::Opus { packet, level, spurt } => {
+                let sequence = self.encoder.next_sequence().wrapping_add(self.offset);
+                self.offset = self.offset.wrapping_add(1);
+                let start = spurt.start || !self.spoken;
+                self.spoken = !spurt.end;
+                Ok(Some(UplinkFrame { sequence, level, spurt: Spurt { start, end: spurt.end }, opus: packet }))
+            }
+            Sound::Silence => {
+                self.spoken = false;
+                let frame = self.encoder.skip();
+                Ok(frame.map(|frame| self.numbered(frame)))
+            }
+        }
+    }
+
+    fn numbered(&self, mut frame: UplinkFrame) -> UplinkFrame {
+        frame.sequence = frame.sequence.wrapping_add(self.offset);
+        frame
+    }
+
+    /// Takes what is due from the queue and sends it.
+    fn speak(&mut self, connection: &mut Connection, peer: &Peer) {
+        let now = Instant::now();
+        self.next = None;
+        for _ in 0..BURST {
+            let mut inner = self.shared.lock();
+            let Some((paced, at)) = inner.queue.front().map(|item| (item.paced, item.at)) else {
+                drop(inner);
+                return self.rest(connection, peer, now);
+            };
+            let due = self.pace.due(paced, now);
+            if due > now {
+                self.next = Some(due);
+                return;
+            }
+            let Some(item) = inner.queue.pop_front() else { return };
+            drop(inner);
+            for _ in 0..self.pace.take_skipped().min(LONGEST_PAUSE) {
+                self.skip(connection, peer);
+            }
+            self.paused = false;
+            self.pace.sent(due);
+            let sent_at = if paced { due.max(at) } else { at };
+            match self.frame(item.sound) {
+                Ok(Some(frame)) => self.send(connection, peer, &frame, sent_at),
+                Ok(None) => self.shared.lock().stats.silent += 1,
+                Err(error) => return self.over(error),
+            }
+        }
+        self.next = Some(now);
+    }
+
+    /// Nothing is queued: after a while the talkspurt is over.
+    fn rest(&mut self, connection: &mut Connection, peer: &Peer, now: Instant) {
+        if self.paused {
+            return;
+        }
+        match self.pace.pause_at() {
+            Some(at) if at > now => self.next = Some(at),
+            _ => {
+                self.paused = true;
+                self.spoken = false;
+                self.skip(connection, peer);
+                self.pace.ended();
+            }
+        }
+    }
+
+    /// Lets a tick pass. The end marker of a talkspurt is late by then and may be dropped, so it is not logged as a frame that
+    /// listeners are owed.
+    fn skip(&mut self, connection: &mut Connection, peer: &Peer) {
+        if let Some(frame) = self.encoder.skip() {
+            let frame = self.numbered(frame);
+            let _ = peer.send_frame(connection, frame.sequence, &frame.encode());
+        }
+    }
+
+    fn send(&mut self, connection: &mut Connection, peer: &Peer, frame: &UplinkFrame, at: Instant) {
+        let sent = peer.send_frame(connection, frame.sequence, &frame.encode());
+        let mut inner = self.shared.lock();
+        if !sent {
+            inner.stats.dropped += 1;
+            return;
+        }
+        inner.stats.sent += 1;
+        self.last_sent = Some(Instant::now());
+        if inner.log.len() >= LOG {
+            inner.log.pop_front();
+        }
+        let hash = frame_hash(self.seat, &frame.opus);
+        inner.log.push_back(Sent { sequence: frame.sequence, hash, sent_at_us: self.clock.micros(at) });
+    }
+}
+
+impl Role for Talk {
+    fn opened(&mut self, connection: &mut Connection, peer: &mut Peer) {
+        peer.announce(connection, self.namespace.clone());
+    }
+
+    fn event(&mut self, connection: &mut Connection, peer: &mut Peer, event: SessionEvent, _now: Instant) {
+        match event {
+            SessionEvent::SubscribeRequested { id, name } => {
+                if name.namespace != self.namespace || &name.track[..] != b"audio" {
+                    return peer.reject(connection, id);
+                }
+                peer.accept(connection, id);
+                self.deadline = None;
+                self.shared.lock().state = State::Live;
+                self.shared.bell.wake();
+            }
+            SessionEvent::SubscribeCancelled(id) if peer.uplink == Some(id) => peer.uplink = None,
+            SessionEvent::GoAway { .. } => {
+                self.shared.lock().stats.going_away = true;
+                self.shared.bell.wake();
+            }
+            _ => {}
+        }
+    }
+
+    fn closed(&mut self, _key: u32, _peer: &Peer, why: ClientError) {
+        self.key = None;
+        self.deadline = Some(Instant::now() + FAREWELL);
+        self.over(why);
+    }
+
+    fn turn(&mut self, endpoint: &mut Endpoint<Peer>) -> bool {
+        let now = Instant::now();
+        let (closing, live, before) = {
+            let inner = self.shared.lock();
+            (inner.closing, inner.state == State::Live, inner.queue.len())
+        };
+        let late = self.deadline.is_some_and(|deadline| deadline <= now);
+        if late && !closing {
+            self.over(ClientError::Timeout);
+        }
+        let key = self.key.filter(|key| endpoint.connections.get(*key).is_some());
+        let Some((connection, peer)) = key.and_then(|key| endpoint.connections.get_mut(key)) else {
+            // A closing connection has told its end; what it still has to send leaves with this turn and the next.
+            return !endpoint.connections.is_empty() && !late;
+        };
+        if (closing && !live) || late || matches!(self.shared.lock().state, State::Over(_)) {
+            peer.close(connection);
+            self.key = None;
+            self.deadline = Some(now + FAREWELL);
+            return true;
+        }
+        if live && closing {
+            // Who leaves takes along what the server has not put into a tick yet.
+            let until = self.last_sent.map_or(now, |at| at + RELAY);
+            if until > now {
+                self.next = Some(until);
+            } else {
+                peer.close(connection);
+                self.key = None;
+                self.deadline = Some(now + FAREWELL);
+            }
+        } else if live {
+            self.speak(connection, peer);
+            let path = connection.path_stats();
+            let mut inner = self.shared.lock();
+            inner.stats.rtt_us = u64::try_from(path.rtt.as_micros()).unwrap_or(u64::MAX);
+            inner.stats.lost_packets = path.lost_packets;
+            let after = inner.queue.len();
+            drop(inner);
+            if after != before {
+                self.shared.bell.wake();
+            }
+        }
+        true
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        match (self.next.filter(|_| self.key.is_some()), self.deadline) {
+            (Some(next), Some(deadline)) => Some(next.min(deadline)),
+            (next, deadline) => next.or(deadline),
+        }
+    }
+
+    fn ended(&mut self, why: ClientError) {
+        self.over(why);
+    }
+}
+
+fn seat_namespace(space: &[Bytes], seat: SeatNo) -> Vec<Bytes> {
+    let mut namespace = space.to_vec();
+    namespace.extend([Bytes::from_static(b"seat"), Bytes::from(seat.get().to_string())]);
+    namespace
+}
