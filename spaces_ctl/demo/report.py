@@ -32,6 +32,8 @@ class Result:
     server_cpu_seconds: float
     """User and system time of the server process (engine, recorder, HTTP, Python) over its whole life."""
     url: str
+    uplink: dict[str, int] = field(default_factory=dict)
+    """What became of the speakers' frames at the engine, by verdict: late ones are lost for all listeners."""
     recordings: list[str] = field(default_factory=list)
     plot: str | None = None
 
@@ -57,6 +59,7 @@ class Result:
             "sent_frames": self.sent_frames,
             "duplicates": self.duplicates,
             "mouth_to_ear_ms": self.mouth_to_ear_ms,
+            "uplink": self.uplink,
             "plot": self.plot,
             "url": self.url,
         }

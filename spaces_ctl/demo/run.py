@@ -188,6 +188,7 @@ async def _play(state: _Run, directory: Path, display: Display, stop: asyncio.Ev
         mouth_to_ear_ms=None,
         server_cpu_seconds=float(ended["cpu"]),
         url=view.page,
+        uplink={str(verdict): int(count) for verdict, count in ended["uplink"].items()},
         recordings=[str(path) for path in ended["recordings"]],
     )
     heard = next((report["heard"] for report in reports if report.get("heard")), None)

@@ -121,10 +121,11 @@ async def run(boss: Boss, first: Message) -> None:
                 async with _background(_watch(engine, room)), _background(_report(engine, boss, visitors)):
                     await boss.next("end")
                 page.should_exit = True
+                uplink = dict((await engine.stats()).verdicts)
                 tracks = [file.path for file in await engine.recordings(space) if file.kind == "track"]
                 await engine.apply(EndSpace(space=space, version=2))
     # The engine has stopped: the files are finished.
-    boss.tell("ended", recordings=sorted(str(path) for path in tracks), cpu=time.process_time())
+    boss.tell("ended", recordings=sorted(str(path) for path in tracks), cpu=time.process_time(), uplink=uplink)
 
 
 class _Page(uvicorn.Server):
