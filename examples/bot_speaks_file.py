@@ -1,8 +1,9 @@
 """A bot that speaks a WAV file (48 kHz, mono, 16 bits) on a seat, in real time.
 
-    python examples/bot_speaks_file.py https://127.0.0.1:4433/spaces/4k --token TOKEN --seat 1 --certificate SHA256 hello.wav
+    python examples/bot_speaks_file.py URL --token TOKEN --seat 1 --certificate SHA256 hello.wav
 
-Needs nothing but the engine. `--certificate` (hex) pins a development certificate; without it the system's roots decide.
+Needs nothing but the engine. `--certificate` (hex) pins a development certificate; without it the system's roots
+decide.
 """
 
 import argparse

@@ -2,7 +2,8 @@
 
     python examples/listener_writes_wav.py https://127.0.0.1:4433/spaces/4k --certificate SHA256 --seconds 10 heard.wav
 
-Needs nothing but the engine. `--certificate` (hex) pins a development certificate; without it the system's roots decide.
+Needs nothing but the engine. `--certificate` (hex) pins a development certificate; without it the system's roots
+decide.
 """
 
 import argparse

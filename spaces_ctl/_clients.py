@@ -163,8 +163,9 @@ class SpeakerStats:
 class Speaker(_Client[_engine.NativeSpeaker]):
     """Speaks on a seat: `async with Speaker(url, token=…, seat=0, certificate_sha256=…) as speaker`.
 
-    Entering waits until the engine wants the seat's frames. Raises `Refused` (its `code` is the policy's), `ConnectionFailed`,
-    ValueError. PCM is 48 kHz mono, 16 bits, native byte order; libopus encodes it with in-band FEC and DTX.
+    Entering waits until the engine wants the seat's frames. Raises `Refused` (its `code` is the policy's),
+    `ConnectionFailed`, ValueError. PCM is 48 kHz mono, 16 bits, native byte order; libopus encodes it with in-band
+    FEC and DTX.
     """
 
     def __init__(
@@ -185,9 +186,9 @@ class Speaker(_Client[_engine.NativeSpeaker]):
     ) -> None:
         """`url` is `https://host:port/spaces/<name>`, whichever the transport.
 
-        The server's certificate is the one with the SHA-256 given, or is checked against the PEM file `roots`, or against the
-        system's. `bitrate` in bit/s, `expected_loss` in percent (what in-band FEC is sized for), `complexity` 0 to 10.
-        Raw QUIC with moq-lite-05 cannot carry a token: a speaker is refused there.
+        The server's certificate is the one with the SHA-256 given, or is checked against the PEM file `roots`, or
+        against the system's. `bitrate` in bit/s, `expected_loss` in percent (what in-band FEC is sized for),
+        `complexity` 0 to 10. Raw QUIC with moq-lite-05 cannot carry a token: a speaker is refused there.
         """
         super().__init__(
             url,
@@ -216,7 +217,8 @@ class Speaker(_Client[_engine.NativeSpeaker]):
         return native.live()
 
     async def send_pcm(self, buffer: Buffer) -> None:
-        """Encodes and sends at once: for sound that comes in real time. What makes no whole frame of 20 ms waits for more.
+        """Encodes and sends at once: for sound that comes in real time. What makes no whole frame of 20 ms waits for
+        more.
 
         Waits while over half a second of frames waits. Raises `ConnectionFailed`, `Refused`, TypeError, ValueError.
         """
@@ -250,8 +252,8 @@ class Speaker(_Client[_engine.NativeSpeaker]):
     ) -> None:
         """Sends one Opus packet of 20 ms as it is. `level` in −dBov: 0 the loudest, 127 silence (RFC 6464).
 
-        `start` and `end` mark the borders of a talkspurt; the first packet after an end or a pause starts one by itself.
-        `paced` lets it leave in its turn, 20 ms after the one before. Raises as `send_pcm`.
+        `start` and `end` mark the borders of a talkspurt; the first packet after an end or a pause starts one by
+        itself. `paced` lets it leave in its turn, 20 ms after the one before. Raises as `send_pcm`.
         """
         if not 0 <= level <= 127:
             raise ValueError(f"level {level} is not in 0 to 127")
@@ -398,8 +400,8 @@ class Listener(_Client[_engine.NativeListener]):
     async def pcm(self) -> AsyncIterator[bytes]:
         """The stage's mixed sound in real time: 20 ms a block (1,920 bytes), silence included, until closed here.
 
-        48 kHz mono s16 in native byte order, behind an adaptive jitter buffer. If nobody iterates, the oldest of 100 blocks
-        are dropped.
+        48 kHz mono s16 in native byte order, behind an adaptive jitter buffer. If nobody iterates, the oldest of 100
+        blocks are dropped.
         """
         native, blocks = self._native, list[bytes]()
 
@@ -470,7 +472,8 @@ class LoadStats:
 class ListenerLoad(_Client[_engine.NativeLoad]):
     """Many listeners (guests) on one thread that only count: for demonstrations, benchmarks and load tests.
 
-    Entering begins to dial and does not wait: `joined` does. Memory is bounded. Latencies mean something on one machine only.
+    Entering begins to dial and does not wait: `joined` does. Memory is bounded. Latencies mean something on one
+    machine only.
     """
 
     def __init__(

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Self-hosted live audio rooms.")
 
@@ -48,10 +47,9 @@ def demo(
     except (asyncio.CancelledError, KeyboardInterrupt):
         print("spaces demo: interrupted", file=sys.stderr)
         raise typer.Exit(130) from None
-    table = Table.grid(padding=(0, 2))
     for label, value in result.summary():
-        table.add_row(label, value)
-    console.print(table)
+        # Paths stay whole: no table that would cut them.
+        console.print(f"{label:20}{value}", markup=False, highlight=False)
 
 
 def main() -> None:

@@ -6,10 +6,10 @@
         async for batch in engine.events():
             ...
 
-No packet enters Python: the engine's threads take Opus from speakers over QUIC and WebTransport and fan it out. This module
-says who may: whole values, each with a version, so that a command may be repeated and a late one is refused
-(`StaleVersion`). Calls that wait for the engine's threads do so outside the event loop. It works under asyncio and uvloop
-and imports nothing but the standard library.
+No packet enters Python: the engine's threads take Opus from speakers over QUIC and WebTransport and fan it out. This
+module says who may: whole values, each with a version, so that a command may be repeated and a late one is refused
+(`StaleVersion`). Calls that wait for the engine's threads do so outside the event loop. It works under asyncio and
+uvloop and imports nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -140,8 +140,9 @@ class TokenSigner:
     ) -> str:
         """A token for one session id.
 
-        `account` None is a logged-out listener. It expires `lifetime_s` from now, or at `expires_at` (seconds since 1970);
-        that limits admission only. It carries no role: roles come from the stage table, so that a revoke is immediate.
+        `account` None is a logged-out listener. It expires `lifetime_s` from now, or at `expires_at` (seconds since
+        1970); that limits admission only. It carries no role: roles come from the stage table, so that a revoke is
+        immediate.
         """
         until = int(time.time() + lifetime_s) if expires_at is None else expires_at
         return self._native.mint(account=account, sid=sid, expires_at=until, epoch=epoch, anonymous=anonymous)
@@ -393,9 +394,9 @@ _RUNNING: dict[str, _engine.NativeEngine] = {}
 class Engine:
     """A running engine: `async with Engine(config)`, or `Engine.attach(name)` to one that runs already.
 
-    Without a name it stops when the block is left. With one it belongs to the process: it keeps running with its last tables
-    when the block is left or its event loop dies, `Engine.attach(name)` finds it again, and `aclose()` stops it.
-    Raises `StartFailed` (`AddressInUse`) on entering.
+    Without a name it stops when the block is left. With one it belongs to the process: it keeps running with its last
+    tables when the block is left or its event loop dies, `Engine.attach(name)` finds it again, and `aclose()` stops
+    it. Raises `StartFailed` (`AddressInUse`) on entering.
     """
 
     def __init__(self, config: EngineConfig | None = None, *, name: str | None = None) -> None:
@@ -493,8 +494,8 @@ class Engine:
     async def apply(self, command: Command) -> Applied:
         """Carries out a command; returns when it is in force on every shard.
 
-        Raises `StaleVersion`, `UnknownSpace`, `SpaceEnded`, `InvalidTable` (nothing changed), ValueError, `EnginePanic`,
-        `EngineTimeout`.
+        Raises `StaleVersion`, `UnknownSpace`, `SpaceEnded`, `InvalidTable` (nothing changed), ValueError,
+        `EnginePanic`, `EngineTimeout`.
         """
         native = self._native
         match command:

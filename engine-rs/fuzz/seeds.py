@@ -69,7 +69,7 @@ def web() -> None:
         return bytes([6 if fin else 0, stream, len(raw)]) + raw
 
     # SETTINGS that Chromium sends, a CONNECT (QPACK static table and literals), a stream and a datagramless close.
-    settings = on(2, "00 04 0e 01 00 06 c0 00 00 00 07 ff ff ff 33 01 08 01") + on(6, "02") + on(10, "03")
+    settings = on(2, "00 04 0e 01 00 06 80 00 40 00 07 40 64 33 01 08 01") + on(6, "02") + on(10, "03")
     fields = "0000 cf d7 50 04 68 6f 73 74 51 09 2f 73 70 61 63 65 73 2f 31 27 02 3a70726f746f636f6c 0c 776562 7472616e73706f7274"
     connect = on(0, "01 %02x %s" % (len(bytes.fromhex(fields)), fields))
     seed("webtransport", "settings", b"\x00" + settings + connect)

@@ -16,7 +16,7 @@ from spaces_ctl.engine import Listener, ListenerLoad
 _REPORT_S = 0.5
 _EAR_S = 60
 """The ear remembers its last minute."""
-_JOIN_S = 45.0
+_JOINED_S = 0.2
 
 
 class _Ear:
@@ -32,7 +32,7 @@ class _Ear:
         asked = 0
         while True:
             await asyncio.sleep(max(0.0, began + asked * 0.02 - time.monotonic()))
-            pcm = np.frombuffer(self._listener.pcm(960), dtype=np.int16)
+            pcm = np.frombuffer(self._listener.pull(960), dtype=np.int16)
             # What is asked for now, the card plays now: the ideal sound card has no buffer of its own.
             self._played.append((began + asked * 0.02, pcm))
             asked += 1
@@ -54,13 +54,11 @@ async def run(boss: Boss, first: Message) -> None:
         load = await stack.enter_async_context(
             ListenerLoad(first["url"], listeners=wanted, certificate_sha256=certificate)
         )
-        deadline = time.monotonic() + _JOIN_S
-        while (joined := load.stats().joined) < wanted:
-            boss.tell("joined", listeners=joined)
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"only {joined} of {wanted} listeners could join within {_JOIN_S:.0f} s")
-            await asyncio.sleep(0.1)
-        boss.tell("joined", listeners=joined)
+        joining = asyncio.create_task(load.joined())
+        while not (await asyncio.wait({joining}, timeout=_JOINED_S))[0]:
+            boss.tell("joined", listeners=load.stats().joined)
+        await joining
+        boss.tell("joined", listeners=load.stats().joined)
         boss.tell("ready")
         latency: dict[int, int] = {}
 

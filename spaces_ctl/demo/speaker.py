@@ -1,8 +1,11 @@
 """One speaker's process: a voice as a microphone hears it, in real time, into the engine's native client."""
 
 import asyncio
+import contextlib
+import itertools
 import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +16,12 @@ from spaces_ctl.demo.measure import level_dbov
 from spaces_ctl.engine import Speaker
 
 _FRAME_US = 20_000
-_AHEAD = 8
-"""Frames handed in early; the client's own thread sends each when it is due, whatever Python is doing then."""
-_TURN_S = 0.06
+_AT_ONCE = 500
+"""Frames handed in together; the client's own thread sends each when it is due, whatever Python is doing then."""
 _LEVEL_FRAMES = 5
 """A level every 100 ms."""
 _REPORT_S = 0.2
-_LAST_FRAME_S = 2.0
+_LATE_S = 1.0
 
 
 async def run(boss: Boss, first: Message) -> None:
@@ -30,75 +32,85 @@ async def run(boss: Boss, first: Message) -> None:
     microphone = script.speak(script.turns(voices, together=first["together"]), seat, voices[seat])
     certificate = bytes.fromhex(first["certificate"])
     async with Speaker(first["url"], token=first["token"], seat=seat, certificate_sha256=certificate) as speaker:
+        # Planning the conversation takes a moment, which its beginning does not have.
+        microphone = itertools.chain([next(microphone)], microphone)
         boss.tell("ready")
         go = await boss.next("go")
-        stop = asyncio.create_task(boss.next("stop"))
+        talk = _Talk(boss, speaker, seat, float(go["at"]))
+        frames = round(float(go["seconds"]) * 50)
+        talking = asyncio.create_task(talk.speak(itertools.islice(microphone, frames or None)))
+        reporting = asyncio.create_task(talk.keep_reporting())
         try:
-            talk = _Talk(boss, speaker, seat)
-            began, longest = float(go["at"]), round(float(go["seconds"]) * 50)
-            await asyncio.sleep(began - time.monotonic())
-            while not stop.done() and not (longest and talk.spoken >= longest):
-                wanted = int((time.monotonic() - began) * 50) + _AHEAD
-                for _ in range(min(wanted, longest or wanted) - talk.spoken):
-                    await talk.say(next(microphone))
-                talk.report()
-                await asyncio.sleep(_TURN_S)
-            deadline = time.monotonic() + _LAST_FRAME_S
-            while speaker.queued and time.monotonic() < deadline:
-                await asyncio.sleep(0.02)
-            talk.report(now=True)
-            await stop
+            await _first_of(asyncio.create_task(boss.next("stop")), talking)
+            # Whoever has a planned end says the last word too, though the grid of frames began a little late.
+            await asyncio.wait({talking}, timeout=_LATE_S if talk.elapsed() * 50 >= frames > 0 else 0)
+            talking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await talking
+            await speaker.flush()
         finally:
-            stop.cancel()
+            talking.cancel()
+            reporting.cancel()
+        talk.report()
         stats = speaker.stats()
-        boss.tell(
-            "done",
-            frames=stats.sent + stats.dropped,
-            seconds=talk.spoken * _FRAME_US / 1e6,
-            mouth=talk.mouth(),
-        )
+        seconds = min(talk.elapsed(), frames / 50 if frames else talk.elapsed())
+        boss.tell("done", frames=stats.sent + stats.dropped, seconds=seconds, mouth=talk.mouth())
         # Stays connected until everybody has heard the last word.
         await boss.next("end")
+
+
+async def _first_of(stop: asyncio.Task[Message], talking: asyncio.Task[None]) -> None:
+    """Waits for the word to stop. A speaker who has said everything waits for it too; one who cannot speak does not."""
+    await asyncio.wait({stop, talking}, return_when=asyncio.FIRST_COMPLETED)
+    if talking.done():
+        talking.result()
+    await stop
 
 
 class _Talk:
     """What was said so far, and what is to be reported of it."""
 
-    def __init__(self, boss: Boss, speaker: Speaker, seat: int) -> None:
+    def __init__(self, boss: Boss, speaker: Speaker, seat: int, began: float) -> None:
         self._boss = boss
         self._speaker = speaker
         self._seat = seat
-        self._levels: list[tuple[float, float]] = []
-        self._recent: list[speech.Samples] = []
+        self._began = began
+        self._levels: deque[tuple[float, float]] = deque()
         self._sent = 0
-        self._reported = 0.0
         self._starts: deque[float] = deque(maxlen=1_000)
-        self.spoken = 0
-        """Frames, silence too."""
 
-    async def say(self, frame: speech.Samples) -> None:
-        """Hands in the next 20 ms."""
-        await self._speaker.speak_pcm(frame)
-        self.spoken += 1
-        self._recent.append(frame)
-        if self.spoken % _LEVEL_FRAMES == 0:
-            at = self.spoken * _FRAME_US / 1e6
-            self._levels.append((round(at, 2), round(level_dbov(np.concatenate(self._recent)), 1)))
-            self._recent.clear()
+    async def speak(self, microphone: Iterator[speech.Samples]) -> None:
+        """Says everything, from the common beginning on."""
+        await asyncio.sleep(self._began - time.monotonic())
+        said = 0
+        while frames := list(itertools.islice(microphone, _AT_ONCE)):
+            for start in range(0, len(frames), _LEVEL_FRAMES):
+                level = level_dbov(np.concatenate(frames[start : start + _LEVEL_FRAMES]))
+                self._levels.append((round((said + start) * _FRAME_US / 1e6, 2), round(level, 1)))
+            said += len(frames)
+            await self._speaker.speak_pcm(memoryview(np.concatenate(frames)))
 
-    def report(self, *, now: bool = False) -> None:
-        """Tells what was sent, and how loud it was, a few times a second."""
-        if not now and time.monotonic() < self._reported + _REPORT_S:
-            return
-        self._reported = time.monotonic()
+    async def keep_reporting(self) -> None:
+        """Reports a few times a second."""
+        while True:
+            await asyncio.sleep(_REPORT_S)
+            self.report()
+
+    def report(self) -> None:
+        """Tells what was sent since the last time, and how loud it was."""
         log = self._speaker.sent_log()
         self._sent += len(log)
         # A microphone has heard a frame's first sample 20 ms before it hands the frame over.
-        self._starts.extend((sent.sent_at_us - (sent.sequence + 1) * _FRAME_US) / 1e6 for sent in log)
-        entries = [(sent.hash, sent.sent_at_us) for sent in log]
-        self._boss.tell("sent", seat=self._seat, total=self._sent, log=entries, levels=self._levels)
-        self._levels = []
+        self._starts.extend((sent_at_us - (sequence + 1) * _FRAME_US) / 1e6 for sequence, _, sent_at_us in log)
+        levels = []
+        while self._levels and self._levels[0][0] <= self.elapsed():
+            levels.append(self._levels.popleft())
+        self._boss.tell("sent", seat=self._seat, total=self._sent, log=log, levels=levels)
+
+    def elapsed(self) -> float:
+        """Seconds since the common beginning."""
+        return max(0.0, time.monotonic() - self._began)
 
     def mouth(self) -> float | None:
-        """When the microphone heard the very first sample, on the machine's monotonic clock; `None` if nothing was sent."""
+        """When the microphone heard the very first sample, on the machine's clock; `None` if nothing was sent."""
         return float(np.median(self._starts)) if self._starts else None

@@ -17,8 +17,6 @@ import pytest
 from spaces_ctl.demo import script, speech
 from tests.support import audio
 
-pytest.importorskip("spaces_ctl._engine")
-
 DEMO = [sys.executable, "-c", "from spaces_ctl.cli import main; main()", "demo", "--no-tui"]
 
 

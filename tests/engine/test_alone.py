@@ -1,4 +1,4 @@
-"""The engine without anything else: no third-party package, panics as exceptions, calls without the interpreter's lock."""
+"""The engine without anything else: no third-party package, panics as exceptions, calls without the lock."""
 
 import subprocess
 import sys

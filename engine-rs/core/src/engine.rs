@@ -2,7 +2,8 @@
 //!
 //! Call order. At any time: the verbs ([`Engine::apply`], [`Engine::admit`], …, [`Engine::uplink`]). After any of them,
 //! and when [`Engine::next_timeout`] has come: [`Engine::advance`], then [`Engine::deliver`], then [`Engine::poll_output`]
-//! until `None`. Times handed in never go back.
+//! until `None`. Times handed in never go back. A connection that answered [`Sent::Blocked`] is tried again in every
+//! `deliver`: call it when the connection can send again, too.
 //!
 //! A Space's stage lives on one shard (`space.0 % shards`); every shard has an audience of it. Uplink frames that arrive on
 //! another shard, and finished ticks for the other shards, travel as [`ShardMessage`]s.
@@ -42,6 +43,14 @@ pub struct Config {
 
 /// A catalog (MSF) that names the tracks for everybody.
 pub const CATALOG: &[u8] = br#"{"version":1,"tracks":[{"name":"stage","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.1","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.groups","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"state","packaging":"json","isLive":true}]}"#;
+
+impl Config {
+    /// The shard on which the stage of a Space lives.
+    #[must_use]
+    pub fn home(&self, space: SpaceId) -> u16 {
+        (space.0 % u64::from(self.shards.max(1))) as u16
+    }
+}
 
 impl Default for Config {
     fn default() -> Self {

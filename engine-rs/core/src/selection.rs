@@ -186,7 +186,7 @@ mod tests {
                     frames.push(frame(10, 60, place == 0));
                 }
                 let chosen = selection.choose(tick, &frames);
-                if tick >= 50 && place < ONSET {
+                if tick >= 50 && place < 15 {
                     assert_ne!(chosen.heard & 1 << 10, 0, "{most} places, tick {tick}");
                 }
                 assert!(chosen.heard.count_ones() <= u32::from(most) + chosen.leaving.count_ones());

@@ -1,7 +1,6 @@
 //! The engine of one shard: its verbs but [`Engine::apply`], which has its own file.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use crate::admission::{self, Claims, Revoked};
 use crate::budget::Budget;
@@ -13,6 +12,7 @@ use crate::refusal::Refusal;
 use crate::session::{Publishing, Session, Sessions};
 use crate::space::{Publisher, Space};
 use crate::time::Time;
+use crate::tombstones::Tombstones;
 use crate::uplink::UplinkFrame;
 
 /// One shard. The call order stands in [`crate::engine`].
@@ -22,10 +22,10 @@ pub struct Engine {
     pub(crate) spaces: BTreeMap<SpaceId, Space>,
     pub(crate) ended: Tombstones,
     pub(crate) sessions: Sessions,
-    sids: BTreeMap<Sid, SessionKey>,
+    pub(crate) sids: BTreeMap<Sid, SessionKey>,
     pub(crate) revoked: Revoked,
     timers: BTreeSet<(Time, SpaceId)>,
-    ready: BTreeSet<SpaceId>,
+    pub(crate) ready: BTreeSet<SpaceId>,
     pub(crate) fresh: Vec<Output>,
     out: VecDeque<Output>,
     pub(crate) stats: EngineStats,
@@ -178,14 +178,6 @@ impl Engine {
         self.settle(id);
     }
 
-    fn tell_publishing(&mut self, space: SpaceId, seat: SeatNo, publisher: Publisher, on: bool) {
-        if self.config.shards > 1 {
-            let Publisher { generation, at } = publisher;
-            let message = ShardMessage::Publishing { space, seat, generation, on, at };
-            self.fresh.push(Output::ToShard { shard: None, message });
-        }
-    }
-
     /// A session is gone: closed by the peer, or `lost`.
     pub fn leave(&mut self, now: Time, key: SessionKey, lost: bool) {
         self.remove(now, key, Some(lost));
@@ -245,7 +237,7 @@ impl Engine {
             return Verdict::OverBudget;
         }
         if !space.home {
-            let shard = Some((id.0 % u64::from(self.config.shards.max(1))) as u16);
+            let shard = Some(self.config.home(id));
             let message = ShardMessage::Uplink { space: id, seat, generation, frame };
             self.out.push_back(Output::ToShard { shard, message });
             return Verdict::Forwarded;
@@ -261,52 +253,6 @@ impl Engine {
             && let Some(space) = self.spaces.get_mut(&session.space)
         {
             space.audience.feedback(session.slot, feedback.sent, feedback.lost);
-        }
-    }
-
-    /// A message from another shard. Those of one shard must come in the order in which they were sent.
-    pub fn shard_message(&mut self, now: Time, message: ShardMessage) {
-        match message {
-            ShardMessage::Bundle(bundle) => self.receive(now, bundle),
-            ShardMessage::Uplink { space: id, seat, generation, frame } => {
-                let Some(space) = self.spaces.get_mut(&id).filter(|space| space.home) else { return };
-                let verdict = match space.gate(seat, generation) {
-                    Ok(()) => space.uplink(now, seat, frame, &mut self.fresh),
-                    Err(verdict) => verdict,
-                };
-                self.stats.count(verdict);
-                self.settle(id);
-            }
-            ShardMessage::Arrived { sid, at } => {
-                let Some(key) = self.sids.get(&sid).copied() else { return };
-                let Some(session) = self.sessions.get(key) else { return };
-                if (session.since, self.config.shard) < at {
-                    self.close(now, key, Refusal::Superseded, false);
-                }
-            }
-            ShardMessage::Publishing { space: id, seat, generation, on, at } => {
-                let Some(space) = self.spaces.get_mut(&id) else { return };
-                let newer = space.publishing(seat, Publisher { generation, at }, on);
-                let local = space.seats.get(seat.index()).and_then(|info| info.local);
-                if let Some(older) = local.filter(|_| on && newer) {
-                    self.close(now, older, Refusal::Superseded, false);
-                }
-                self.settle(id);
-            }
-            ShardMessage::Counts { space: id, shard, counts } => {
-                if let Some(space) = self.spaces.get_mut(&id) {
-                    space.set_others(now, shard, counts);
-                    self.settle(id);
-                }
-            }
-        }
-    }
-
-    fn receive(&mut self, now: Time, bundle: Arc<crate::engine::TickBundle>) {
-        let id = bundle.space;
-        if let Some(space) = self.spaces.get_mut(&id) {
-            space.receive(now, bundle, &mut self.stats);
-            self.ready.insert(id);
         }
     }
 
@@ -434,36 +380,5 @@ impl Engine {
                 None => self.unpublish(key),
             }
         }
-    }
-}
-
-/// Ids of Spaces that have ended, the last few thousand of them.
-#[derive(Debug, Default)]
-pub(crate) struct Tombstones {
-    order: VecDeque<SpaceId>,
-    known: BTreeMap<SpaceId, u64>,
-}
-
-impl Tombstones {
-    const MOST: usize = 4_096;
-
-    /// Remembers a Space and its last group.
-    pub(crate) fn insert(&mut self, id: SpaceId, fence: u64) {
-        if self.known.insert(id, fence).is_none() {
-            self.order.push_back(id);
-        }
-        if self.order.len() > Self::MOST
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-    }
-
-    pub(crate) fn contains(&self, id: SpaceId) -> bool {
-        self.known.contains_key(&id)
-    }
-
-    pub(crate) fn fence(&self, id: SpaceId) -> Option<u64> {
-        self.known.get(&id).copied()
     }
 }

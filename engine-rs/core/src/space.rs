@@ -7,10 +7,11 @@ use bytes::Bytes;
 use crate::admission::Acls;
 use crate::audience::Audience;
 use crate::cadence::Cadence;
-use crate::command::{Role, SpaceTable, StageRow};
+use crate::command::{SpaceTable, StageRow};
 use crate::cursor::Documents;
 use crate::engine::{Config, Object, Output, ShardMessage, TickBundle, Track, Verdict};
 use crate::event::{Counts, Event, EventKind};
+use crate::headcount::Headcount;
 use crate::ids::{MAX_SEATS, SeatMask, SeatNo, SessionKey, SpaceId};
 use crate::jitter::Placed;
 use crate::record::{RecordItem, RecordedFrame};
@@ -19,13 +20,12 @@ use crate::seat::{self, Gate, Rejected};
 use crate::selection::Selection;
 use crate::stage::{Stage, Taken};
 use crate::stats::EngineStats;
+use crate::table::{events, gate, row, sits};
 use crate::time::{TICK_SAMPLES, Time};
 use crate::uplink::UplinkFrame;
 
 /// A seat that was silent for so long is told anew when it speaks, in microseconds.
 const LONG_SILENCE: u64 = 5_000_000;
-/// Least time between two reports of the audience, in microseconds.
-const REPORT_EVERY: u64 = 1_000_000;
 
 /// Who publishes a seat, on whichever shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +62,10 @@ pub(crate) struct Space {
     selection: Selection,
     recording: bool,
     last_group: Option<u64>,
-    others: Vec<Counts>,
-    told: Counts,
-    peak: u32,
+    headcount: Headcount,
     report_at: Option<Time>,
-    reported: Option<Time>,
+    /// It has been live, so its groups have begun to count.
+    begun: bool,
     /// When the engine's timers wake this Space.
     pub(crate) wake: Option<Time>,
 }
@@ -96,7 +95,7 @@ impl Space {
                 stage: Vec::new(),
             },
             acls: Acls::default(),
-            home: id.0 % u64::from(config.shards.max(1)) == u64::from(config.shard),
+            home: config.home(id) == config.shard,
             stage: Stage::new(Cadence::new(now, started_at_ms, config.unix_origin_us)),
             ring: Ring::default(),
             audience: Audience::default(),
@@ -106,11 +105,9 @@ impl Space {
             selection: Selection::new(config.max_heard),
             recording: false,
             last_group: None,
-            others: vec![Counts::default(); usize::from(config.shards)],
-            told: Counts::default(),
-            peak: 0,
+            headcount: Headcount::new(config.home(id) == config.shard, config.shards),
             report_at: None,
-            reported: None,
+            begun: false,
             wake: None,
         }
     }
@@ -124,6 +121,11 @@ impl Space {
     /// The row of a seat, while the Space is live.
     pub(crate) fn row(&self, seat: SeatNo) -> Option<&StageRow> {
         row(&self.table, seat)
+    }
+
+    /// Whether group 0 may still be set to another time.
+    pub(crate) fn may_begin_at(&self, started_at_ms: u64) -> bool {
+        !self.begun || self.table.started_at_ms == started_at_ms
     }
 
     /// Replaces the table. Seats that are silenced by it are gone from every buffer when this returns.
@@ -140,6 +142,7 @@ impl Space {
         if old.started_at_ms != self.table.started_at_ms {
             self.stage.set_cadence(Cadence::new(now, self.table.started_at_ms, config.unix_origin_us));
         }
+        self.begun |= self.table.live;
         let mut silenced = 0;
         for number in (0u8..).map_while(SeatNo::new) {
             let (before, after) = (row(&old, number).copied(), row(&self.table, number).copied());
@@ -330,38 +333,22 @@ impl Space {
 
     /// People here; on the stage's shard with the peak of the whole Space, elsewhere with none: so that the shards' answers
     /// can be added up.
-    pub(crate) const fn counts(&self) -> Counts {
-        Counts { peak: self.peak, ..self.audience.counts() }
+    pub(crate) fn counts(&self) -> Counts {
+        self.headcount.here(self.audience.counts())
     }
 
     /// People on another shard.
     pub(crate) fn set_others(&mut self, now: Time, shard: u16, counts: Counts) {
-        if let Some(slot) = self.others.get_mut(usize::from(shard)).filter(|_| self.home) {
-            *slot = counts;
+        if self.home {
+            self.headcount.set(shard, counts);
             self.count(now);
         }
     }
 
-    fn total(&self) -> Counts {
-        let people = |counts: &Counts| counts.named + counts.anonymous + counts.guests;
-        let mut total = self.others.iter().fold(self.audience.counts(), |sum, other| Counts {
-            named: sum.named.saturating_add(other.named),
-            anonymous: sum.anonymous.saturating_add(other.anonymous),
-            guests: sum.guests.saturating_add(other.guests),
-            peak: 0,
-        });
-        if self.home {
-            total.peak = self.peak.max(people(&total));
-        }
-        total
-    }
-
     /// Somebody came or went.
     pub(crate) fn count(&mut self, now: Time) {
-        let total = self.total();
-        self.peak = total.peak;
-        if total != self.told {
-            self.report_by(self.reported.map_or(now, |last| Time(last.0.saturating_add(REPORT_EVERY))));
+        if let Some(at) = self.headcount.count(now, self.audience.counts()) {
+            self.report_by(at);
         }
     }
 
@@ -376,21 +363,15 @@ impl Space {
             return false;
         }
         self.report_at = None;
-        let total = self.total();
-        let early = self.reported.is_some_and(|last| now.0 < last.0.saturating_add(REPORT_EVERY));
-        if total != self.told && early {
-            self.count(now);
-        } else if total != self.told {
-            self.told = total;
-            self.reported = Some(now);
-            let home = (self.id.0 % u64::from(config.shards.max(1))) as u16;
+        if let Some(counts) = self.headcount.report(now, self.audience.counts()) {
             out.push(if self.home {
-                Output::Event(Event { at: now, space: self.id, kind: EventKind::Counts(total) })
+                Output::Event(Event { at: now, space: self.id, kind: EventKind::Counts(counts) })
             } else {
-                let message = ShardMessage::Counts { space: self.id, shard: config.shard, counts: total };
-                Output::ToShard { shard: Some(home), message }
+                let message = ShardMessage::Counts { space: self.id, shard: config.shard, counts };
+                Output::ToShard { shard: Some(config.home(self.id)), message }
             });
         }
+        self.count(now);
         true
     }
 
@@ -399,40 +380,4 @@ impl Space {
         let stage = if self.home { self.stage.next_timeout() } else { None };
         [stage, self.report_at].into_iter().flatten().min()
     }
-}
-
-fn row(table: &SpaceTable, seat: SeatNo) -> Option<&StageRow> {
-    table.stage.iter().find(|row| row.seat == seat && table.live)
-}
-
-/// Whether two rows are the same person sitting in the same seat.
-fn sits(one: &StageRow, other: &StageRow) -> bool {
-    (one.seat, one.account, one.generation) == (other.seat, other.account, other.generation)
-}
-
-/// Host and co-hosts are heard regardless of mic access.
-fn gate(table: &SpaceTable, row: &StageRow) -> Gate {
-    Gate::new(row.muted, !table.mic_open && row.role == Role::Speaker)
-}
-
-/// What a change of the table means for one seat.
-fn events(before: Option<Gate>, after: Option<Gate>, same: bool) -> Vec<seat::Event> {
-    let muted = |gate: Gate| matches!(gate, Gate::Muted | Gate::MutedClosed);
-    let closed = |gate: Gate| matches!(gate, Gate::Closed | Gate::MutedClosed);
-    let mut events = Vec::new();
-    match (before, after) {
-        (Some(before), Some(after)) if same => {
-            if muted(before) != muted(after) {
-                events.push(if muted(after) { seat::Event::Muted } else { seat::Event::Unmuted });
-            }
-            if closed(before) != closed(after) {
-                events.push(if closed(after) { seat::Event::MicClosed } else { seat::Event::MicOpened });
-            }
-        }
-        (before, after) => {
-            events.extend(before.map(|_| seat::Event::Taken));
-            events.extend(after.map(seat::Event::Given));
-        }
-    }
-    events
 }

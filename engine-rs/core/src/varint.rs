@@ -30,7 +30,7 @@ pub fn write(out: &mut BytesMut, value: u64) {
     }
 }
 
-/// Bytes that [`write`] uses.
+/// Bytes that [`write()`] uses.
 #[must_use]
 pub const fn size(value: u64) -> usize {
     if value < 1 << 6 {

@@ -39,7 +39,7 @@ impl From<Short> for Violation {
 }
 
 impl Violation {
-    /// Code of the close: draft-18 §14.9.1; moq-lite defines none, so there the numbers that `moq-net` uses.
+    /// Code of the close: draft-18 §15.10.1; moq-lite defines none, so there the numbers that `moq-net` uses.
     pub(crate) const fn code(self, protocol: Protocol) -> u64 {
         match protocol {
             Protocol::Moqt18 => match self {
@@ -83,7 +83,7 @@ pub(crate) enum Denial {
 }
 
 impl Denial {
-    /// Code of REQUEST_ERROR (draft-18 §14.9.2), or of the reset that refuses a request in moq-lite (`moq-net`'s numbers;
+    /// Code of REQUEST_ERROR (draft-18 §15.10.2), or of the reset that refuses a request in moq-lite (`moq-net`'s numbers;
     /// from 64 on, those are an application's own).
     pub(crate) const fn code(self, protocol: Protocol) -> u64 {
         match protocol {
@@ -111,7 +111,7 @@ impl Denial {
         }
     }
 
-    /// A retry that makes sense after this many milliseconds, plus one; 0: do not retry (draft-18 §9.8.2).
+    /// A retry that makes sense after this many milliseconds, plus one; 0: do not retry (draft-18 §10.6.2).
     pub(crate) const fn retry(self) -> u64 {
         match self {
             Self::Owner(RequestError::TooMany | RequestError::Timeout) => 1_001,
@@ -139,7 +139,7 @@ pub(crate) enum Abandon {
 }
 
 impl Abandon {
-    /// Code of RESET_STREAM or STOP_SENDING: draft-18 §14.9.4, or `moq-net`'s numbers.
+    /// Code of RESET_STREAM or STOP_SENDING: draft-18 §15.10.4, or `moq-net`'s numbers.
     pub(crate) const fn code(self, protocol: Protocol) -> u64 {
         match (protocol, self) {
             (Protocol::Moqt18, Self::Cancelled) => 0x1,

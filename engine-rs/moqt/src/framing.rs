@@ -8,13 +8,13 @@ use crate::wire::{MAX_VARINT, put_varint, put_vi64, vi64_size, zigzag};
 /// Object property TIMESTAMP (draft-ietf-moq-loc).
 pub(crate) const TIMESTAMP: u64 = 0x10;
 
-/// OBJECT_DATAGRAM flags (draft-18 §10.3.1).
+/// OBJECT_DATAGRAM flags (draft-18 §11.3.1).
 const PROPERTIES: u8 = 0x01;
 const DATAGRAM_END_OF_GROUP: u8 = 0x02;
 const ZERO_OBJECT: u8 = 0x04;
 const DATAGRAM_DEFAULT_PRIORITY: u8 = 0x08;
 
-/// SUBGROUP_HEADER with properties, subgroup id 0, END_OF_GROUP and DEFAULT_PRIORITY (draft-18 §10.4.2).
+/// SUBGROUP_HEADER with properties, subgroup id 0, END_OF_GROUP and DEFAULT_PRIORITY (draft-18 §11.4.2).
 const SUBGROUP: u8 = 0x39;
 /// Its FIRST_OBJECT flag.
 const FIRST_OBJECT: u8 = 0x40;

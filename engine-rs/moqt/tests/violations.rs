@@ -600,8 +600,8 @@ fn the_time_may_be_in_immutable_properties() {
     // IMMUTABLE_PROPERTIES (0x0b) with TIMESCALE 1000; on the object with TIMESTAMP 20.
     let ok = message("04", "07 00 0b 03 08 83e8");
     bench.session.on_stream(&mut bench.port, StreamId(0), true, &hex(&ok), false);
-    bench.datagram("0d 07 01 04 0b 02 10 14 ff");
-    let header = ObjectHeader { group: 1, object: 0, end_of_group: false, timestamp: 960 };
+    bench.datagram("0d 07 05 04 0b 02 10 14 ff");
+    let header = ObjectHeader { group: 5, object: 0, end_of_group: false, timestamp: 960 };
     let payload = Bytes::from_static(&[0xff]);
     assert_eq!(
         bench.events(),

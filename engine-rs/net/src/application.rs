@@ -40,7 +40,7 @@ pub trait Application {
     fn on_incoming(&mut self, connection: &mut Connection, state: &mut Self::State, incoming: Incoming);
     /// The session is over; its key may be used again soon.
     fn on_closed(&mut self, key: u32, state: Self::State, closed: Closed);
-    /// Somebody used the [`Waker`].
+    /// Somebody used the [`Waker`](crate::endpoint::Waker).
     fn on_wake(&mut self, endpoint: &mut Endpoint<Self::State>);
     /// Once a turn, after everything that came in: do what is due.
     fn advance(&mut self, endpoint: &mut Endpoint<Self::State>);

@@ -1,6 +1,6 @@
 //! One QUIC connection as a session's transport: raw QUIC or WebTransport, the same to whoever uses it.
 //!
-//! [`Connection`] implements [`Transport`] and tells what happened as [`Notice`]s. Its life is [`Phase`]: opening (handshake,
+//! [`Connection`] implements [`spaces_moqt::seam::Transport`] and tells what happened as `Notice`s. Its life is [`Phase`]: opening (handshake,
 //! then the CONNECT of WebTransport), open, closing (a close capsule is on its way), gone.
 
 use std::collections::VecDeque;

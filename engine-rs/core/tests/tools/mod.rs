@@ -1,5 +1,7 @@
 //! The decoders that tests ask, and the packets that they write.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

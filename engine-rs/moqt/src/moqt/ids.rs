@@ -1,4 +1,4 @@
-//! Request ids (draft-18 §9.1): even ones are the client's, odd ones the server's, each used once.
+//! Request ids (draft-18 §10.1): even ones are the client's, odd ones the server's, each used once.
 
 use std::collections::BTreeSet;
 

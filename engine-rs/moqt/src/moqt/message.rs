@@ -1,4 +1,4 @@
-//! Control messages of draft-18 §9: what arrives as [`Message`], what we send as functions that append bytes.
+//! Control messages of draft-18 §10: what arrives as [`Message`], what we send as functions that append bytes.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -192,7 +192,7 @@ fn read_name(reader: &mut Reader<'_>) -> Result<FullTrackName, Violation> {
     Ok(FullTrackName { namespace, track: Bytes::copy_from_slice(track) })
 }
 
-/// An authorization token's value (draft-18 §9.3.2). We keep no aliases (MAX_AUTH_TOKEN_CACHE_SIZE 0): in SETUP a
+/// An authorization token's value (draft-18 §10.2.2). We keep no aliases (MAX_AUTH_TOKEN_CACHE_SIZE 0): in SETUP a
 /// registration counts as a plain value, elsewhere it overflows the cache.
 pub(crate) fn read_token(bytes: &[u8], setup: bool) -> Result<Bytes, Violation> {
     let mut reader = Reader::new(bytes);

@@ -29,7 +29,7 @@ use message::Message;
 use object::Subgroup;
 use subscriber::{Subscription, Wanted};
 
-/// What a stream is for. Bidirectional ones are requests (draft-18 §9); the first message says which.
+/// What a stream is for. Bidirectional ones are requests (draft-18 §10); the first message says which.
 #[derive(Debug)]
 enum Kind {
     /// Unidirectional, its type not read yet.
@@ -152,7 +152,7 @@ impl Moqt {
         if std::mem::replace(&mut self.going_away, true) {
             return;
         }
-        // A client cannot tell a server where to go (draft-18 §9.5).
+        // A client cannot tell a server where to go (draft-18 §10.4).
         let uri = if self.common.end == End::Client { "" } else { uri };
         let mut out = BytesMut::new();
         message::put_goaway(&mut out, uri, self.peer_ids.next());

@@ -1,4 +1,4 @@
-//! Object datagrams and subgroup streams of the peer (draft-18 §10).
+//! Object datagrams and subgroup streams of the peer (draft-18 §11).
 
 use bytes::{Bytes, BytesMut};
 
@@ -6,7 +6,7 @@ use super::property::Properties;
 use crate::error::Violation;
 use crate::wire::{Reader, Short};
 
-/// Padding that is to be thrown away (draft-18 §10.5).
+/// Padding that is to be thrown away (draft-18 §11.5).
 pub(crate) const PADDING_STREAM: u64 = 0x132b_3e28;
 const PADDING_DATAGRAM: u64 = 0x132b_3e29;
 

@@ -1,4 +1,4 @@
-//! Message Parameters (draft-18 §9.3): unknown ones, and ones in the wrong message, are protocol violations.
+//! Message Parameters (draft-18 §10.2): unknown ones, and ones in the wrong message, are protocol violations.
 
 use bytes::{BufMut, BytesMut};
 
@@ -48,7 +48,7 @@ pub(crate) struct Parameters {
     pub(crate) prefix: Option<Namespace>,
 }
 
-/// Where a parameter may stand (draft-18 §9.3.2 to §9.3.14).
+/// Where a parameter may stand (draft-18 §10.2.2 to §10.2.14).
 fn allowed(kind: u64, carrier: Carrier) -> bool {
     use Carrier::{Namespaces, RequestOk, RequestUpdate, Subscribe, SubscribeOk};
     match kind {
@@ -105,7 +105,7 @@ impl Parameters {
             }
             SUBSCRIPTION_FILTER => self.filter = Some(read_filter(reader.vi64_bytes()?)?),
             TRACK_NAMESPACE_PREFIX => self.prefix = Some(read_namespace(reader)?),
-            // Every other one is a vi64 (draft-18 §14.5).
+            // Every other one is a vi64 (draft-18 §15.7).
             _ => drop(reader.vi64()?),
         }
         Ok(())

@@ -12,7 +12,7 @@ use crate::names::{Namespace, overlap, suffix};
 use crate::publication::Publication;
 use crate::seam::{End, FullTrackName, Protocol, RequestError, SessionEvent, StreamId, SubscriptionId, Transport};
 
-/// PUBLISH_DONE's status TRACK_ENDED (draft-18 §9.13).
+/// PUBLISH_DONE's status TRACK_ENDED (draft-18 §10.11).
 const TRACK_ENDED: u64 = 0x2;
 /// PUBLISH_DONE's status SUBSCRIPTION_ENDED.
 const SUBSCRIPTION_ENDED: u64 = 0x3;

@@ -1,4 +1,4 @@
-//! SETUP options (draft-18 §9.4.1).
+//! SETUP options (draft-18 §10.3.1).
 
 use bytes::{BufMut, Bytes, BytesMut};
 

@@ -47,7 +47,8 @@ pub struct RecordingFile {
     pub duration: Duration,
     /// Its size.
     pub bytes: u64,
-    /// It was finished; otherwise it is being written, or its writer was killed.
+    /// It was finished; otherwise it is being written, or its writer was killed. A log is finished after all its part's
+    /// tracks.
     pub finished: bool,
 }
 

@@ -108,6 +108,8 @@ pub(super) struct Recording {
     state: State,
     part: Option<Part>,
     ending: Option<Ending>,
+    /// Every track has its end; then the log has its own. So a log that is finished says that all files are.
+    tracks_finished: bool,
     finished: bool,
     /// The newest group handed in, or passed in silence.
     last_group: u64,
@@ -136,6 +138,7 @@ impl Recording {
             state: State::Writing,
             part: None,
             ending: None,
+            tracks_finished: false,
             finished: false,
             last_group: before,
             written_group: before,
@@ -297,10 +300,10 @@ impl Recording {
         let Some(part) = &mut self.part else { return Ok(()) };
         part.tracks.advance(self.last_group.saturating_add(1));
         self.mark_holes(context, self.last_group);
-        if let Some(ending) = self.ending
-            && !self.finished
-        {
-            self.finish(context, ending);
+        if let Some(ending) = self.ending {
+            self.finish_tracks(context, ending);
+            self.write_part(context)?;
+            self.finish_log(ending);
         }
         self.write_part(context)?;
         self.written_group = self.last_group;
@@ -362,21 +365,29 @@ impl Recording {
         self.state = State::Writing;
     }
 
-    fn finish(&mut self, context: &mut Context<'_>, ending: Ending) {
-        let group = match ending {
-            Ending::Complete(group) => group,
-            Ending::Stopped => self.last_group,
-        };
-        self.last_group = self.last_group.max(group);
+    fn finish_tracks(&mut self, context: &mut Context<'_>, ending: Ending) {
+        if core::mem::replace(&mut self.tracks_finished, true) {
+            return;
+        }
+        if let Ending::Complete(group) = ending {
+            self.last_group = self.last_group.max(group);
+        }
         self.mark_holes(context, u64::MAX);
         if let Some(part) = &mut self.part {
             part.tracks.finish(self.last_group);
+        }
+    }
+
+    fn finish_log(&mut self, ending: Ending) {
+        if core::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        if let Some(part) = &mut self.part {
             part.record(&match ending {
                 Ending::Complete(_) => Record::End { group: self.last_group },
                 Ending::Stopped => Record::Note(files::STOPPED.to_owned()),
             });
         }
-        self.finished = true;
     }
 
     fn drop_groups(&mut self, group: u64) {
