@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import pytest
-from tests.engine.conftest import SPACE, Run
 from joserfc import jwt
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import OKPKey
@@ -20,6 +19,7 @@ from spaces_ctl.engine import (
     UpsertSpace,
     space_name,
 )
+from tests.engine.conftest import SPACE, Run
 
 ISSUER, AUDIENCE = "https://spaces.test", "spaces"
 
