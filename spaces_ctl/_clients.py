@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, Self, TypeVar
 
 from spaces_ctl import _engine
 from spaces_ctl._engine import ConnectionClosed, ConnectionFailed
 
-Buffer = bytes | bytearray | memoryview
-"""Also anything else with the buffer protocol: `array('h')`, a numpy array of int16."""
+if TYPE_CHECKING:
+    # Anything with the buffer protocol: bytes, `array('h')`, a numpy array of int16.
+    from _typeshed import ReadableBuffer as Buffer
+
 Transport = Literal["quic", "webtransport"]
 MoqProtocol = Literal["moqt-18", "moq-lite-05"]
 

@@ -6,7 +6,35 @@ from _typeshed import ReadableBuffer as Buffer
 
 _To: TypeAlias = tuple[str, str | None, list[bytes], bytes | None, str, str, int]
 
+__all__ = [
+    "REFUSALS",
+    "AddressInUse",
+    "CommandRefused",
+    "ConnectionClosed",
+    "ConnectionFailed",
+    "EngineError",
+    "EnginePanic",
+    "EngineTimeout",
+    "InvalidTable",
+    "NativeEngine",
+    "NativeListener",
+    "NativeLoad",
+    "NativeSpeaker",
+    "Refused",
+    "SpaceEnded",
+    "StaleVersion",
+    "StartFailed",
+    "TokenSigner",
+    "UnknownSpace",
+    "_panic",
+    "frame_hash",
+    "space_id",
+    "space_name",
+]
+
 REFUSALS: list[str]
+
+def _panic() -> None: ...
 
 class EngineError(Exception): ...
 class EnginePanic(EngineError): ...

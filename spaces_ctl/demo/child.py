@@ -36,6 +36,7 @@ class Boss:
 
         Raises:
             asyncio.CancelledError: It has hung up, so there is nothing left to do.
+
         """
         async for message in self.messages():
             if message["kind"] == kind:

@@ -67,6 +67,7 @@ class Child:
 
         Raises:
             ChildFailed: The process ended, or said nothing for `timeout` seconds.
+
         """
         said = self._awaited.setdefault(kind, asyncio.get_running_loop().create_future())
         either: set[asyncio.Future[Any]] = {said, self.failed}

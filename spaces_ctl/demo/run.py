@@ -77,6 +77,7 @@ async def run(options: Options, console: Console) -> Result:
     Raises:
         ChildFailed: A process failed.
         speech.SpeechError: There is nothing to say.
+
     """
     voices = _voices(options, console)
     names = [voice.name for voice in voices]

@@ -43,6 +43,7 @@ def turns(voices: Sequence[Voice], *, together: bool = False) -> Iterator[Turn]:
     Args:
         voices: The people, in the order of their seats.
         together: All talk at once, without a pause of their own making: more load, less sense.
+
     """
     if together or len(voices) == 1:
         whole = [len(voice.samples) // FRAME * FRAME for voice in voices]

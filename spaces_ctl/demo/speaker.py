@@ -88,7 +88,7 @@ class _Talk:
                 level = level_dbov(np.concatenate(frames[start : start + _LEVEL_FRAMES]))
                 self._levels.append((round((said + start) * _FRAME_US / 1e6, 2), round(level, 1)))
             said += len(frames)
-            await self._speaker.speak_pcm(memoryview(np.concatenate(frames)))
+            await self._speaker.speak_pcm(np.concatenate(frames).tobytes())
 
     async def keep_reporting(self) -> None:
         """Reports a few times a second."""

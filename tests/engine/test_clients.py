@@ -240,7 +240,7 @@ def test_pcm_of_another_kind_is_a_type_error(run: Run[None]) -> None:
             Speaker(stage.url, token=stage.token(0), seat=0, certificate_sha256=stage.pin) as speaker,
         ):
             with pytest.raises(TypeError, match="format"):
-                await speaker.send_pcm(array("f", [0.0]))  # type: ignore[arg-type]
+                await speaker.send_pcm(array("f", [0.0]))
             with pytest.raises(ValueError, match="16 bits"):
                 await speaker.send_pcm(b"\0\0\0")
             await speaker.send_pcm(bytearray(4))

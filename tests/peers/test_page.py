@@ -155,6 +155,20 @@ def test_a_refusal_is_told_in_the_servers_words(space: FakeSpace) -> None:
         assert page.page.inner_text("#listen-text") == "Try again"
 
 
+@pytest.mark.parametrize(
+    ("code", "words", "again"),
+    [("state.ended", "Thank you for listening", False), ("node.capacity", "full at the moment", True)],
+)
+def test_the_servers_last_words_are_put_plainly(space: FakeSpace, code: str, words: str, again: bool) -> None:
+    with tab() as page:
+        page.open(space.page)
+        page.listen()
+        for session in list(space.sessions):
+            session.transport._loop.call_soon_threadsafe(session.transport.end_session, 0x5300, code)
+        page.wait(lambda: words in page.notice)
+        assert page.badge == ("Reconnecting" if again else "Not connected")
+
+
 def test_a_refused_microphone_is_explained(space: FakeSpace) -> None:
     with tab() as page:
         page.page.add_init_script(

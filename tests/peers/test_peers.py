@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -225,6 +226,14 @@ def test_moqtap_client_takes_every_packet(room: Room, voices: Voices) -> None:
     ledger.close()
     assert payloads["state"] == [STATE]
     assert all(line[2] == "0" for line in lines), "one object a group"
+
+
+def test_the_page_has_words_for_every_refusal_of_the_engine() -> None:
+    root = Path(__file__).parents[2]
+    codes = re.findall(r'= "([a-z_.]+)" / 0x', (root / "engine-rs/core/src/refusal.rs").read_text())
+    words = re.findall(r'^  "([a-z_.]+)": \[', (root / "spaces_ctl/api/web/words.js").read_text(), re.MULTILINE)
+    assert len(codes) > 10
+    assert set(codes) - {"track.not_found"} == set(words)  # a track's refusal ends no session
 
 
 def test_the_pages_modules_by_themselves() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aioquic.asyncio.protocol import QuicConnectionProtocol
+from aioquic.buffer import encode_uint_var
 from aioquic.h3.connection import H3Connection
 from aioquic.h3.events import DatagramReceived, H3Event, HeadersReceived, WebTransportStreamDataReceived
 from aioquic.quic.connection import QuicConnection
@@ -122,6 +123,14 @@ class MoqTransport(QuicConnectionProtocol):
             self._h3.send_datagram(self._session, data)
         else:
             self._quic.send_datagram_frame(data)
+        self.transmit()
+
+    def end_session(self, code: int, reason: str) -> None:
+        """Server: CLOSE_WEBTRANSPORT_SESSION (draft-ietf-webtrans-http3 section 5) and the CONNECT stream's end."""
+        assert self._h3
+        assert self._session is not None
+        body = code.to_bytes(4, "big") + reason.encode()
+        self._h3.send_data(self._session, encode_uint_var(0x2843) + encode_uint_var(len(body)) + body, end_stream=True)
         self.transmit()
 
     # --- what aioquic calls ---

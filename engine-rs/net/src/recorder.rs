@@ -53,7 +53,7 @@ pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 pub enum FsyncPolicy {
     /// When the operating system likes.
     Never,
-    /// All files with new data, this often.
+    /// All files with new data, this often; less often when they are so many that the disk would do nothing else.
     Every(Duration),
     /// Each file once, when it is finished.
     AtEnd,

@@ -9,6 +9,7 @@ import { Publication } from "./wire/session.js";
 import { Listener } from "./listener.js";
 import { Microphone } from "./audio/microphone.js";
 import { JoinError, fetchJoin, fetchSeat } from "./join.js";
+import { explain } from "./words.js";
 
 /** Longest wait between two attempts, in ms. */
 const LONGEST_WAIT = 15_000;
@@ -109,8 +110,9 @@ async function oneSession() {
   if (end === null) return "";
   if (opened === session) session = null;
   before?.close();
-  if (end.reason && end.closeCode !== null) return `The server closed the connection: ${end.reason}.`;
-  return "The connection was lost.";
+  const { text, retry } = explain(end.closeCode === null ? "" : end.reason);
+  if (!retry) throw new ConnectError(text, { retry });
+  return text;
 }
 
 /** Opens another session beside this one, now. */

@@ -54,6 +54,11 @@ impl Out {
         Ok(written)
     }
 
+    /// There is something that [`Out::sync`] would make durable.
+    pub(super) const fn is_unsynced(&self) -> bool {
+        self.unsynced
+    }
+
     /// Makes what was written durable.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         match &mut self.file {

@@ -73,7 +73,8 @@ pub(super) struct Context<'a> {
     pub(super) now: Time,
     pub(super) storage: &'a dyn Storage,
     pub(super) root: &'a Path,
-    pub(super) durable_end: bool,
+    /// Data is made durable at some time.
+    pub(super) durable: bool,
     pub(super) events: &'a mut VecDeque<Event>,
     pub(super) stats: &'a mut Stats,
 }
@@ -233,14 +234,16 @@ impl Recording {
         }
     }
 
-    /// Gives back what needs no file handle and, if `durable`, makes durable what was written.
-    pub(super) fn sync(&mut self, context: &mut Context<'_>, durable: bool) {
+    /// Files with data that is not durable.
+    pub(super) fn unsynced(&self) -> usize {
+        self.part.as_ref().map_or(0, |part| usize::from(part.log.is_unsynced()) + part.tracks.unsynced())
+    }
+
+    /// Makes what was written durable, as far as the storage can.
+    pub(super) fn sync(&mut self, context: &mut Context<'_>) {
         let Some(part) = &mut self.part else { return };
-        let log = if durable { part.log.sync() } else { Ok(()) };
-        let synced = log.and(part.tracks.sync(durable));
-        if !durable {
-            return;
-        }
+        let log = part.log.sync();
+        let synced = part.tracks.sync().and(log);
         let (from, groups) =
             (self.synced_group.saturating_add(1), self.written_group.saturating_sub(self.synced_group));
         // Also after an error: the system may have dropped what it could not write, and tells that only once.
@@ -307,8 +310,8 @@ impl Recording {
         }
         self.write_part(context)?;
         self.written_group = self.last_group;
-        if self.finished {
-            self.sync(context, context.durable_end);
+        if self.finished && context.durable {
+            self.sync(context);
         }
         Ok(())
     }
@@ -316,6 +319,7 @@ impl Recording {
     fn write_part(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if let Some(part) = &mut self.part {
             context.stats.bytes += part.write(context.storage)? as u64;
+            part.tracks.park(context.durable);
         }
         Ok(())
     }

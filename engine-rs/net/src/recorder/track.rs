@@ -111,17 +111,28 @@ impl Tracks {
         written
     }
 
-    /// Makes what was written durable. Handles of resting tracks are given back.
-    pub(super) fn sync(&mut self, durable: bool) -> io::Result<()> {
+    /// Files that [`Tracks::sync`] would make durable.
+    pub(super) fn unsynced(&self) -> usize {
+        self.tracks.values().filter(|track| track.out.is_unsynced()).count()
+    }
+
+    /// Makes what was written durable.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
         let mut synced = Ok(());
         for track in self.tracks.values_mut() {
-            if durable && let Err(error) = track.out.sync() {
+            if let Err(error) = track.out.sync() {
                 synced = Err(error);
-            }
-            if !track.current {
-                track.out.park();
             }
         }
         synced
+    }
+
+    /// Gives back the handles of resting tracks. What is not durable keeps its handle, to be made so later.
+    pub(super) fn park(&mut self, durably: bool) {
+        for track in self.tracks.values_mut().filter(|track| !track.current) {
+            if !(durably && track.out.is_unsynced()) {
+                track.out.park();
+            }
+        }
     }
 }

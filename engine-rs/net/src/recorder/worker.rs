@@ -17,6 +17,8 @@ use super::track::Sitting;
 
 /// How often what gathered is written.
 pub const TURN: Duration = Duration::from_millis(50);
+/// Files made durable a turn: at some milliseconds each, that leaves time to write. Many files take several turns.
+const SYNCS: usize = 4;
 /// Bytes after which it is written at once.
 const FULL: usize = 1 << 20;
 
@@ -52,6 +54,8 @@ pub struct Worker<S> {
     storage: S,
     fsync: FsyncPolicy,
     sync_at: Time,
+    /// Whose files are still to be made durable in this round.
+    to_sync: Vec<SpaceId>,
     recordings: HashMap<SpaceId, Recording>,
     events: VecDeque<Event>,
     stats: Stats,
@@ -68,6 +72,7 @@ impl<S: Storage> Worker<S> {
             storage,
             fsync,
             sync_at: Time::default(),
+            to_sync: Vec::new(),
             recordings,
             events,
             stats: Stats::default(),
@@ -132,22 +137,33 @@ impl<S: Storage> Worker<S> {
 
     /// Writes what gathered, tries again what failed, and makes durable what is due.
     pub fn turn(&mut self, now: Time) {
-        let due = match self.fsync {
-            FsyncPolicy::Every(interval) if now >= self.sync_at => {
-                self.sync_at = now + interval;
-                true
-            }
-            _ => false,
-        };
         let (recordings, mut context, gathered) = self.split(now);
         *gathered = 0;
         for recording in recordings.values_mut() {
             recording.turn(&mut context);
-            recording.sync(&mut context, due);
         }
         recordings.retain(|_, recording| !recording.is_closed());
         context.stats.recording = recordings.len() as u32;
         context.stats.stalled = recordings.values().filter(|recording| recording.is_stalled()).count() as u32;
+        self.sync(now);
+    }
+
+    fn sync(&mut self, now: Time) {
+        let FsyncPolicy::Every(interval) = self.fsync else { return };
+        if self.to_sync.is_empty() && now >= self.sync_at {
+            self.sync_at = now + interval;
+            self.to_sync.extend(self.recordings.keys());
+        }
+        let mut left = SYNCS;
+        while left > 0
+            && let Some(space) = self.to_sync.pop()
+        {
+            let (recordings, mut context, _) = self.split(now);
+            if let Some(recording) = recordings.get_mut(&space) {
+                left = left.saturating_sub(recording.unsynced());
+                recording.sync(&mut context);
+            }
+        }
     }
 
     /// Finishes all files. What the storage does not take now is given up, and told as a gap.
@@ -174,7 +190,7 @@ impl<S: Storage> Worker<S> {
             now,
             storage: &self.storage,
             root: &self.root,
-            durable_end: self.fsync != FsyncPolicy::Never,
+            durable: self.fsync != FsyncPolicy::Never,
             events: &mut self.events,
             stats: &mut self.stats,
         };

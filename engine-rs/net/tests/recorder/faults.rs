@@ -4,7 +4,9 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use spaces_core::event::EventKind;
+use spaces_core::ids::SpaceId;
 use spaces_core::ogg::TrackEnd;
+use spaces_core::record::RecordItem;
 use spaces_core::segment::GapCause;
 use spaces_net::recorder::FsyncPolicy;
 
@@ -209,4 +211,25 @@ fn less_than_a_second_is_ever_held_back() {
         }
     }
     assert_eq!(time(50).0, 1_000_000);
+}
+
+/// Making a file durable takes milliseconds. With many Spaces, a turn that did them all would never end.
+#[test]
+fn many_spaces_are_made_durable_a_few_files_a_turn_and_all_in_the_end() {
+    let (voice, mut desk) = (Voice::new(), Desk::new(FsyncPolicy::Every(Duration::from_millis(100))));
+    let of = |space: u64, item: RecordItem| match item {
+        RecordItem::Tick { group, frames, .. } => RecordItem::Tick { space: SpaceId(space), group, frames },
+        _ => RecordItem::Start { space: SpaceId(space), started_at_ms: 0, group: 0 },
+    };
+    (0..100).for_each(|space| desk.at(0, &of(space, start(0))));
+    let mut most = 0;
+    for group in 0..200 {
+        let before = desk.memory.with(|inner| inner.syncs);
+        (0..100).for_each(|space| desk.at(group, &of(space, voice.tick(group, &[(0, 1)]))));
+        most = most.max(desk.memory.with(|inner| inner.syncs) - before);
+    }
+    // Two files a Space, at most four and a Space's more a turn, and a turn in 50 ms.
+    assert!((4..=6).contains(&most), "{most} at once");
+    let synced = desk.memory.with(|inner| inner.synced.len());
+    assert_eq!(synced, 200, "every file was made durable");
 }

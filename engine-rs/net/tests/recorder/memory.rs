@@ -1,6 +1,6 @@
 //! A storage that fails on demand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
@@ -21,6 +21,7 @@ pub(crate) struct Inner {
     /// Calls that changed, or tried to change, something.
     pub(crate) attempts: usize,
     pub(crate) syncs: usize,
+    pub(crate) synced: BTreeSet<PathBuf>,
     /// Appends wait.
     stuck: bool,
 }
@@ -77,6 +78,7 @@ impl Appendable for File {
     fn sync(&mut self) -> io::Result<()> {
         self.0.with(|inner| {
             inner.syncs += 1;
+            inner.synced.insert(self.1.clone());
             if inner.sync_broken { Err(io::ErrorKind::Other.into()) } else { Ok(()) }
         })
     }
