@@ -76,6 +76,8 @@ check: build
 
 bench: build
 	cargo build --release --locked -p spaces-bench-fanout
+	maturin build -q --release --locked --out target/bench/wheel
+	pip install -q --no-deps --upgrade --target target/bench/python target/bench/wheel/*.whl
 	python -m bench.fanout $(ARGS)
 
 peers: build

@@ -22,7 +22,10 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).parents[2]
-BINARIES = ROOT / "target" / os.environ.get("SPACES_BENCH_PROFILE", "release")
+BINARIES = ROOT / "target" / "release"
+# The wheel as users install it, built like the servers beside it: not the checkout's build for tests.
+WHEEL = ROOT / "target" / "bench" / "python"
+OUR_SERVER = ROOT / "bench" / "fanout" / "server.py"
 SERVER_CORE, LOAD_CORE = 0, 1
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -50,7 +53,8 @@ def process(core: int, *command: str) -> Iterator[subprocess.Popen[str]]:
         command,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=ROOT,
+        cwd=BINARIES,
+        env={**os.environ, "PYTHONPATH": str(WHEEL)},
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
     try:
@@ -118,7 +122,7 @@ def plain_quinn(listeners: int, speakers: int, seconds: int) -> Row:
 
 def spaces(listeners: int, speakers: int, seconds: int) -> Row:
     """Our engine, as users run it: inside a Python process."""
-    with process(SERVER_CORE, sys.executable, "-m", "bench.fanout.server", str(SERVER_CORE), str(speakers)) as server:
+    with process(SERVER_CORE, sys.executable, str(OUR_SERVER), str(SERVER_CORE), str(speakers)) as server:
         at = json.loads(line(server))
         with process(LOAD_CORE, str(BINARIES / "speakers"), at["url"], at["certificate"], *at["tokens"]) as speaking:
             line(speaking)
