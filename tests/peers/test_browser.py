@@ -18,7 +18,7 @@ from tests.support.audio import Pcm, compare
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
-SECONDS = 8
+SECONDS = 6
 PROTOCOLS = [wire.LITE, wire.MOQT]
 
 

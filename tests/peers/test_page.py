@@ -17,7 +17,7 @@ from tests.support.audio import Pcm, compare
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
-SECONDS = 8
+SECONDS = 5
 
 
 @pytest.fixture(scope="module")

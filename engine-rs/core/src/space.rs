@@ -241,7 +241,10 @@ impl Space {
             if info.publisher.is_some_and(|have| have.generation == publisher.generation && have.at > publisher.at) {
                 return false;
             }
-            info.publisher = Some(publisher);
+            let another = info.publisher.replace(publisher).is_none_or(|had| had.at != publisher.at);
+            if another && self.home {
+                self.stage.restart(seat);
+            }
         } else {
             if info.publisher.is_none_or(|have| have.at != publisher.at) {
                 return true;

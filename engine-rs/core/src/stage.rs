@@ -86,6 +86,14 @@ impl Stage {
         Ok(seat.state)
     }
 
+    /// A new connection publishes the seat: its frame counter says nothing about the one before.
+    pub(crate) fn restart(&mut self, seat: SeatNo) {
+        if let Some(seat) = self.seats.get_mut(seat.index()) {
+            seat.fresh = true;
+            seat.jitter.clear();
+        }
+    }
+
     /// Says who sits there from now on.
     pub(crate) fn set_generation(&mut self, seat: SeatNo, generation: u32) {
         if let Some(seat) = self.seats.get_mut(seat.index()) {

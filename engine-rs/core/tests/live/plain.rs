@@ -36,3 +36,20 @@ fn thirteen_seats_at_once_are_all_heard_in_every_tick() {
     assert_eq!((player.frames, player.concealed, player.skipped), (13 * 500, 0, 0));
     assert!(player.bundles <= 502, "{} bundles", player.bundles);
 }
+
+/// A page that is loaded again counts its frames from 0 again: they are not the ones that came before.
+#[test]
+fn a_speaker_who_connects_again_and_counts_from_zero_is_heard_at_once() {
+    let mut world = World::with_seats(3, 1);
+    world.listen(0, 9);
+    world.speak(&Speaker::new(0, 0, 0));
+    world.run_ms(400);
+    world.engines[0].leave(world.now, Speaker::new(0, 0, 0).key, true);
+    world.run_ms(20);
+    let before = world.player(0, 9).frames;
+    let begins = START + Duration::from_millis(420);
+    world.speak(&Speaker { frames: 40, begins, ..Speaker::new(0, 1, 0) });
+    world.run_ms(1_500);
+    assert_eq!((before, world.player(0, 9).frames), (14, 54));
+    assert_eq!(world.verdict(0, Verdict::Duplicate), 0);
+}
