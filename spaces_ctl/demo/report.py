@@ -35,7 +35,7 @@ class Result:
     uplink: dict[str, int] = field(default_factory=dict)
     """What became of the speakers' frames at the engine, by verdict: late ones are lost for all listeners."""
     unheard: int = 0
-    """Frames that were sent and reached nobody at all: lost before the fan-out (those of the last 3 s not known yet)."""
+    """Frames that were sent and reached nobody: lost before the fan-out (of the last 3 s it is not known yet)."""
     unmatched: int = 0
     """Frames that listeners received and no speaker says to have sent; once per listener."""
     recordings: list[str] = field(default_factory=list)
