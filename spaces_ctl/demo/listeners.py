@@ -70,6 +70,8 @@ async def run(boss: Boss, first: Message) -> None:
             return {
                 "delivered": stats.delivered,
                 "duplicates": stats.duplicates,
+                "unmatched": stats.unmatched,
+                "unheard": stats.unheard,
                 "latency": [(step, count) for step, count in fresh if count],
             }
 

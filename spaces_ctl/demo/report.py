@@ -34,6 +34,10 @@ class Result:
     url: str
     uplink: dict[str, int] = field(default_factory=dict)
     """What became of the speakers' frames at the engine, by verdict: late ones are lost for all listeners."""
+    unheard: int = 0
+    """Frames that were sent and reached nobody: lost before the fan-out (of the last 3 s it is not known yet)."""
+    unmatched: int = 0
+    """Frames that listeners received and no speaker says to have sent; once per listener."""
     recordings: list[str] = field(default_factory=list)
     plot: str | None = None
 
@@ -60,6 +64,8 @@ class Result:
             "duplicates": self.duplicates,
             "mouth_to_ear_ms": self.mouth_to_ear_ms,
             "uplink": self.uplink,
+            "unheard_frames": self.unheard,
+            "unmatched_frames": self.unmatched,
             "plot": self.plot,
             "url": self.url,
         }

@@ -188,6 +188,8 @@ async def _play(state: _Run, directory: Path, display: Display, stop: asyncio.Ev
         mouth_to_ear_ms=None,
         server_cpu_seconds=float(ended["cpu"]),
         url=view.page,
+        unheard=max(int(report["unheard"]) for report in reports),
+        unmatched=sum(int(report["unmatched"]) for report in reports),
         uplink={str(verdict): int(count) for verdict, count in ended["uplink"].items()},
         recordings=[str(path) for path in ended["recordings"]],
     )

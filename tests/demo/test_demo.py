@@ -90,11 +90,10 @@ def seat_recordings(paths: list[Path]) -> dict[int, Path]:
     return found
 
 
-def lost_on_the_uplink(figures: dict[str, object]) -> int:
-    """Frames that came to the engine too late for their tick."""
-    uplink = figures["uplink"]
-    assert isinstance(uplink, dict)
-    return int(uplink["late"])
+def lost_before_the_fan_out(figures: dict[str, object]) -> bool:
+    """Some frames reached nobody at all, and all others everybody."""
+    lost = int(str(figures["expected_frames"])) - int(str(figures["delivered_frames"]))
+    return lost > 0 and lost % 200 == 0
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +101,7 @@ def ten_seconds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """The command of the issue, once for all tests that look at what it leaves behind.
 
     Again, if a machine busy with something else held a speaker's process up for so long that the engine could only
-    drop its frame: that is the jitter buffer's business, and told apart by its counter.
+    drop its frame: that is the jitter buffer's business. What the fan-out loses is never forgiven.
     """
     figures: dict[str, object] = {}
     for attempt in range(3):
@@ -119,9 +118,9 @@ def ten_seconds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         )
         assert done.returncode == 0, done.stderr
         figures = {**json.loads(out.read_text()), "said": done.stdout}
-        if lost_on_the_uplink(figures) == 0:
+        if not lost_before_the_fan_out(figures):
             break
-        print(f"attempt {attempt}: {figures['uplink']}")
+        print(f"attempt {attempt}: {figures}")
     return figures
 
 

@@ -62,7 +62,7 @@ def test_figures_and_picture(tmp_path: Path) -> None:
     for seat in range(2):
         levels.add(seat, [(n / 10, -30.0 if n % 20 < 10 else -127.0) for n in range(100)])
     result = Result(
-        10, 2, 10.0, 500, 5_000, 4_950, 3, latency, 81.5, 1.25, "http://127.0.0.1/", {}, ["a.opus", "b.opus"]
+        10, 2, 10.0, 500, 5_000, 4_950, 3, latency, 81.5, 1.25, "http://127.0.0.1/", {}, recordings=["a.opus", "b.opus"]
     )
     assert result.loss_ratio == pytest.approx(0.01)
     for plot in (tmp_path / "plot.png", tmp_path / "deep" / "plot.svg"):
