@@ -5,7 +5,7 @@
 //! depth is 0: frames go out as they come. Above, they are held until due. In continuous speech the anchor is moved one
 //! frame at a time (a slip) when arrivals have drifted off their ticks: clocks that differ, or a network that changed.
 
-use crate::cadence::{Cadence, Micros, micros};
+use crate::cadence::{Cadence, Micros, TICK_MICROS, micros};
 use crate::time::Time;
 use crate::transit::Transit;
 use crate::uplink::UplinkFrame;
@@ -27,6 +27,8 @@ const SLIP_LATE: Micros = 8_000;
 const SLIP_EARLY: Micros = 28_000;
 /// Frames between two slips that add delay: enough to see what the last one did.
 const SLIP_AFTER: u32 = 16;
+/// The last four frames were late: no slow frame or two, the path has become slower.
+const SLOWER: u32 = 0b1111;
 /// Frames held at most.
 const CAPACITY: usize = 48;
 /// Sequences behind the newest of which it is known whether they came.
@@ -219,7 +221,13 @@ impl Jitter {
             _ => {}
         }
         if around.emitted.is_some_and(|emitted| tick <= emitted) {
-            return Placed::Late;
+            if around.talking || !newest {
+                return Placed::Late;
+            }
+            // No tick waits for a seat that is silent. One that was given up while its path stalled would come after its
+            // tick for ever: it begins anew.
+            onset = true;
+            tick = self.begin(arrived, sequence, false, around, cadence);
         }
         let place = self.held.partition_point(|held| held.tick < tick);
         if self.held.len() >= CAPACITY || self.held.get(place).is_some_and(|held| held.tick == tick) {
@@ -252,7 +260,8 @@ impl Jitter {
         tick
     }
 
-    /// Moves the anchor by one frame if arrivals have drifted off their ticks. The new tick of this frame.
+    /// Moves the anchor if arrivals have drifted off their ticks: by one frame, or at once to where the path now delivers
+    /// if that has become slower. The new tick of this frame.
     fn slip(
         &mut self,
         sequence: u64,
@@ -271,14 +280,19 @@ impl Jitter {
         let slack = due.saturating_sub(self.transit.expected(sequence, arrived)?);
         self.spare = if slack > SLIP_EARLY { self.spare.saturating_add(1) } else { 0 };
         let anchor = self.anchor.as_mut().filter(|_| newest)?;
-        if slack < -SLIP_LATE && self.since_slip >= SLIP_AFTER && (self.late & 0xffff).count_ones() >= 1 {
+        let slower = self.late & SLOWER == SLOWER;
+        let drifted = self.since_slip >= SLIP_AFTER && self.late & 0xffff != 0;
+        if slack < -SLIP_LATE && (slower || drifted) {
             let depth = slack + self.transit.spread();
             if depth < MAX_DEPTH {
-                (anchor.sequence, anchor.tick) = (sequence, tick.saturating_add(1));
+                let behind = -slack - SLIP_LATE;
+                let ticks = if slower { (behind + TICK_MICROS - 1) / TICK_MICROS } else { 1 }.max(1) as u64;
+                let tick = tick.saturating_add(ticks);
+                (anchor.sequence, anchor.tick) = (sequence, tick);
                 self.since_slip = 0;
                 self.late = 0;
-                self.slips.1 += 1;
-                return Some(tick.saturating_add(1));
+                self.slips.1 = self.slips.1.saturating_add(ticks);
+                return Some(tick);
             }
         }
         let patience = match slack {

@@ -501,3 +501,26 @@ fn a_client_that_does_not_count_silence_is_heard_whole() {
     assert_eq!((player.frames, player.starts, player.concealed), (1_200, 30, 0));
     assert!(player.last_group.unwrap().abs_diff((1_000 + 30 + 1_700 * 29) / 20 + 39) <= 2);
 }
+
+/// One slip in sixteen frames would lose a second of speech before it had caught up with a mobile network's change of cell.
+#[test]
+fn a_path_that_becomes_slower_at_once_costs_few_frames() {
+    for more in [60, 100, 140] {
+        let mut world = World::with_seats(77, 2);
+        world.listen(0, 9);
+        world.speak(&Speaker { frames: 300, ..Speaker::new(0, 0, 0) });
+        world.speak_slower(&Speaker { frames: 300, ..Speaker::new(0, 1, 1) }, START + millis(2_000), millis(more));
+        world.run_ms(8_000);
+        eprintln!(
+            "late {} over {} dup {} acc {} silenced {} noseat {}",
+            world.verdict(1, Verdict::Late),
+            world.verdict(1, Verdict::OverBudget),
+            world.verdict(1, Verdict::Duplicate),
+            world.verdict(1, Verdict::Accepted),
+            world.verdict(1, Verdict::Silenced),
+            world.verdict(1, Verdict::NoSeat)
+        );
+        let missed = 600 - world.player(0, 9).frames;
+        assert!(missed <= 8, "{missed} frames missed after {more} ms more");
+    }
+}

@@ -444,6 +444,13 @@ impl World {
         self.plan_with(speaker, 0, |at| if at >= from && at < from + stall { from + stall } else { at });
     }
 
+    /// A speaker whose network becomes slower by `more`, from then on.
+    pub(crate) fn speak_slower(&mut self, speaker: &Speaker, from: Time, more: Duration) {
+        let silent = Speaker { frames: 0, ..speaker.clone() };
+        self.speak(&silent);
+        self.plan_with(speaker, 0, |at| if at >= from { at + more } else { at });
+    }
+
     fn plan_with(&mut self, speaker: &Speaker, from: u64, arrival: impl Fn(Time) -> Time) {
         let mut rng = Rng(self.rng.next() | 1);
         for n in from..speaker.frames {
