@@ -96,6 +96,8 @@ class Tab:
 @contextmanager
 def tab(*, microphone: Path | None = None, still: bool = False) -> Iterator[Tab]:
     """A fresh browser. `microphone` is a WAV that it takes for its microphone, once; `still` asks for no motion."""
+    if CHROMIUM is None:
+        raise FileNotFoundError("no Chromium here: `make test` installs it")
     flags = list(FLAGS)
     if microphone is not None:
         # A relative path would give silence without an error.

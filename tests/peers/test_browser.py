@@ -12,13 +12,11 @@ from spaces_ctl.engine import Listener
 from tests.peers import wire
 from tests.peers.aioquic_listener import Listening, listen
 from tests.peers.aioquic_speaker import speak
-from tests.peers.browser import CHROMIUM, tab
+from tests.peers.browser import tab
 from tests.peers.fake_server import opus_frames
 from tests.peers.room import VISITOR, Room
 from tests.peers.test_page import decode
 from tests.support.audio import Pcm, compare
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 SECONDS = 6
 PROTOCOLS = [wire.LITE, wire.MOQT]

@@ -11,11 +11,9 @@ import pytest
 
 from spaces_ctl.demo.speech import voices, write_wav
 from tests.peers import wire
-from tests.peers.browser import CHROMIUM, Tab, tab
+from tests.peers.browser import Tab, tab
 from tests.peers.fake_server import FRAME, FakeSpace, Speaker, hum, opus_frames, serving
 from tests.support.audio import Pcm, compare
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 SECONDS = 5
 
