@@ -1,0 +1,1 @@
+"""The HTTP face: our own REST and event streams, the X API, OAuth, the web page."""

@@ -1,0 +1,63 @@
+"""What the rules need to know that is not in the Space's own log, named first (`Needs`), then handed in (`Facts`).
+
+Facts are about the social graph, the platform and who is connected. They are loaded under the Space's lock, so that a
+decision and the facts that it rests on belong together.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from spaces_ctl.model import AccountId, CommunityRole
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """What to load for one command."""
+
+    accounts: frozenset[AccountId] = frozenset()
+    """Standing (`AccountFacts`) and presence of these."""
+    blocks: frozenset[tuple[AccountId, AccountId]] = frozenset()
+    """(blocker, blocked) pairs to be looked at."""
+    follows: frozenset[tuple[AccountId, AccountId]] = frozenset()
+    """(follower, followed) pairs to be looked at."""
+    community: tuple[int, AccountId] | None = None
+    """Role of the account in the community."""
+    hosting: AccountId | None = None
+    """Other live Spaces and the scheduled ones of this account."""
+    ticket: AccountId | None = None
+    """This account's ticket and the number sold."""
+    subscribed: AccountId | None = None
+    post: int | None = None
+    vote: tuple[int, AccountId] | None = None
+    """(poll, account)."""
+
+
+class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Standing of one account."""
+
+    exists: bool = True
+    protected: bool = False
+    live_banned: bool = False
+    followers: int = 0
+    present: bool = False
+    """Connected to this Space by name now."""
+    anonymous: bool = False
+    """Connected to this Space, but unnamed."""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `Needs`."""
+
+    accounts: dict[AccountId, AccountFacts] = {}
+    blocks: frozenset[tuple[AccountId, AccountId]] = frozenset()
+    """Those of the pairs asked for that hold."""
+    follows: frozenset[tuple[AccountId, AccountId]] = frozenset()
+    community_role: CommunityRole = CommunityRole.NONE
+    live_elsewhere: bool = False
+    scheduled: int = 0
+    """Scheduled Spaces of the account asked for, this one not counted."""
+    has_ticket: bool = False
+    tickets_sold: int = 0
+    subscribed: bool = False
+    post_exists: bool = False
+    voted: bool = False

@@ -1,0 +1,7 @@
+"""All tables; imported for its effect on `metadata` (migrations, tests)."""
+
+from __future__ import annotations
+
+from spaces_ctl.store.tables import metadata
+
+__all__ = ["metadata"]
