@@ -1,4 +1,4 @@
-"""Writes the engine's refusals (`engine-rs/core/src/refusal/codes.rs`) from the one list of codes, `spaces_ctl.policy.codes`.
+"""Writes the engine's refusals (`engine-rs/core/src/refusal/codes.rs`) from the one list, `spaces_ctl.policy.codes`.
 
 python -m tools.generate_codes [--check]
 """
@@ -21,11 +21,13 @@ def generated() -> str:
     numbers = [wire for wire, _, _ in wired]
     if len(set(numbers)) != len(numbers):
         raise ValueError("two codes have the same wire number")
-    rows = [
-        f'    /// {title}\n    {"".join(word.title() for word in name.replace(".", "_").split("_"))} = "{name}" / {wire:#06x},\n'
-        for wire, name, title in wired
-    ]
+    rows = [f'    /// {title}\n    {variant(name)} = "{name}" / {wire:#06x},\n' for wire, name, title in wired]
     return HEAD + "".join(rows) + "}\n"
+
+
+def variant(code: str) -> str:
+    """The Rust name of a code: `auth.token_missing` is `AuthTokenMissing`."""
+    return "".join(word.title() for word in code.replace(".", "_").split("_"))
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Every reason for a refusal, once, for both languages: the Rust side is generated from here (`tools/generate_codes.py`).
+"""Every reason for a refusal, once, for both languages: `tools/generate_codes.py` makes the Rust side of this list.
 
 The names of the policy's guards are these codes. `http` is the status on our own API; `wire` is the application error
 code with which the engine closes a connection, for those that it can give.
