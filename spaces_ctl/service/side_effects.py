@@ -1,51 +1,43 @@
 """What a decision about an account does in live Spaces: blocks, bans.
 
-The graph has recorded the decision; `Accounts` then calls these. If the graph's database is down, a block is carried out
-here first and recorded when it is back.
+The graph has recorded the decision; `Accounts` then calls `react`. If the graph's database is down, a block is carried
+out here first and recorded when it is back.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
 
 from spaces_ctl import commands as c
+from spaces_ctl import events as e
 from spaces_ctl.model import SYSTEM, AccountId, Actor, SpaceId
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.journal import BlockEntry, Journal
 from spaces_ctl.service.spaces import Spaces
 
-__all__ = ["LiveEffects", "SideEffects"]
-
-
-class LiveEffects(Protocol):
-    """What `Accounts` calls; each returns when it holds in every live Space of this process."""
-
-    async def blocked(self, actor: Actor, account: AccountId) -> None:
-        """The graph has recorded that `actor` blocks `account`."""
-        ...
-
-    async def unblocked(self, actor: Actor, account: AccountId) -> None:
-        """The graph has recorded that `actor` does not block `account` any more."""
-        ...
-
-    async def live_banned(self, account: AccountId) -> None:
-        """The platform has recorded a ban from live features."""
-        ...
-
-    async def block_unrecorded(self, actor: Actor, account: AccountId) -> bool:
-        """The graph could not record a block. True: it holds in live Spaces and will be recorded; False: refuse it."""
-        ...
+__all__ = ["SideEffects"]
 
 
 class SideEffects:
-    """`LiveEffects` on this process's live Spaces."""
+    """On this process's live Spaces."""
 
     def __init__(self, *, spaces: Spaces, journal: Journal | None = None) -> None:
         """Without a journal, blocks are refused while the database is down."""
         self._spaces = spaces
         self._journal = journal
+
+    async def react(self, event: e.AccountEvent, actor: Actor) -> None:
+        """Returns when what follows from `event` holds in every live Space (`Accounts.on_event`). Raises ServiceError."""
+        match event:
+            case e.AccountBlocked():
+                await self.blocked(Actor(account=event.by), event.account)
+            case e.AccountUnblocked():
+                await self.unblocked(Actor(account=event.by), event.account)
+            case e.LiveBanned():
+                await self.live_banned(event.account)
+            case _:
+                pass
 
     async def blocked(self, actor: Actor, account: AccountId) -> None:
         """Puts the account out wherever the actor is host or co-host, and keeps it out while they are.
