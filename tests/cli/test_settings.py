@@ -95,9 +95,9 @@ isuer = "https://b.example"
         "http.bind: expected str, got int (spaces.toml:4)",
         "limits.preset: expected x13, classic11, api10, replay30, mobile_first or allow_rejoin_after_removal, "
         "got 'x14' (spaces.toml:6)",
-        "graph.mode: expected embedded or http, got 'nowhere' (spaces.toml:8)",
         "limits.override.max_speaker: unknown; did you mean limits.override.max_speakers? (spaces.toml:10)",
         "limits.override.max_cohosts: expected int, got str (spaces.toml:11)",
+        "graph.mode: expected embedded or http, got 'nowhere' (spaces.toml:8)",
         "auth.oidc[1].isuer: unknown; did you mean auth.oidc[1].issuer? (spaces.toml:18)",
         "auth.oidc[1].issuer: is needed (spaces.toml:16)",
         "auth.oidc[1].client_id: is needed (spaces.toml:16)",
