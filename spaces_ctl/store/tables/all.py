@@ -1,4 +1,4 @@
-"""All tables; imported for its effect on `metadata` (migrations, tests). Every module beside this one belongs to them."""
+"""All tables, imported for the effect on `metadata` (migrations, tests): every module beside this one has some."""
 
 from __future__ import annotations
 
