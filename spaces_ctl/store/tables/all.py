@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from spaces_ctl.store.tables import joins, metadata
+from spaces_ctl.store.tables import joins, log, metadata, tmp_timers
 
 __all__ = ["joins", "metadata"]
