@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from spaces_ctl.store.tables import joins, log, metadata, tmp_timers
+from spaces_ctl.store.tables import joins, log, metadata, tmp_timers  # noqa: F401
 
-__all__ = ["joins", "metadata"]
+__all__ = ["metadata"]
