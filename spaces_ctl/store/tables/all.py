@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from spaces_ctl.store.tables import idempotency, metadata
+from spaces_ctl.store.tables import idempotency, joins, metadata
 
-__all__ = ["idempotency", "metadata"]
+__all__ = ["idempotency", "joins", "metadata"]
