@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from spaces_ctl.store.tables import metadata, reactors, webhooks
+from spaces_ctl.store.tables import metadata, notifications, reactors, webhooks
 
-__all__ = ["metadata", "reactors", "webhooks"]
+__all__ = ["metadata", "notifications", "reactors", "webhooks"]
