@@ -120,5 +120,7 @@ CODES: dict[str, Code] = {
     "rate.limited": Code(429, "Too many requests.", 0x5330),
     "node.capacity": Code(503, "This node takes no more people.", 0x5331),
     "store.unavailable": Code(503, "The database does not answer."),
+    "provider.unavailable": Code(503, "The login provider does not answer."),
+    "graph.unavailable": Code(503, "The social graph does not answer."),
     "internal": Code(500, "Something went wrong here."),
 }

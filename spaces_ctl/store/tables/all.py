@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from spaces_ctl.store.tables import metadata
+from spaces_ctl.store.tables import accounts, graph, logins, metadata
 
-__all__ = ["metadata"]
+__all__ = ["accounts", "graph", "logins", "metadata"]
