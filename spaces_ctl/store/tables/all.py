@@ -1,7 +1,15 @@
-"""All tables; imported for its effect on `metadata` (migrations, tests)."""
+"""All tables, imported for the effect on `metadata` (migrations, tests): every module beside this one has some."""
 
 from __future__ import annotations
 
-from spaces_ctl.store.tables import accounts, graph, logins, metadata
+import importlib
+import pkgutil
 
-__all__ = ["accounts", "graph", "logins", "metadata"]
+from spaces_ctl.store import tables
+from spaces_ctl.store.tables import metadata
+
+__all__ = ["metadata"]
+
+for _module in pkgutil.iter_modules(tables.__path__):
+    if _module.name != "all":
+        importlib.import_module(f"{tables.__name__}.{_module.name}")
