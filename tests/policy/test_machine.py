@@ -28,7 +28,7 @@ from spaces_ctl.policy.replay import ReplayStatus
 from tests.policy.strategies import of_struct
 from tests.policy.world import Caused, Seen, World, all_causes, pick
 
-RUNS = int(os.environ.get("POLICY_RUNS", "1000"))
+RUNS = int(os.environ.get("POLICY_RUNS", "1500"))
 STEPS = 80
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
@@ -38,6 +38,9 @@ SEEN = Seen()
 
 _ENGINES_OWN = (c.Join, c.Leave, c.ConnectionLost, c.Resumed, c.LiveBanned, c.Blocked, c.BuyTicket, c.RefundTicket)
 ANYTHING = st.sampled_from([kind for kind in RULES if kind not in _ENGINES_OWN]).flatmap(of_struct)
+
+NOT_WITH_A_TRUE_ENGINE = {(c.AddCohost, "participant.removed"), (c.Approve, "participant.removed")}
+"""Whoever is barred is neither inside nor asking; the guards stand for an engine that is late (test_stage)."""
 
 live = precondition(lambda self: self.world.state.status is Status.LIVE)
 before = precondition(lambda self: self.world.state.status in (Status.LOBBY, Status.SCHEDULED))
@@ -74,6 +77,7 @@ class Walk(RuleBasedStateMachine):
             audit_copy=n % 8 != 1,
             clip_requires_recording=n % 4 == 2,
             creator_reclaims=n % 5 != 3,
+            replay_ttl_days=30 if kind % 4 == 1 else limits.replay_ttl_days,
             removal_bars_rejoin=limits.removal_bars_rejoin and m % 7 != 6,
         )
         world = self.world
@@ -101,7 +105,7 @@ class Walk(RuleBasedStateMachine):
                 pass
         # most walks are to see a live Space with some people in it
         if kind < 30:
-            self.create(n, m, None if kind < 20 else pick([2 * HOUR, 26 * HOUR], n), kind % 2 == 0)
+            self.create(n, m, None if kind < 20 else pick([2 * HOUR, 26 * HOUR], n), m % 4 != 3)
         if kind < 25 and world.state.status in (Status.LOBBY, Status.SCHEDULED):
             self.start(0)
             self.company(m, n)
@@ -123,42 +127,40 @@ class Walk(RuleBasedStateMachine):
             requests_open=n % 8 != 7,
             clips=m % 8 != 7,
             community=5 if m % 5 == 1 else None,
-            ticketing=Ticketing(price_minor=100, currency="EUR", quantity=2) if n % 5 == 2 else None,
+            ticketing=Ticketing(price_minor=100, currency="EUR", quantity=2) if n % 5 > 2 else None,
         )
         self.world.give(command, 1)
 
     @unborn
     @rule(n=N, who=st.sampled_from([1, 1, 1, 2, 4, None]))
     def create_badly(self, n: int, who: int | None) -> None:
-        trouble = self.world
+        """One thing is wrong with the Space, or with the person, or perhaps nothing."""
+        world = self.world
         wrong = (
             c.Create(topics=("a", "b", "c", "d")),
-            c.Create(scheduled_start_ms=trouble.now + 31 * DAY),
-            c.Create(scheduled_start_ms=trouble.now),
+            c.Create(scheduled_start_ms=world.now + 31 * DAY),
+            c.Create(scheduled_start_ms=world.now),
             c.Create(title="x" * 71),
             c.Create(community=5),
             c.Create(ticketing=Ticketing(price_minor=0, currency="EUR", quantity=2)),
             c.Create(),
-            c.Create(scheduled_start_ms=trouble.now + HOUR),
+            c.Create(scheduled_start_ms=world.now + HOUR),
         )
-        marks = (trouble.protected, trouble.banned)
-        kind = pick([None, None, "protected", "banned", "followers", "client", "quota"], n)
-        if who == 2 and kind:
-            {"protected": marks[0].add, "banned": marks[1].add}.get(kind, lambda _: None)(2)
-            trouble.followers[2] = 0 if kind == "followers" else 5
-            trouble.clients[2] = ClientClass.WEB if kind == "client" else ClientClass.IOS
-            trouble.scheduled[2] = 10 if kind == "quota" else 0
-        trouble.give(pick(list(wrong), n), who)
-        trouble.protected.discard(2)
-        trouble.banned.discard(2)
-        trouble.followers[2] = 5
-        trouble.clients.pop(2, None)
+        if who == 2:
+            world.protected = {2} if n % 6 == 1 else set()
+            world.banned = {2} if n % 6 == 2 else set()
+            world.followers[2] = 0 if n % 6 == 3 else 5
+            world.clients[2] = ClientClass.WEB if n % 6 == 4 else ClientClass.IOS
+            world.scheduled[2] = 10 if n % 6 == 5 else 0
+        world.give(pick(list(wrong), n), who)
 
     @before
     @rule(n=N)
     def start(self, n: int) -> None:
-        self.world.hosting_elsewhere = {1} if n == 31 else set()
-        self.world.give(c.Start(), pick([1, 1, 1, 8], n))
+        self.world.hosting_elsewhere = {1} if n % 8 == 7 else set()
+        if n % 8 == 6:
+            self.world.ban(1)
+        self.world.give(c.Start(), pick([1, 1, 1, 1, 8], n // 8))
         self.world.hosting_elsewhere = set()
         if self.world.state.status is Status.LIVE:
             self.world.come(1)
@@ -170,7 +172,11 @@ class Walk(RuleBasedStateMachine):
             self.world.give(c.Cancel(), pick([1, 8, 2], n // 8))
 
     @opened
-    @rule(n=N, ahead=st.sampled_from([None, 0, HOUR, 2 * DAY, 40 * DAY]), title=st.sampled_from([None, "a", "b"]))
+    @rule(
+        n=N,
+        ahead=st.sampled_from([None, 0, HOUR, 2 * DAY, 40 * DAY]),
+        title=st.sampled_from([None, "a", "b", "x" * 71]),
+    )
     def edit(self, n: int, ahead: int | None, title: str | None) -> None:
         at_ms = None if ahead is None else self.world.now + ahead
         topics = pick([None, (), ("t",), ("a", "b", "c", "d")], n)
@@ -191,15 +197,20 @@ class Walk(RuleBasedStateMachine):
     @before
     @rule(n=N, m=N)
     def around(self, n: int, m: int) -> None:
-        who = pick(self.people, m)
-        self.world.give(pick([c.RemindMe(), c.Unremind()], n), who)
+        subscribed = sorted(self.world.subscribed)
+        if subscribed and n % 2:
+            self.world.give(c.Unremind(), pick(subscribed, m))
+        else:
+            self.world.give(pick([c.RemindMe(), c.RemindMe(), c.Unremind()], n // 2), pick(self.people, m))
 
     @opened
     @rule(n=N, m=N)
     def ticket(self, n: int, m: int) -> None:
-        who = pick(self.people, m)
+        unwelcome = sorted(self.world.barred | {blocked for _, blocked in self.world.blocks})
+        who = pick(unwelcome, m) if unwelcome and m % 4 == 3 else pick(self.people, m)
         bought = c.BuyTicket(account=who, payment="" if n % 7 == 0 else "p")
         if n % 5 == 4:
+            who = pick([*sorted(self.world.tickets), who], m)
             self.world.give(c.RefundTicket(account=who, payment="" if n % 7 == 0 else "p"))
         elif n % 5 == 3:
             self.world.give(bought, who)
@@ -220,10 +231,10 @@ class Walk(RuleBasedStateMachine):
         for step in range(2 + m % 8):
             who = pick(self.people, n + step)
             self.world.come(who)
-            if step % 4 == 3:
+            if step % 3 == 2:
                 self.world.give(c.AddCohost(account=who), self.somebody_hosting(0))
                 self.world.give(c.AcceptCohost(), who)
-            elif (n + step) % 3:
+            elif (n + step) % 4:
                 self.world.give(c.Request(), who)
                 if (m + step) % 4:
                     self.world.give(c.Approve(account=who), self.somebody_hosting(m))
@@ -284,8 +295,9 @@ class Walk(RuleBasedStateMachine):
     @rule(n=N, m=N)
     def request(self, n: int, m: int) -> None:
         self.world.give(c.Request(), self.somebody_listening(n))
-        if m % 4 == 3 and self.world.state.here:
-            self.world.give(pick([c.Request(), c.TakeMic()], n), pick(sorted(self.world.state.here), n))
+        unseen = sorted(set(self.world.state.away_until) - set(self.on_stage()))
+        if m % 2 and unseen:
+            self.world.give(pick([c.Request(), c.TakeMic()], n), pick(unseen, n))
 
     @live
     @rule(n=N, m=N, kind=N)
@@ -309,7 +321,8 @@ class Walk(RuleBasedStateMachine):
     @opened
     @rule(n=N, m=N, banned=N)
     def invite(self, n: int, m: int, banned: int) -> None:
-        who = pick(self.people, n)
+        unnamed = sorted(self.world.anonymous)
+        who = pick(unnamed, n) if unnamed and m % 4 == 3 else pick(self.people, n)
         listed = {who} - self.world.banned if banned == 0 else set()
         self.world.banned |= listed
         self.world.give(c.Invite(account=who), self.somebody_hosting(m))
@@ -330,7 +343,7 @@ class Walk(RuleBasedStateMachine):
             case 3:
                 self.world.ban(who)
             case _:
-                self.world.come(who)
+                self.world.come(who, anonymous=n % 8 == 7)
                 self.world.give(c.TakeMic(), who)
 
     @live
@@ -357,7 +370,7 @@ class Walk(RuleBasedStateMachine):
     @rule(n=N, m=N, accept=N)
     def add_cohost(self, n: int, m: int, accept: int) -> None:
         inside = sorted(self.world.present | self.world.anonymous)
-        who = pick(inside, n) if inside and n % 8 else pick(self.people, n)
+        who = pick(inside, n // 2) if inside and n % 8 != 7 else pick(self.people, n)
         self.world.give(c.AddCohost(account=who), self.somebody_hosting(0 if m % 8 else m))
         if accept % 3 == 0:
             self.world.give(c.Request(), who)
@@ -409,17 +422,19 @@ class Walk(RuleBasedStateMachine):
     @rule(n=N, m=N, kind=N)
     def mute(self, n: int, m: int, kind: int) -> None:
         target, by = pick(self.on_stage(), n), pick(self.on_stage(), m // 2 if m % 2 else 0)
-        if kind % 8 >= 2:
+        if kind % 8 < 6:
             self.world.give(c.Unmute(), target)
         match kind % 4:
             case 0:
+                self.world.give(c.SetMicAccess(open=True), self.somebody_hosting(0))
+                self.unmute(kind)
                 self.world.give(c.MuteAll(), by)
             case 1:
                 self.world.give(c.AskUnmute(account=pick(self.people, n)), by)
             case 2:
                 self.world.give(c.Mute(account=pick(self.people, n)), by)
             case _:
-                self.world.give(c.Mute(account=target), by)
+                self.world.give(c.Mute(account=target), by if n % 2 else self.somebody_hosting(m))
 
     # safety
 
@@ -427,7 +442,7 @@ class Walk(RuleBasedStateMachine):
     @rule(n=N, m=N, allow=st.sampled_from([None, None, True, False]))
     def remove(self, n: int, m: int, allow: bool | None) -> None:
         by = 8 if m % 4 == 3 else self.somebody_hosting(m)
-        who = self.somebody_hosting(n // 4) if n % 4 == 3 else self.target(n)
+        who = self.somebody_hosting(1 + n // 4) if n % 4 == 3 else self.target(n)
         self.world.give(c.Remove(account=who, allow_rejoin=allow), by)
 
     @live
@@ -450,6 +465,8 @@ class Walk(RuleBasedStateMachine):
         """Among those who host, or between somebody who may come to host and anybody."""
         if n % 2:
             self.world.block(self.somebody_hosting(m), self.somebody_hosting(m + 1 + n // 2 % 2))
+            if n % 8 == 7:
+                self.host_goes(0, m % 2 == 0, True)
         else:
             self.world.block(pick([*sorted(self.world.state.invites), *self.on_stage()], m), self.target(n // 2))
 
@@ -471,7 +488,7 @@ class Walk(RuleBasedStateMachine):
         commands = (
             c.ReportSpace(reason=reason),
             c.ReportAccount(account=pick(self.people, n), reason=reason),
-            c.ReportClip(clip=1 + n % 3, reason=reason),
+            c.ReportClip(clip=pick([*self.world.state.clips, 1], n), reason=reason),
         )
         self.world.give(pick(list(commands), n), pick(self.people, m))
 
@@ -518,10 +535,17 @@ class Walk(RuleBasedStateMachine):
     @precondition(lambda self: self.world.state.status in (Status.LIVE, Status.ENDED))
     @rule(n=N, m=N, length=st.sampled_from([30_000, 30_000, 10_000, 31_000]))
     def clip(self, n: int, m: int, length: int) -> None:
-        started = self.world.state.started_ms or 0
-        self.world.give(c.Clip(end_ms=max(1, self.world.now - started), length_ms=length), self.target(n))
-        if m % 4 == 0:
-            self.world.give(c.DeleteClip(clip=1 + m // 4 % 4), self.target(n if m % 8 else m))
+        self.world.wait(1_000)
+        end_ms = self.world.now - (self.world.state.started_ms or 0)
+        if self.world.state.ended_ms is not None:
+            end_ms = self.world.state.ended_ms - (self.world.state.started_ms or 0)
+        for step in range(3):
+            self.world.give(c.Clip(end_ms=end_ms, length_ms=length), self.target(n + 2 * step))
+        clips = self.world.state.clips
+        if m % 4 == 3:
+            number = pick([*clips, 1], m // 4)
+            author = clips[number].by if number in clips and m % 8 == 7 else self.target(m)
+            self.world.give(c.DeleteClip(clip=number), author)
 
     @live
     @rule(n=N)
@@ -551,7 +575,7 @@ class Walk(RuleBasedStateMachine):
             c.PlayReplay(),
             c.Export(),
             c.SetCaptions(on=m % 2 == 0),
-            *((c.DeleteReplay(),) if m % 4 == 0 else ()),
+            *((c.DeleteReplay(),) if m % 2 else ()),
         )
         self.world.give(pick(list(commands), n), pick([1, 1, 1, *self.world.state.hosts_at_end, 2, None], m))
 
@@ -590,7 +614,7 @@ class Walk(RuleBasedStateMachine):
 
 @pytest.fixture(scope="module")
 def seen() -> Seen:
-    """What a thousand walks reached."""
+    """What many walks reached."""
     run_state_machine_as_test(
         Walk,
         settings=settings(
@@ -606,8 +630,8 @@ def seen() -> Seen:
     return SEEN
 
 
-def test_a_thousand_walks_hold_every_invariant(seen: Seen) -> None:
-    assert seen.worlds >= RUNS
+def test_random_walks_hold_every_invariant(seen: Seen) -> None:
+    assert seen.worlds >= RUNS >= 1_000
     assert seen.steps >= RUNS * STEPS / 2
 
 
@@ -616,10 +640,15 @@ def test_every_event_with_every_cause_was_reached(seen: Seen) -> None:
     assert not missing
 
 
-def test_every_refusal_that_a_rule_names_was_given(seen: Seen) -> None:
-    codes = {guard.code for rule in RULES.values() for guard in rule.guards}
-    codes |= {"role.forbidden", "space.not_found", *(f"state.{s}" for s in Status if s is not Status.NEW)}
-    assert not codes - {code for _, code in seen.denied}
+def test_every_guard_refused_its_command(seen: Seen) -> None:
+    guarded = {(command, guard.code) for command, rule in RULES.items() for guard in rule.guards}
+    assert not guarded - set(seen.denied) - NOT_WITH_A_TRUE_ENGINE
+
+
+def test_every_state_and_missing_role_refused(seen: Seen) -> None:
+    codes = {code for _, code in seen.denied}
+    states = {f"state.{status}" for status in Status if status is not Status.NEW}
+    assert not {"role.forbidden", "space.not_found", *states} - codes
 
 
 def test_every_command_was_refused_and_carried_out(seen: Seen) -> None:

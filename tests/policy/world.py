@@ -1,7 +1,7 @@
 """An independent model of everything around the policy: the graph, the engine, tickets, time; and a Space in it.
 
-It plays the service (facts exactly as asked for, decide, fold), the engine (admits, evicts whom deny sets and bars name,
-tells of watched people) and the timer loop, and checks after each step what must always hold. What must hold is
+It plays the service (facts exactly as asked for, decide, fold), the engine (admits, evicts whom deny sets and bars
+name, tells of watched people) and the timer loop, and checks after each step what must always hold. What must hold is
 computed here from commands and events, not with the policy's own helpers.
 """
 
