@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from spaces_ctl.store.tables import log, metadata  # noqa: F401
+from spaces_ctl.store.tables import log, metadata, search, spaces  # noqa: F401
 
 __all__ = ["metadata"]
