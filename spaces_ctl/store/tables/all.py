@@ -1,7 +1,5 @@
-"""All tables; imported for its effect on `metadata` (migrations, tests)."""
+"""All tables, imported for the effect on `metadata` (migrations, tests): every module beside this one has some."""
 
 from __future__ import annotations
 
-from spaces_ctl.store.tables import joins, log, metadata, tmp_timers  # noqa: F401
-
-__all__ = ["metadata"]
+from spaces_ctl.store.tables import importlib, joins, log, metadata, pkgutil, tables, tmp_timers  # noqa: F401

@@ -1,0 +1,76 @@
+"""Fakes for what is around a Space: an event log in memory, Spaces folded by hand, a bus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import sqlalchemy as sa
+
+from spaces_ctl.clock import Clock
+from spaces_ctl.events import Recorded, SpaceEvent
+from spaces_ctl.model import SYSTEM, Actor, SpaceId
+from spaces_ctl.policy.state import Space
+from spaces_ctl.service.errors import ServiceError
+
+
+class FakeLog:
+    """Recorded events by sequence, and the Spaces that tests put beside them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.events: list[Recorded] = []
+        self.spaces: dict[SpaceId, Space] = {}
+
+    def add(self, space: SpaceId, event: SpaceEvent, actor: Actor = SYSTEM) -> Recorded:
+        version = 1 + sum(recorded.space == space for recorded in self.events)
+        # With a gap each: sequences have them.
+        recorded = Recorded(
+            space=space,
+            version=version,
+            sequence=2 * len(self.events) + 1,
+            at_ms=self._clock.now_ms(),
+            actor=actor,
+            event=event,
+        )
+        self.events.append(recorded)
+        return recorded
+
+    def after(self, c: sa.Connection, sequence: int, limit: int) -> Sequence[Recorded]:
+        return [recorded for recorded in self.events if recorded.sequence > sequence][:limit]
+
+    async def get(self, space: SpaceId) -> Space:
+        if space not in self.spaces:
+            raise ServiceError("space.not_found")
+        return self.spaces[space]
+
+
+class FakeBus:
+    """Hands what is published to all who listen."""
+
+    def __init__(self) -> None:
+        self._queues: list[asyncio.Queue[Recorded | None]] = []
+
+    async def publish(self, events: Sequence[Recorded]) -> None:
+        for queue in self._queues:
+            for recorded in events:
+                queue.put_nowait(recorded)
+
+    def end_all(self) -> None:
+        """As for subscribers that were too slow."""
+        for queue in self._queues:
+            queue.put_nowait(None)
+
+    @asynccontextmanager
+    async def subscribe(self, space: SpaceId | None = None) -> AsyncIterator[AsyncIterator[Recorded]]:
+        queue: asyncio.Queue[Recorded | None] = asyncio.Queue()
+        self._queues.append(queue)
+        try:
+            yield self._read(queue)
+        finally:
+            self._queues.remove(queue)
+
+    async def _read(self, queue: asyncio.Queue[Recorded | None]) -> AsyncIterator[Recorded]:
+        while (recorded := await queue.get()) is not None:
+            yield recorded
