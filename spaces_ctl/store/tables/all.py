@@ -1,5 +1,7 @@
-"""All tables, imported for the effect on `metadata` (migrations, tests): every module beside this one has some."""
+"""All tables; imported for its effect on `metadata` (migrations, tests)."""
 
 from __future__ import annotations
 
-from spaces_ctl.store.tables import importlib, joins, log, metadata, pkgutil, tables, tmp_timers  # noqa: F401
+from spaces_ctl.store.tables import idempotency, joins, metadata
+
+__all__ = ["idempotency", "joins", "metadata"]
