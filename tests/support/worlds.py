@@ -57,7 +57,7 @@ class World:
         *,
         engine: Any = None,
         graph: FakeGraph | None = None,
-        clock: ManualClock | None = None,
+        clock: Any = None,
         limits: Limits | None = None,
         journal: Journal | None = None,
         epoch: int = 1,
@@ -65,7 +65,7 @@ class World:
         self.db = db
         self.engine = FakeEngine() if engine is None else engine
         self.graph = graph or FakeGraph()
-        self.clock = clock or ManualClock()
+        self.clock: Any = clock or ManualClock()
         self.limits = limits or Limits()
         self.journal = journal
         self.epoch = epoch
