@@ -128,5 +128,6 @@ CODES: dict[str, Code] = {
     "store.unavailable": Code(503, "The database does not answer."),
     "graph.unavailable": Code(503, "The social graph does not answer."),
     "engine.unavailable": Code(503, "The media engine does not answer."),
+    "provider.unavailable": Code(503, "The login provider does not answer."),
     "internal": Code(500, "Something went wrong here."),
 }
