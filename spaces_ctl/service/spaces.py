@@ -349,6 +349,8 @@ class Spaces:
     async def _load(self, space: SpaceId) -> Space:
         """Folded up to the log's end. Raises StoreDown, ServiceError (`space.not_found`)."""
         known = self._folded.known(space)
+        if known.version == 0:
+            known = await self.log.load(space)
         state = replay(known, await self.log.tail(space, known.version))
         if state.status is Status.NEW:
             raise ServiceError("space.not_found")

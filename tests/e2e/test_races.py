@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from spaces_ctl import commands as c
 from spaces_ctl.model import SpaceId
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.spaces import Outcome
+from spaces_ctl.service.tables import Tables
 from tests.support.rooms import GONE, Deployment, Ear, a_deployment, speech, talk
 from tests.support.worlds import who
 
@@ -27,7 +29,7 @@ LATEST_IN_FLIGHT_MS = 250
 WAYS = ("mute", "mute_all", "revoke", "remove", "block", "mic_access", "end")
 COMPANION = 1_000_000
 """Added to an account: the id of its second session."""
-DEFIANCE = ("keeps_sending", "reconnects", "reconnects_before", "second_connection")
+DEFIANCES = ("keeps_sending", "reconnects", "reconnects_before", "second_connection")
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Room:
         self.space: SpaceId = 0
         self.seat = 0
         self.heard_from = 0
-        """The group of the answer that let the speaker be heard (again)."""
+        """A group before the speaker was let be heard (again)."""
         self.stack = AsyncExitStack()
         self.voices: list[asyncio.Task[None]] = []
 
@@ -84,9 +86,8 @@ class Room:
             await self.ear.hears(self.seat, 4)
 
     async def open_mic(self) -> None:
-        fence = (await self.insist(c.Unmute())).fence_group
-        assert fence is not None
-        self.heard_from = fence
+        self.heard_from = await self.d.group_now(self.space)
+        await self.insist(c.Unmute())
 
     async def insist(self, command: c.SpaceCommand) -> Outcome:
         """Until the engine knows that the speaker is back."""
@@ -117,9 +118,8 @@ class Room:
         await self.hush()
         await self.stack.aclose()
 
-    async def race(self) -> None:
+    async def race(self, way: str, defiance: str) -> None:
         """Silence while speaking, watch, let speak again."""
-        way, defiance = self.random.choice(WAYS), self.random.choice(DEFIANCE)
         await asyncio.sleep(self.random.uniform(0, 0.04))
         if defiance == "reconnects_before":
             # A connection is being made while the command is carried out.
@@ -199,20 +199,30 @@ class Room:
         await self.come_in()
 
 
-async def race(directory: Path, races: int, rooms: int, *, cripple: bool = False) -> Tally:
-    """So many races, in `rooms` Spaces side by side."""
+Prepare = Callable[[Deployment], None]
+
+
+async def race(
+    directory: Path,
+    races: int,
+    rooms: int,
+    *,
+    ways: Sequence[str] = WAYS,
+    defiances: Sequence[str] = DEFIANCES,
+    prepare: Prepare = lambda deployment: None,
+) -> Tally:
+    """So many races, in `rooms` Spaces side by side; `prepare` is called when all of them are open."""
     packets, tally = await speech(), Tally()
     async with a_deployment(directory) as deployment, AsyncExitStack() as stack:
         every = [Room(deployment, number, packets, tally) for number in range(rooms)]
+        for room in every:
+            stack.push_async_callback(room.close)
+        await asyncio.gather(*(room.open() for room in every))
+        prepare(deployment)
 
         async def run(room: Room) -> None:
-            stack.push_async_callback(room.close)
-            await asyncio.sleep(room.random.uniform(0, 0.3))
-            await room.open()
-            if cripple:
-                room.cripple()
             for _ in range(races // rooms):
-                await room.race()
+                await room.race(room.random.choice(ways), room.random.choice(defiances))
 
         async with asyncio.TaskGroup() as group:
             for room in every:
@@ -226,5 +236,39 @@ async def test_a_thousand_races_and_not_one_frame_after_the_answer(tmp_path: Pat
     assert tally.races == RACES
     assert tally.warm >= 0.95 * RACES, f"only {tally.warm} races were over running speech"
     assert max(tally.in_flight_ms, default=0.0) < LATEST_IN_FLIGHT_MS
-    assert {way for way, _ in tally.seen} == set(WAYS)
-    assert {defiance for _, defiance in tally.seen} == set(DEFIANCE)
+    assert set(tally.seen) == {(way, defiance) for way in WAYS for defiance in DEFIANCES}
+
+
+async def test_races_show_frames_if_the_engine_is_not_told(tmp_path: Path) -> None:
+    """The measurement can fail: the same without programming the engine, as if it answered at once."""
+
+    def tell_nothing(deployment: Deployment) -> None:
+        async def only_the_fence(space: SpaceId, want: Tables | None, *, ended: bool = False) -> int:
+            return await deployment.group_now(space)
+
+        deployment.spaces.programmer.program = only_the_fence  # type: ignore[method-assign]
+
+    tally = await race(tmp_path, 20, 4, ways=["mute"], defiances=["keeps_sending"], prepare=tell_nothing)
+    assert len(tally.leaks) > 20 * 3, "a frame every 20 ms for 80 ms and more"
+
+
+async def test_races_show_frames_that_come_before_the_engine_is_told(tmp_path: Path) -> None:
+    """The measurement can fail: the same, but the answer comes 60 ms before the engine has it."""
+
+    def tell_late(deployment: Deployment) -> None:
+        program, late = deployment.spaces.programmer.program, set[asyncio.Task[int | None]]()
+
+        async def later(space: SpaceId, want: Tables | None, *, ended: bool = False) -> int | None:
+            await asyncio.sleep(0.06)
+            return await program(space, want, ended=ended)
+
+        async def at_once(space: SpaceId, want: Tables | None, *, ended: bool = False) -> int:
+            task = asyncio.create_task(later(space, want, ended=ended))
+            late.add(task)
+            task.add_done_callback(late.discard)
+            return await deployment.group_now(space)
+
+        deployment.spaces.programmer.program = at_once  # type: ignore[method-assign]
+
+    tally = await race(tmp_path, 20, 4, ways=["mute"], defiances=["keeps_sending"], prepare=tell_late)
+    assert len(tally.leaks) >= 20

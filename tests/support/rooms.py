@@ -31,6 +31,7 @@ from spaces_ctl.service.journal import Journal
 from spaces_ctl.store.database import Database
 from tests.support.worlds import World
 
+NOBODY = 999
 GONE = (ConnectionClosed, ConnectionFailed, Refused)
 """How a client learns that it is out."""
 
@@ -53,6 +54,10 @@ class Deployment(World):
 
     def token(self, account: int, sid: int) -> str:
         return self.signer.mint(account=account, sid=sid)
+
+    async def group_now(self, space: SpaceId) -> int:
+        """The Space's media time. (Putting nobody out changes nothing and answers with it.)"""
+        return (await self.engine.kick(space, account=NOBODY)).fence_group
 
     def speaker(self, space: SpaceId, account: int, seat: int, sid: int | None = None) -> Speaker:
         token = self.token(account, account if sid is None else sid)

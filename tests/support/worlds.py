@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,11 +16,14 @@ from spaces_ctl.policy.state import Space
 from spaces_ctl.service.counters import Counters
 from spaces_ctl.service.fake_graph import FakeGraph
 from spaces_ctl.service.fakes import FakeEngine
+from spaces_ctl.service.folding import replay
 from spaces_ctl.service.journal import Journal
+from spaces_ctl.service.people import PeopleBook
 from spaces_ctl.service.presence import Presence
 from spaces_ctl.service.side_effects import SideEffects
 from spaces_ctl.service.snowflake import Snowflakes
 from spaces_ctl.service.spaces import Outcome, Spaces
+from spaces_ctl.service.tables import Audience, tables
 from spaces_ctl.service.timers import TimerLoop
 from spaces_ctl.store.database import Database
 
@@ -85,7 +89,7 @@ class World:
             epoch=epoch,
         )
         self.presence = Presence(spaces=self.spaces, engine=self.engine)
-        self.timers = TimerLoop(spaces=self.spaces, owner=f"life-{epoch}")
+        self.timers = TimerLoop(spaces=self.spaces)
         self.effects = SideEffects(spaces=self.spaces, journal=journal)
 
     def again(self, *, engine: Any = None, db: Database | None = None, journal: Journal | None = None) -> World:
@@ -140,3 +144,19 @@ class World:
     async def state(self, space: SpaceId) -> Space:
         return await self.spaces.get(space)
 
+
+
+async def matches(world: World, space: SpaceId) -> None:
+    """The engine holds what the log says, folded from its beginning."""
+    state = replay(Space(id=space), await world.spaces.log.tail(space, 0))
+    people = await PeopleBook(world.graph, world.spaces.log).load(state)
+    want = tables(state, people, Audience())
+    if want is None:
+        assert space not in world.engine.spaces
+        return
+    assert world.engine.spaces[space] == want.space
+    assert world.engine.acls(space) == want.acls
+    said, meant = json.loads(world.engine.snapshot(space)), json.loads(want.snapshot)
+    for often in ("votes", "audience"):
+        del said[often], meant[often]
+    assert said == meant
