@@ -134,8 +134,9 @@ class Spaces:
         try:
             state = await self._load(space)
         except StoreDown as down:
-            if space in self.live:
-                return self.live[space]  # live Spaces go on
+            known = self._folded.known(space)
+            if known.version:
+                return known  # live Spaces go on
             raise ServiceError("store.unavailable") from down
         self._folded.looked_up(state)
         return state

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
 
 from spaces_ctl import commands as c
 from spaces_ctl.clock import ManualClock
@@ -26,7 +28,9 @@ from spaces_ctl.service.spaces import Outcome, Spaces
 from spaces_ctl.service.tables import Audience, tables
 from spaces_ctl.service.timers import TimerLoop
 from spaces_ctl.store.database import Database
+from spaces_ctl.store.errors import Unavailable
 
+T = TypeVar("T")
 HOST, ANN, BEN, CID = 1, 2, 3, 4
 
 
@@ -57,7 +61,7 @@ class World:
 
     def __init__(
         self,
-        db: Database,
+        db: Any,
         *,
         engine: Any = None,
         graph: FakeGraph | None = None,
@@ -92,7 +96,7 @@ class World:
         self.timers = TimerLoop(spaces=self.spaces)
         self.effects = SideEffects(spaces=self.spaces, journal=journal)
 
-    def again(self, *, engine: Any = None, db: Database | None = None, journal: Journal | None = None) -> World:
+    def again(self, *, engine: Any = None, db: Any = None, journal: Journal | None = None) -> World:
         """The next life; `engine` given: one that outlived the loop."""
         return World(
             db or self.db,
@@ -160,3 +164,28 @@ async def matches(world: World, space: SpaceId) -> None:
     for often in ("votes", "audience"):
         del said[often], meant[often]
     assert said == meant
+
+
+class Flaky:
+    """A database that can be down."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.down = False
+        self.lose_answers = False
+        """Writes are committed, and their answer is lost."""
+
+    async def read(self, unit: Callable[[sa.Connection], T]) -> T:
+        self._answers()
+        return await self._db.read(unit)
+
+    async def write(self, unit: Callable[[sa.Connection], T]) -> T:
+        self._answers()
+        result = await self._db.write(unit)
+        if self.lose_answers:
+            raise Unavailable("the connection was lost", uncertain=True)
+        return result
+
+    def _answers(self) -> None:
+        if self.down:
+            raise Unavailable("the database is down")
