@@ -15,7 +15,8 @@ from spaces_ctl import events as ev
 from spaces_ctl.events import Recorded, SpaceEvent
 from spaces_ctl.model import AccountId, SpaceId
 from spaces_ctl.policy.state import Space
-from spaces_ctl.store import event_log, search, upsert
+from spaces_ctl.store import event_log, search
+from spaces_ctl.store.insert import insert_into
 from spaces_ctl.store.tables.log import space_events
 from spaces_ctl.store.tables.spaces import poll_votes, space_people, space_topics, spaces, subscriptions, tickets
 
@@ -103,7 +104,7 @@ def _put_summary(c: sa.Connection, state: Space) -> None:
         "clips_made": state.clips_made,
     }
     c.execute(
-        upsert.insert(c, spaces)
+        insert_into(c, spaces)
         .values(id=state.id, **values)
         .on_conflict_do_update(index_elements=[spaces.c.id], set_=values)
     )
@@ -144,7 +145,7 @@ def _put_people(c: sa.Connection, state: Space, became_host: set[AccountId]) -> 
     if before:
         c.execute(sa.delete(space_people).where(space_people.c.space == state.id, space_people.c.account.in_(before)))
     if changed:
-        insert = upsert.insert(c, space_people)
+        insert = insert_into(c, space_people)
         mutable = ("role", "place", "invited", "spoke", "hosted")
         c.execute(
             insert.on_conflict_do_update(
@@ -161,7 +162,7 @@ def _member(c: sa.Connection, r: Recorded) -> None:
         case ev.TicketBought(account=account, payment=payment):
             row = {"payment": payment, "bought_ms": r.at_ms, "sequence": r.sequence}
             c.execute(
-                upsert.insert(c, tickets)
+                insert_into(c, tickets)
                 .values(space=r.space, account=account, **row)
                 .on_conflict_do_update(index_elements=[tickets.c.space, tickets.c.account], set_=row)
             )
@@ -169,7 +170,7 @@ def _member(c: sa.Connection, r: Recorded) -> None:
             c.execute(sa.delete(tickets).where(tickets.c.space == r.space, tickets.c.account == account))
         case ev.Subscribed(account=account):
             c.execute(
-                upsert.insert(c, subscriptions)
+                insert_into(c, subscriptions)
                 .values(space=r.space, account=account, since_ms=r.at_ms)
                 .on_conflict_do_nothing()
             )
@@ -179,7 +180,7 @@ def _member(c: sa.Connection, r: Recorded) -> None:
             )
         case ev.PollVoted(poll=poll, account=account, option=option):
             c.execute(
-                upsert.insert(c, poll_votes)
+                insert_into(c, poll_votes)
                 .values(space=r.space, poll=poll, account=account, option=option)
                 .on_conflict_do_nothing()
             )

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from spaces_ctl.model import SpaceId, Status
-from spaces_ctl.store import upsert
+from spaces_ctl.store.insert import insert_into
 from spaces_ctl.store.tables.search import VECTOR, space_search
 from spaces_ctl.store.tables.spaces import spaces
 
@@ -119,7 +119,7 @@ def _joined(texts: Iterable[str]) -> str:
 
 def _put(c: sa.Connection, space: SpaceId, **column: str) -> None:
     c.execute(
-        upsert.insert(c, space_search)
+        insert_into(c, space_search)
         .values(**{"space": space, "words": "", "names": "", **column})
         .on_conflict_do_update(index_elements=[space_search.c.space], set_=column)
     )

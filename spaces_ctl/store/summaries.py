@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from spaces_ctl.model import AccountId, SpaceId, Speak, StageRole, Status, Ticketing
 from spaces_ctl.policy.state import ReplayStatus, Retention
-from spaces_ctl.store import upsert
+from spaces_ctl.store.insert import insert_into
 from spaces_ctl.store.tables.spaces import space_counts, space_people, space_topics, spaces
 
 __all__ = [
@@ -185,7 +185,7 @@ def recorded_by(c: sa.Connection, account: AccountId, limit: int, before: SpaceI
 
 def note_counts(c: sa.Connection, space: SpaceId, *, participants: int, attendance: int = 0) -> None:
     """The engine's count of people inside now, and of all who ever were (0: as before). The peak follows."""
-    insert = upsert.insert(c, space_counts).values(
+    insert = insert_into(c, space_counts).values(
         space=space, participants=participants, peak=participants, attendance=attendance, replay_plays=0
     )
     grown = {
@@ -202,7 +202,7 @@ def note_counts(c: sa.Connection, space: SpaceId, *, participants: int, attendan
 def add_plays(c: sa.Connection, space: SpaceId, plays: int) -> None:
     """Counts plays of the replay."""
     c.execute(
-        upsert.insert(c, space_counts)
+        insert_into(c, space_counts)
         .values(space=space, participants=0, peak=0, attendance=0, replay_plays=plays)
         .on_conflict_do_update(
             index_elements=[space_counts.c.space], set_={"replay_plays": space_counts.c.replay_plays + plays}
