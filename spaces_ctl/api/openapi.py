@@ -91,7 +91,7 @@ _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same request with the same key is carried out once (draft-ietf-httpapi-idempotency-key-header).",
+    "description": "A request with the same key is carried out once (draft-ietf-httpapi-idempotency-key-header-07).",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]+$"},
 }
 

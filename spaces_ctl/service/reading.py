@@ -12,7 +12,7 @@ from spaces_ctl.model import AccountId, Actor, Role, SpaceId, Status
 from spaces_ctl.policy import AccountFacts, Facts, Needs, role_of
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
-from spaces_ctl.service.ports import MediaEngine, SocialGraph
+from spaces_ctl.service.ports import MediaEngine, Profile, SocialGraph
 from spaces_ctl.service.spaces import Spaces
 from spaces_ctl.store import event_log
 from spaces_ctl.store.database import Database
@@ -35,9 +35,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 class Reading:
     """Reads for the API."""
 
-    def __init__(
-        self, *, spaces: Spaces, db: Database, graph: SocialGraph, engine: MediaEngine, clock: Clock
-    ) -> None:
+    def __init__(self, *, spaces: Spaces, db: Database, graph: SocialGraph, engine: MediaEngine, clock: Clock) -> None:
         self._spaces = spaces
         self._db = db
         self._graph = graph
@@ -96,6 +94,10 @@ class Reading:
             asked = Needs(blocks=frozenset(pairs[start : start + _PAIRS]))
             found |= (await self._graph.facts(asked, self._clock.now_ms())).blocks
         return found
+
+    async def profiles(self, accounts: Iterable[AccountId]) -> dict[AccountId, Profile]:
+        """Profiles of those that exist."""
+        return await self._graph.profiles(accounts)
 
     async def tail(self, space: SpaceId, after: int) -> Sequence[Recorded]:
         """The Space's events after a version."""

@@ -11,15 +11,15 @@ from inspect import Parameter as Slot
 from inspect import Signature, cleandoc
 from typing import Annotated, Any
 
-from litestar import Request, delete, patch, post, put
+from litestar import delete, patch, post, put
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Dependency, Parameter
+from litestar.params import JSONBody, PathParameter
 
 from spaces_ctl import commands as c
 from spaces_ctl import routes
 from spaces_ctl.api import wire
 from spaces_ctl.api.openapi import problems
-from spaces_ctl.api.spaces.params import SpaceParam, read_space
+from spaces_ctl.api.spaces.params import Injected, SpaceParam, read_space
 from spaces_ctl.api.spaces.views import Done, done
 from spaces_ctl.model import Status
 from spaces_ctl.policy import RULES
@@ -33,15 +33,22 @@ _MODERATION = (c.BanFromLive, c.LiftBan, c.ResolveAppeal)
 
 _AFTERWARDS = ("space.not_found", "version.conflict", "store.unavailable", "engine.unavailable", "graph.unavailable")
 _ACCOUNT_REFUSALS: dict[Any, tuple[str, ...]] = {
-    c.Block: ("account.not_found", "target.self"),
-    c.Unblock: ("account.not_found", "target.self"),
+    c.Block: ("account.not_found", "target.self", "engine.unavailable", "version.conflict"),
+    c.Unblock: ("account.not_found", "target.self", "engine.unavailable"),
     c.MuteAccount: ("account.not_found", "target.self"),
     c.UnmuteAccount: ("account.not_found", "target.self"),
-    c.Follow: ("account.not_found", "target.self"),
+    c.Follow: ("account.not_found", "target.self", "role.forbidden"),
     c.Unfollow: ("account.not_found", "target.self"),
-    c.BanFromLive: ("account.not_found", "role.forbidden", "setting.invalid"),
+    c.BanFromLive: (
+        "account.not_found",
+        "role.forbidden",
+        "setting.invalid",
+        "report.reason_required",
+        "engine.unavailable",
+        "version.conflict",
+    ),
     c.LiftBan: ("account.not_found", "role.forbidden"),
-    c.Appeal: ("appeal.window_closed", "appeal.exists", "appeal.not_found", "space.not_found", "role.forbidden"),
+    c.Appeal: ("appeal.window_closed", "appeal.exists", "appeal.not_found", "request.invalid"),
     c.ResolveAppeal: ("appeal.not_found", "role.forbidden"),
 }
 
@@ -68,20 +75,19 @@ def _slots(command: Any, *first: Slot) -> list[Slot]:
     for name in wire.path_fields(command):
         kind = wire.path_type(command, name)
         if kind is wire.Number:
-            slots.append(_slot(name, Annotated[int, Parameter(ge=0, le=2**31 - 1, description="Its number.")]))
+            slots.append(_slot(name, Annotated[int, PathParameter(ge=0, le=2**31 - 1, description="Its number.")]))
         else:
-            slots.append(_slot(name, Annotated[str, Parameter(pattern=wire.ACCOUNT_PATTERN, description="Its id.")]))
+            slots.append(
+                _slot(name, Annotated[str, PathParameter(pattern=wire.ACCOUNT_PATTERN, description="Its id.")])
+            )
     if (body := wire.body_type(command)) is not None:
         optional = wire.has_defaults_only(command)
-        slots.append(_slot("data", body, default=body() if optional else Slot.empty))
+        slots.append(_slot("data", JSONBody[body], default=body() if optional else Slot.empty))
     return slots
 
 
 def _slot(name: str, kind: Any, default: Any = Slot.empty) -> Slot:
     return Slot(name, Slot.KEYWORD_ONLY, annotation=kind, default=default)
-
-
-_INJECTED = Annotated[Any, Dependency(skip_validation=True)]
 
 
 def _described(function: Callable[..., Any], command: Any, slots: list[Slot], answer: Any) -> Callable[..., Any]:
@@ -100,7 +106,7 @@ def _space_handler(command: Any, route: routes.Route) -> HTTPRouteHandler:
         asked = _read(command, {name: path[name] for name in names}, data)
         return done(await spaces.execute(principal.actor(), read_space(space), asked))
 
-    first = [_slot("space", SpaceParam), _slot("principal", _INJECTED), _slot("spaces", _INJECTED)]
+    first = [_slot("space", SpaceParam), _slot("principal", Injected), _slot("spaces", Injected)]
     return _VERBS[route.method](
         "/spaces/{space:str}" + _typed(command, route.path),
         status_code=200,
@@ -115,20 +121,13 @@ def _space_handler(command: Any, route: routes.Route) -> HTTPRouteHandler:
 def _account_handler(command: Any, route: routes.Route) -> HTTPRouteHandler:
     names = wire.path_fields(command)
 
-    async def handle(
-        *, request: Request[Any, Any, Any], principal: Any, account_commands: Any, data: Any = None, **path: Any
-    ) -> Any:
+    async def handle(*, principal: Any, accounts: Any, data: Any = None, **path: Any) -> Any:
         asked = _read(command, {name: path[name] for name in names}, data)
-        if principal.account is None:
-            raise ServiceError("auth.token_missing")
-        if command in _MODERATION and not principal.moderator:
-            raise ServiceError("role.forbidden")
-        await account_commands.execute(principal.actor(), asked)
+        await accounts.execute(principal, asked)
 
     first = [
-        _slot("request", Request[Any, Any, Any]),
-        _slot("principal", _INJECTED),
-        _slot("account_commands", _INJECTED),
+        _slot("principal", Injected),
+        _slot("accounts", Injected),
     ]
     return _VERBS[route.method](
         _typed(command, route.path),

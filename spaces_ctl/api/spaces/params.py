@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import PathParameter
 
 from spaces_ctl.api import wire
 from spaces_ctl.model import AccountId, SpaceId
 from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.ports import Principal
 
-__all__ = ["AccountParam", "SpaceParam", "read_account", "read_space"]
+__all__ = ["AccountParam", "Asker", "Injected", "SpaceParam", "read_account", "read_space"]
 
-SpaceParam = Annotated[str, Parameter(pattern=wire.SPACE_PATTERN, description="The Space's id, base62.")]
-AccountParam = Annotated[str, Parameter(pattern=wire.ACCOUNT_PATTERN, description="An account's id, decimal.")]
+Asker = NamedDependency[Principal]
+"""Who asks."""
+Injected = NamedDependency[Any]
+"""A service, by the parameter's name."""
+SpaceParam = Annotated[str, PathParameter(pattern=wire.SPACE_PATTERN, description="The Space's id, base62.")]
+AccountParam = Annotated[str, PathParameter(pattern=wire.ACCOUNT_PATTERN, description="An account's id, decimal.")]
 
 
 def read_space(text: str) -> SpaceId:
