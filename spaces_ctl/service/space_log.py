@@ -68,7 +68,9 @@ class SpaceLog:
     async def tail(self, space: SpaceId, after: int) -> tuple[Recorded, ...]:
         return await self._read(lambda c: event_log.read(c, space, after))
 
-    async def commit(self, before: Space, after: Space, actor: Actor, at_ms: int, events: Sequence[SpaceEvent]) -> tuple[Recorded, ...]:
+    async def commit(
+        self, before: Space, after: Space, actor: Actor, at_ms: int, events: Sequence[SpaceEvent]
+    ) -> tuple[Recorded, ...]:
         old = {t.key: t for t in timers(before, self._limits, not_before_ms=self.resume_not_before_ms)}
         new = {t.key: t for t in timers(after, self._limits, not_before_ms=self.resume_not_before_ms)}
 
@@ -79,7 +81,15 @@ class SpaceLog:
                     c.execute(sa.delete(tt).where(tt.c.space == after.id, tt.c.key == key))
             for key, t in new.items():
                 if old.get(key) != t:
-                    c.execute(sa.insert(tt).values(space=after.id, key=key, due_ms=t.due_ms, command=msgspec.msgpack.encode(t.command), leased_ms=0))
+                    c.execute(
+                        sa.insert(tt).values(
+                            space=after.id,
+                            key=key,
+                            due_ms=t.due_ms,
+                            command=msgspec.msgpack.encode(t.command),
+                            leased_ms=0,
+                        )
+                    )
             return recorded
 
         with store_errors():
@@ -97,6 +107,7 @@ class SpaceLog:
             started = set(c.scalars(sa.select(t.c.space).where(t.c.kind == "Started")))
             ended = set(c.scalars(sa.select(t.c.space).where(t.c.kind == "Ended")))
             return sorted(started - ended)
+
         return await self._read(q)
 
     async def deny_owners_ever(self, space: SpaceId) -> frozenset[AccountId]:
@@ -105,10 +116,20 @@ class SpaceLog:
 
     async def set_timers(self, state: Space) -> None:
         want = timers(state, self._limits, not_before_ms=self.resume_not_before_ms)
+
         def w(c: sa.Connection) -> None:
             c.execute(sa.delete(tt).where(tt.c.space == state.id))
             for t in want:
-                c.execute(sa.insert(tt).values(space=state.id, key=t.key, due_ms=t.due_ms, command=msgspec.msgpack.encode(t.command), leased_ms=0))
+                c.execute(
+                    sa.insert(tt).values(
+                        space=state.id,
+                        key=t.key,
+                        due_ms=t.due_ms,
+                        command=msgspec.msgpack.encode(t.command),
+                        leased_ms=0,
+                    )
+                )
+
         with store_errors():
             await self._db.write(w)
 
@@ -119,14 +140,34 @@ class SpaceLog:
         def w(c: sa.Connection) -> list[DueTimer]:
             rows = c.execute(sa.select(tt).where(tt.c.due_ms <= now_ms, tt.c.leased_ms <= now_ms).limit(limit)).all()
             for r in rows:
-                c.execute(sa.update(tt).where(tt.c.space == r.space, tt.c.key == r.key).values(leased_ms=now_ms + lease_ms))
-            return [DueTimer(space=r.space, key=r.key, due_ms=r.due_ms, command=msgspec.msgpack.decode(r.command, type=SpaceCommand)) for r in rows]
+                c.execute(
+                    sa.update(tt).where(tt.c.space == r.space, tt.c.key == r.key).values(leased_ms=now_ms + lease_ms)
+                )
+            return [
+                DueTimer(
+                    space=r.space,
+                    key=r.key,
+                    due_ms=r.due_ms,
+                    command=msgspec.msgpack.decode(r.command, type=SpaceCommand),
+                )
+                for r in rows
+            ]
+
         with store_errors():
             return await self._db.write(w)
 
     async def rung(self, timer: DueTimer) -> None:
         with store_errors():
-            await self._db.write(lambda c: c.execute(sa.delete(tt).where(tt.c.space == timer.space, tt.c.key == timer.key, tt.c.due_ms == timer.due_ms)) and None)
+            await self._db.write(
+                lambda c: (
+                    c.execute(
+                        sa.delete(tt).where(
+                            tt.c.space == timer.space, tt.c.key == timer.key, tt.c.due_ms == timer.due_ms
+                        )
+                    )
+                    and None
+                )
+            )
 
     async def _read(self, unit: Callable[[sa.Connection], T]) -> T:
         with store_errors():

@@ -267,4 +267,3 @@ async def own_socket(socket: WebSocket[Any, Any, Any], feeds: Injected, settings
 
 
 HANDLERS = [space_events, own_events, space_socket, own_socket]
-
