@@ -26,7 +26,7 @@ class Space(StageVerbs, TalkVerbs):
 
         `after` is the `position` of the last event that is known already. Raises Refused if one may not see the Space.
         """
-        return stream(self._transport, f"{self.path}/events", after=after, over=over)
+        return stream(self._transport, self.path, after=after, over=over)
 
 
 class SpacesClient:
