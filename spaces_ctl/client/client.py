@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Self
 
 import httpx
 
 from spaces_ctl.client.account_verbs import AccountVerbs
-from spaces_ctl.client.stage_verbs import StageVerbs
+from spaces_ctl.client.executing import API
+from spaces_ctl.client.space import Space, Spaces
 from spaces_ctl.client.streams import Over, StreamEvent, stream
-from spaces_ctl.client.talk_verbs import TalkVerbs
 from spaces_ctl.client.transport import Retries, Transport
 
-__all__ = ["Space", "SpacesClient"]
+__all__ = ["SpacesClient"]
 
 
-class Space(StageVerbs, TalkVerbs):
-    """One Space: `client.space("9JqkZbCx3Gq")`. Nothing is asked before a method is called."""
+class Me(AccountVerbs):
+    """What the signed-in account does and hears: `client.me`."""
 
-    def events(self, *, after: int | None = None, over: Over = "sse") -> AsyncIterator[StreamEvent]:
-        """What happens, as it happens, for good: a lost connection is made again and nothing is missed.
-
-        `after` is the `position` of the last event that is known already. Raises Refused if one may not see the Space.
-        """
-        return stream(self._transport, self.path, after=after, over=over)
+    def events(self, *, after: int | None = None, over: Over = "sse") -> AsyncGenerator[StreamEvent]:
+        """What one is named in, in any Space; `after` is the `position` of the last event that is known."""
+        return stream(self._transport, f"{API}/me", after=after, over=over)
 
 
 class SpacesClient:
@@ -54,7 +51,8 @@ class SpacesClient:
         self.transport = Transport(
             url, token=token, retries=retries or Retries(), timeout_s=timeout_s, verify=verify, handler=handler
         )
-        self.me = AccountVerbs(self.transport)
+        self.spaces = Spaces(self.transport)
+        self.me = Me(self.transport)
 
     async def __aenter__(self) -> Self:
         """Nothing is sent yet."""
