@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Self
 
 import httpx
@@ -14,12 +14,17 @@ from spaces_ctl.client.executing import API
 from spaces_ctl.client.space import Space, Spaces
 from spaces_ctl.client.streams import Over, StreamEvent, stream
 from spaces_ctl.client.transport import Retries, Transport
+from spaces_ctl.client.views import Login, Own
 
 __all__ = ["SpacesClient"]
 
 
 class Me(AccountVerbs):
-    """What the signed-in account does and hears: `client.me`."""
+    """What the signed-in account does, is and hears: `client.me`."""
+
+    async def get(self) -> Own:
+        """Who one is. Raises Unauthorized if nobody."""
+        return await self._transport.request("GET", f"{API}/me", Own)
 
     def events(self, *, after: int | None = None, over: Over = "sse") -> AsyncGenerator[StreamEvent]:
         """What one is named in, in any Space; `after` is the `position` of the last event that is known."""
@@ -67,6 +72,25 @@ class SpacesClient:
     async def aclose(self) -> None:
         """Closes the connections."""
         await self.transport.aclose()
+
+    async def register(self, handle: str, password: str, *, name: str = "", email: str | None = None) -> Login:
+        """Makes an account and is it from now on. Raises Refused."""
+        body = {"handle": handle, "password": password, "name": name, "email": email, "session": "bearer"}
+        return await self._begin("register", body)
+
+    async def login(self, name: str, password: str) -> Login:
+        """Logs in by handle or e-mail address and is that account from now on. Raises Unauthorized, RateLimited."""
+        return await self._begin("login", {"name": name, "password": password, "session": "bearer"})
+
+    async def logout(self) -> None:
+        """Ends the session, its connections to Spaces included."""
+        await self.transport.request("POST", f"{API}/auth/logout", NoneType)
+        self.transport.token = None
+
+    async def _begin(self, how: str, body: dict[str, str | None]) -> Login:
+        login = await self.transport.request("POST", f"{API}/auth/{how}", Login, body=body)
+        self.transport.token = login.token
+        return login
 
     def space(self, space: str) -> Space:
         """One Space by its id."""

@@ -20,9 +20,11 @@ __all__ = [
     "Invitation",
     "Invite",
     "Login",
+    "Own",
     "Peek",
     "Person",
     "Pinned",
+    "Place",
     "Point",
     "Poll",
     "Profile",
@@ -67,19 +69,46 @@ class Account(_View, frozen=True, kw_only=True):
     id: int
     handle: str
     name: str = ""
+    description: str = ""
     picture: str = ""
     protected: bool = False
-    email: str | None = None
+    listening_visible: bool = True
     moderator: bool = False
     operator: bool = False
+    email: str | None = None
+    email_verified: bool = False
+    followers: int = 0
+
+
+class Place(_View, frozen=True, kw_only=True):
+    """A live Space in which one is on stage, asks to speak or is invited."""
+
+    space: str
+    title: str = ""
+    role: str | None = None
+    """On stage; None: not there."""
+    requested: bool = False
+    invited: bool = False
+
+
+class Own(_View, frozen=True, kw_only=True):
+    """Who one is, and where one is wanted now."""
+
+    account: Account
+    scopes: tuple[str, ...] = ()
+    live: tuple[Place, ...] = ()
 
 
 class Login(_View, frozen=True, kw_only=True):
     """A session that has begun."""
 
+    account: Account
+    session: str
+    """Its id, for ending it."""
     token: str
     """Give it to `SpacesClient(url, token=…)`."""
-    account: Account
+    expires_at: datetime
+    """Unless it is used again before."""
 
 
 class Person(_View, frozen=True, kw_only=True):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from json import dump, dumps, loads
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from spaces_ctl import commands as c
-from spaces_ctl.serve.run import Place
+from spaces_ctl.serve.composition import compose, migrated
+from spaces_ctl.serve.logs import configure
+from spaces_ctl.serve.run import Composed, Place, Running, serve
 from spaces_ctl.service.accounts import Accounts
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.passwords import Passwords
@@ -19,7 +24,7 @@ from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.sessions import SessionKind, Sessions
 from spaces_ctl.settings import Settings
 
-__all__ = ["DIRECTORY", "PASSWORD", "Seeded", "banner", "development", "report", "seed"]
+__all__ = ["DIRECTORY", "PASSWORD", "Seeded", "banner", "development", "report", "seed", "serve_development"]
 
 DIRECTORY = Path(".spaces-dev")
 PASSWORD = "spaces-dev"
@@ -60,6 +65,35 @@ def development(settings: Settings, directory: Path) -> Settings:
         payments=replace(settings.payments, provider="sandbox"),
         node=replace(settings.node, data_directory=directory / "data", drain_seconds=1),
     )
+
+
+def serve_development(settings: Settings, directory: Path, *, json: bool) -> None:
+    """Serves below `directory` until told to stop. Raises CannotStart."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings = development(settings, directory)
+    configure(settings.logging, node=settings.node.name)
+    people: list[Seeded] = []
+
+    @asynccontextmanager
+    async def seeded(settings: Settings, running: Running) -> AsyncIterator[Composed]:
+        await migrated(settings)
+        async with compose(settings, running) as composed:
+            people[:] = await seed(composed.services, directory)
+            yield composed
+
+    def announce(place: Place) -> None:
+        values = (place, people, directory, since_start())
+        sys.stdout.write(f"{dumps(report(*values))}\n" if json else banner(*values))
+        sys.stdout.flush()
+
+    serve(settings, seeded, announce=announce)
+
+
+def since_start() -> float:
+    """Seconds since this process began, its interpreter's start and our imports included."""
+    with Path("/proc/self/stat").open(encoding="ascii") as file:
+        ticks = int(file.read().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 async def seed(services: _Services, directory: Path) -> list[Seeded]:
@@ -139,7 +173,7 @@ Ctrl-C ends it.
 
 def _kept(file: Path) -> dict[str, str]:
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = loads(file.read_text(encoding="utf-8"))
         return {str(handle): str(token) for handle, token in values.items()}
     except (OSError, ValueError, AttributeError):
         return {}
@@ -148,4 +182,4 @@ def _kept(file: Path) -> dict[str, str]:
 def _keep(file: Path, tokens: dict[str, str]) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-        json.dump(tokens, handle)
+        dump(tokens, handle)

@@ -149,7 +149,7 @@ async def test_no_answer_body(script: Any) -> None:
 
 async def test_no_server_is_one_clear_line() -> None:
     async with api.SpacesClient("http://127.0.0.1:1", retries=api.Retries(attempts=1)) as client:
-        with pytest.raises(api.Unreachable, match=r"^http://127\.0\.0\.1:1 does not answer: "):
+        with pytest.raises(api.Unreachable, match=r"^http://127\.0\.0\.1:1 does not answer: Connection refused"):
             await client.space("abc").start()
 
 
