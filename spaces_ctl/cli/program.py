@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from spaces_ctl.cli import account, config, demo, key, space, token
+from spaces_ctl.cli import account, config, demo, key, moderation, space, token
 from spaces_ctl.cli import login as logins
 from spaces_ctl.cli import serve as serving
 from spaces_ctl.cli.exits import Exit, Failure, tell
@@ -27,6 +27,7 @@ app.add_typer(space.app, name="space")
 app.add_typer(account.app, name="account")
 app.add_typer(token.app, name="token")
 app.add_typer(key.app, name="key")
+app.add_typer(moderation.app, name="moderation")
 app.add_typer(config.app, name="config")
 
 

@@ -1,12 +1,11 @@
 """`spaces space`: make, find, start and end Spaces of a running server."""
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spaces_ctl.cli.exits import Exit, Failure
-from spaces_ctl.cli.output import Json, fields, lines, print_json, table
+from spaces_ctl.cli.output import Json, fields, lines, milliseconds, print_json, table
 from spaces_ctl.cli.remote import Token, Url, remote
 from spaces_ctl.model import Speak
 
@@ -33,7 +32,7 @@ def create(
     json: Json = False,
 ) -> None:
     """Makes a Space in its lobby, or scheduled, or (--start) live."""
-    at_ms = None if at is None else _milliseconds(at)
+    at_ms = None if at is None else milliseconds("--at", at)
     if start and at_ms is not None:
         raise Failure("--at and --start exclude each other", Exit.USAGE)
 
@@ -79,14 +78,6 @@ def end(space: Id, url: Url = None, token: Token = None, json: Json = False) -> 
     """Ends a live Space; everybody is out when this returns."""
     done = remote(url, token, lambda client: client.space(space).end())
     print_json(done) if json else lines(f"{space}: ended")
-
-
-def _milliseconds(text: str) -> int:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise Failure(f"--at: not a time: {text!r} (2026-01-31T18:00)", Exit.USAGE) from None
-    return round(at.astimezone(UTC).timestamp() * 1000)
 
 
 def _print(space: "SpaceInfo", json: bool) -> None:

@@ -139,4 +139,3 @@ class World:
 
     async def state(self, space: SpaceId) -> Space:
         return await self.spaces.get(space)
-
