@@ -35,7 +35,7 @@ CODES: dict[str, Code] = {
     "account.protected": Code(403, "Protected accounts cannot create Spaces."),
     "account.live_banned": Code(403, "The account is banned from live features."),
     "account.followers_required": Code(403, "More followers are needed to host."),
-    "community.role_required": Code(403, "Only the community's admins and moderators may."),
+    "community.role_required": Code(403, "Your role in the community does not allow this."),
     "community.not_found": Code(404, "There is no such community."),
     "client.not_allowed": Code(403, "This kind of client may not do this."),
     "participant.removed": Code(403, "Removed from this Space.", 0x5320),

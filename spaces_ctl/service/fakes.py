@@ -113,6 +113,10 @@ class FakeEngine:
             if batch := self.take_events():
                 yield batch
 
+    def forget(self, space: SpaceId) -> None:
+        """Knows nothing of the Space any more."""
+        self._rooms.pop(space, None)
+
     def take_events(self) -> list[Event]:
         """What waits to be told, for tests that go step by step."""
         batch, self._events = self._events, []
@@ -144,7 +148,11 @@ class FakeEngine:
     def heard(self, space: SpaceId, account: AccountId) -> bool:
         """Whether frames of the account reach listeners."""
         room = self._rooms.get(space)
-        if room is None or not room.table.live or account not in {who for who, anon in room.sessions.values() if not anon}:
+        if (
+            room is None
+            or not room.table.live
+            or account not in {who for who, anon in room.sessions.values() if not anon}
+        ):
             return False
         row = next((row for row in room.table.stage if row.account == account), None)
         return row is not None and not row.muted and (room.table.mic_open or row.role != "speaker")
