@@ -143,7 +143,11 @@ class FakeEngine:
     def heard(self, space: SpaceId, account: AccountId) -> bool:
         """Whether frames of the account reach listeners."""
         room = self._rooms.get(space)
-        if room is None or not room.table.live or account not in {who for who, anon in room.sessions.values() if not anon}:
+        if (
+            room is None
+            or not room.table.live
+            or account not in {who for who, anon in room.sessions.values() if not anon}
+        ):
             return False
         row = next((row for row in room.table.stage if row.account == account), None)
         return row is not None and not row.muted and (room.table.mic_open or row.role != "speaker")

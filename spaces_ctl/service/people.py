@@ -50,14 +50,18 @@ class PeopleBook:
         before = known or People()
         return People(
             blocks={
-                owner: before.blocks[owner] if owner in before.blocks else frozenset(await self._graph.blocked_by(owner))
+                owner: before.blocks[owner]
+                if owner in before.blocks
+                else frozenset(await self._graph.blocked_by(owner))
                 for owner in space.deny_owners
             },
             tickets=await self._tickets(space, known, events),
             profiles=await self._profiles(space, before),
         )
 
-    async def _tickets(self, space: Space, known: People | None, events: Sequence[e.SpaceEvent]) -> frozenset[AccountId]:
+    async def _tickets(
+        self, space: Space, known: People | None, events: Sequence[e.SpaceEvent]
+    ) -> frozenset[AccountId]:
         if space.ticketing is None:
             return frozenset()
         tickets = await self._log.ticket_holders(space.id) if known is None else known.tickets

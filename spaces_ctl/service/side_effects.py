@@ -44,7 +44,9 @@ class SideEffects:
 
         Raises ServiceError (`engine.unavailable`, `store.unavailable`).
         """
-        await self._each(self._hosted_by(actor.account), lambda space: self._give(actor, space, c.Blocked(account=account)))
+        await self._each(
+            self._hosted_by(actor.account), lambda space: self._give(actor, space, c.Blocked(account=account))
+        )
 
     async def unblocked(self, actor: Actor, account: AccountId) -> None:
         """The account may come in again. Raises ServiceError."""

@@ -300,9 +300,7 @@ class Spaces:
         want = tables(state, people, self.counters.audience(state.id))
         return await self.programmer.program(state.id, want, ended=state.status is Status.ENDED)
 
-    async def _put_out(
-        self, space: SpaceId, events: Sequence[SpaceEvent], fence: int | None = None
-    ) -> int | None:
+    async def _put_out(self, space: SpaceId, events: Sequence[SpaceEvent], fence: int | None = None) -> int | None:
         """Closes the sessions of those who are out and are neither barred nor blocked, so that no set closes them."""
         for event in events:
             if isinstance(event, e.Removed) or (isinstance(event, e.Left) and event.how is e.LeftHow.LEFT):

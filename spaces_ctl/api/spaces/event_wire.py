@@ -1,6 +1,6 @@
 """Events as JSON, encoded once for all who see the same.
 
-    {"event": "speaker_added", "version": 12, "at": "2026-01-01T00:00:00.000Z", "data": {"account": "7", ...}}
+{"event": "speaker_added", "version": 12, "at": "2026-01-01T00:00:00.000Z", "data": {"account": "7", ...}}
 """
 
 from __future__ import annotations
