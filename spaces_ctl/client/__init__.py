@@ -9,6 +9,7 @@ from spaces_ctl.client.client import Space, SpacesClient
 from spaces_ctl.client.errors import (
     Conflict,
     Forbidden,
+    Gone,
     Invalid,
     NotFound,
     PaymentRequired,
@@ -26,6 +27,7 @@ from spaces_ctl.client.transport import Retries
 __all__ = [
     "Conflict",
     "Forbidden",
+    "Gone",
     "Invalid",
     "NotFound",
     "PaymentRequired",

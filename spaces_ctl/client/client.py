@@ -21,10 +21,10 @@ __all__ = ["Space", "SpacesClient"]
 class Space(StageVerbs, TalkVerbs):
     """One Space: `client.space("9JqkZbCx3Gq")`. Nothing is asked before a method is called."""
 
-    def events(self, *, after: str | None = None, over: Over = "sse") -> AsyncIterator[StreamEvent]:
+    def events(self, *, after: int | None = None, over: Over = "sse") -> AsyncIterator[StreamEvent]:
         """What happens, as it happens, for good: a lost connection is made again and nothing is missed.
 
-        `after` is the `id` of the last event that is known already. Raises Refused if one may not see the Space.
+        `after` is the `position` of the last event that is known already. Raises Refused if one may not see the Space.
         """
         return stream(self._transport, f"{self.path}/events", after=after, over=over)
 

@@ -4,14 +4,15 @@ SpacesError
 ├── Unreachable          no answer at all
 ├── UnexpectedAnswer     an answer that is not this API's
 └── Refused              the server said no: `code`, `detail`, `status`
-    ├── Invalid          400, 405, 413, 422
+    ├── Invalid          400, 405, 413, 415, 422
     ├── Unauthorized     401
     ├── PaymentRequired  402
     ├── Forbidden        403
     ├── NotFound         404
     ├── Conflict         409
+    ├── Gone             410
     ├── RateLimited      429, `retry_after_s`
-    └── Unavailable      5xx, `retry_after_s`
+    └── Unavailable      408, 5xx, `retry_after_s`
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from spaces_ctl.policy.codes import CODES
 __all__ = [
     "Conflict",
     "Forbidden",
+    "Gone",
     "Invalid",
     "NotFound",
     "PaymentRequired",
@@ -91,6 +93,10 @@ class Conflict(Refused):
     """Not as things are now."""
 
 
+class Gone(Refused):
+    """The event stream does not reach back that far (`stream.position`): read the Space, then begin from now."""
+
+
 class RateLimited(Refused):
     """Too many requests; the client has waited and tried again before it gave up."""
 
@@ -106,8 +112,11 @@ _BY_STATUS: dict[int, type[Refused]] = {
     403: Forbidden,
     404: NotFound,
     405: Invalid,
+    408: Unavailable,
     409: Conflict,
+    410: Gone,
     413: Invalid,
+    415: Invalid,
     422: Invalid,
     429: RateLimited,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any, Literal
 
 import httpx
@@ -27,16 +28,26 @@ _LARGEST = 1 << 20
 class StreamEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One event."""
 
-    id: str = ""
-    """Where the stream stood: give it as `after` to go on from here."""
     event: str
-    """Its name: `muted`, `speaker_added`, …"""
-    data: dict[str, Any]
-    """What happened."""
+    """Its name: `muted`, `speaker_added`, …; `counts` once a second while it changes."""
+    data: dict[str, Any] = {}
+    """What happened, as the API has it: ids and times are strings."""
+    version: int | None = None
+    """Of the Space, without gaps for what one may see. None: not part of its log."""
+    at: datetime | None = None
+    space: str | None = None
+    """In an account's stream: which Space it is about."""
+    sequence: int | None = None
+    """In an account's stream: ascending over all Spaces."""
+
+    @property
+    def position(self) -> int | None:
+        """Give it as `after` to go on from here."""
+        return self.version if self.sequence is None else self.sequence
 
 
 async def stream(
-    transport: Transport, path: str, *, after: str | None = None, over: Over = "sse"
+    transport: Transport, path: str, *, after: int | None = None, over: Over = "sse"
 ) -> AsyncGenerator[StreamEvent]:
     """Events after `after` (None: from now on) until the server says that there are no more.
 
@@ -51,7 +62,7 @@ async def stream(
             async with aclosing(source) as events:
                 async for event in events:
                     backoff.reset()
-                    position = event.id or position
+                    position = position if event.position is None else event.position
                     yield event
         except _Finished:
             return
@@ -68,10 +79,10 @@ class _Finished(Exception):
     """The server has no more events."""
 
 
-async def _sse(transport: Transport, path: str, position: str | None) -> AsyncGenerator[StreamEvent]:
+async def _sse(transport: Transport, path: str, position: int | None) -> AsyncGenerator[StreamEvent]:
     headers = transport.headers() | {"Accept": "text/event-stream", "Cache-Control": "no-store"}
     if position is not None:
-        headers["Last-Event-ID"] = position
+        headers["Last-Event-ID"] = str(position)
     timeout = httpx.Timeout(transport.timeout_s, read=_SILENCE_S)
     async with transport.http.stream("GET", path, headers=headers, timeout=timeout) as response:
         if response.status_code == 204:
@@ -82,31 +93,29 @@ async def _sse(transport: Transport, path: str, position: str | None) -> AsyncGe
         try:
             async for message in httpx_sse.EventSource(response).aiter_sse():
                 if message.data:
-                    yield StreamEvent(id=message.id, event=message.event, data=_json(message.data))
+                    yield _event(message.data)
         except httpx_sse.SSEError as error:
             raise UnexpectedAnswer(f"not an event stream: {error}") from error
 
 
-async def _websocket(transport: Transport, path: str, position: str | None) -> AsyncGenerator[StreamEvent]:
+async def _websocket(transport: Transport, path: str, position: int | None) -> AsyncGenerator[StreamEvent]:
     base = transport.http.base_url
     url = base.copy_with(
         scheme="wss" if base.scheme == "https" else "ws",
         path=base.path.rstrip("/") + path + "/ws",
-        params={} if position is None else {"after": position},
+        params={} if position is None else {"after": str(position)},
     )
     try:
         async with connect(
             str(url), additional_headers=transport.headers(), max_size=_LARGEST, ssl=transport.tls
         ) as socket:
             async for message in socket:
-                yield msgspec.json.decode(message, type=StreamEvent)
+                yield _event(message)
             if socket.close_code == 1000:
                 raise _Finished
     except InvalidStatus as error:
         response = error.response
         raise _refused(transport, response.status_code, response.headers, bytes(response.body or b"")) from error
-    except msgspec.DecodeError as error:
-        raise UnexpectedAnswer(f"not an event: {error}") from error
     except ConnectionClosed:
         raise
     except WebSocketException as error:
@@ -117,8 +126,8 @@ def _refused(transport: Transport, status: int, headers: Any, body: bytes) -> Sp
     return refusal(status, body, retry_after(headers.get("Retry-After"), transport.retries.now_s()))
 
 
-def _json(text: str) -> dict[str, Any]:
+def _event(text: str | bytes) -> StreamEvent:
     try:
-        return msgspec.json.decode(text, type=dict[str, Any])
+        return msgspec.json.decode(text, type=StreamEvent)
     except msgspec.DecodeError as error:
         raise UnexpectedAnswer(f"not an event: {error}") from error

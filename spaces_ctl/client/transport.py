@@ -22,7 +22,7 @@ __all__ = ["Retries", "Transport"]
 T = TypeVar("T")
 Query = Mapping[str, str | int | bool | None]
 
-_RETRIED = frozenset({429, 502, 503, 504})
+_RETRIED = frozenset({408, 429, 502, 503, 504})
 _KEYED = frozenset({"POST", "PATCH"})
 """Not idempotent by themselves (RFC 9110 §9.2.2): an Idempotency-Key lets a repetition do nothing twice."""
 
@@ -88,7 +88,7 @@ class Transport:
     ) -> T:
         """Asks and reads the answer (`NoneType`: none). Raises SpacesError.
 
-        Tried again after a lost connection, 429, 502, 503 and 504.
+        Tried again after a lost connection, 408, 429, 502, 503 and 504.
         """
         content = None if body is None else msgspec.json.encode(body)
         headers = self.headers()

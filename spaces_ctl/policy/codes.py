@@ -126,7 +126,8 @@ CODES: dict[str, Code] = {
     "stream.position": Code(410, "The stream does not reach back that far."),
     "node.capacity": Code(503, "This node takes no more people.", 0x5331),
     "store.unavailable": Code(503, "The database does not answer."),
-    "provider.unavailable": Code(503, "The login provider does not answer."),
     "graph.unavailable": Code(503, "The social graph does not answer."),
+    "engine.unavailable": Code(503, "The media engine does not answer."),
+    "provider.unavailable": Code(503, "The login provider does not answer."),
     "internal": Code(500, "Something went wrong here."),
 }

@@ -80,7 +80,7 @@ class WebServer:
 
     @contextlib.asynccontextmanager
     async def running(self, listening: Any) -> AsyncIterator[None]:
-        """Serves inside the block and finishes requests under way after it. If serving fails, the block is cancelled."""
+        """Serves inside the block, finishes requests under way after it. If serving fails, the block is cancelled."""
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(self._server.serve(sockets=[listening]), name="http")
             while not self._server.started and not serving.done():

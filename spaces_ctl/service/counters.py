@@ -77,6 +77,7 @@ class Counters:
         """Times of the points are the clock's."""
         self._clock = clock
         self._of: dict[SpaceId, SpaceCounters] = {}
+        self._changed: set[SpaceId] = set()
 
     def of(self, space: SpaceId) -> SpaceCounters:
         """One Space's, empty if nothing was counted yet."""
@@ -86,12 +87,17 @@ class Counters:
         """People connected now."""
         return self.of(space).audience
 
-    def count(self, counts: Counts) -> bool:
-        """What the engine told; whether the audience is another than before."""
+    def count(self, counts: Counts) -> None:
+        """What the engine told."""
         own = self._of.setdefault(counts.space, SpaceCounters())
         audience = Audience(named=counts.named, anonymous=counts.anonymous, guests=counts.guests)
-        changed = own.audience != audience
+        if own.audience != audience:
+            self._changed.add(counts.space)
         own.count(self._clock.now_ms(), audience, counts.peak)
+
+    def take_changed(self) -> frozenset[SpaceId]:
+        """Spaces whose audience is another than at the last call."""
+        changed, self._changed = frozenset(self._changed), set()
         return changed
 
     def react(self, space: SpaceId, reactions: Mapping[str, int]) -> None:

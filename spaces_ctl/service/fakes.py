@@ -11,6 +11,7 @@ from spaces_ctl.engine import (
     Command,
     Counts,
     EndSpace,
+    EngineError,
     Event,
     InvalidTable,
     Joined,
@@ -72,19 +73,15 @@ class FakeEngine:
         self.after(command)
         return Applied(self._fence())
 
-    async def apply_all(self, commands: Sequence[Command]) -> None:
-        """The whole truth at once: Spaces that are not in it are forgotten, sets that are not in it are empty."""
-        await asyncio.sleep(0)
-        spaces = {command.space for command in commands if not isinstance(command, SetRevoked)}
-        for space in [space for space in self._rooms if space not in spaces]:
-            self._close(space, lambda account, anonymous: "state.ended")
-            del self._rooms[space]
-        for room in self._rooms.values():
-            room.acls.clear()
+    async def apply_all(self, commands: Iterable[Command]) -> list[Applied | EngineError]:
+        """Carries out many, one answer each."""
+        answers: list[Applied | EngineError] = []
         for command in commands:
-            self._carry_out(command)
-        for space in self._rooms:
-            self._enforce(space)
+            try:
+                answers.append(await self.apply(command))
+            except EngineError as error:
+                answers.append(error)
+        return answers
 
     async def present(self, space: SpaceId, accounts: Iterable[AccountId]) -> set[AccountId]:
         """Which of these are connected by name."""
@@ -113,9 +110,13 @@ class FakeEngine:
         while True:
             await self._told.wait()
             self._told.clear()
-            batch, self._events = self._events, []
-            if batch:
+            if batch := self.take_events():
                 yield batch
+
+    def take_events(self) -> list[Event]:
+        """What waits to be told, for tests that go step by step."""
+        batch, self._events = self._events, []
+        return batch
 
     # People
 

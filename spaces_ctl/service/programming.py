@@ -9,7 +9,7 @@ greater, so that nothing which an earlier holder still has on its way can undo w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from spaces_ctl.engine import (
@@ -22,7 +22,7 @@ from spaces_ctl.engine import (
     StaleVersion,
     UnknownSpace,
 )
-from spaces_ctl.model import SpaceId
+from spaces_ctl.model import AccountId, SpaceId
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import MediaEngine
 from spaces_ctl.service.tables import AclKey, Tables, set_acl, set_state
@@ -121,15 +121,28 @@ class Programmer:
             await self._engine.apply(set_state(space, want.snapshot, self._version()))
             known.tables = replace(known.tables, snapshot=want.snapshot, essence=want.essence)
 
-    def boot(self, spaces: Mapping[SpaceId, Tables]) -> list[Command]:
-        """All that the engine has to know, for `Engine.apply_all`; it is then known here."""
-        commands: list[Command] = []
+    def owners_before(self, space: SpaceId, owners: Iterable[AccountId]) -> None:
+        """Whose block lists an engine that has outlived its control loop may still have."""
+        self._known.setdefault(space, _Known()).sent.update(("deny", owner) for owner in owners)
+
+    def boot(self, spaces: Mapping[SpaceId, Tables], *, attached: bool) -> list[tuple[SpaceId, Command]]:
+        """All that the engine has to know, for `Engine.apply_all`; from then on it is known here.
+
+        A new engine gets each Space closed first, so that nobody comes in before its sets are there. An engine that has
+        people in it is told what is different only by the result.
+        """
+        commands: list[tuple[SpaceId, Command]] = []
         for space, want in spaces.items():
-            self._known[space] = _Known(tables=want, sent=set(want.acls))
-            commands.append(replace(want.space, version=self._version()))
-            commands += (set_acl(space, key, members, self._version()) for key, members in want.acls.items())
-            commands.append(set_state(space, want.snapshot, self._version()))
+            known = self._known.setdefault(space, _Known())
+            if not attached:
+                known.sent.clear()
+                commands.append((space, self._closed(want)))
+            commands += ((space, command) for command in self._commands(space, known, None, want))
+            known.tables = want
         return commands
+
+    def _closed(self, want: Tables) -> Command:
+        return replace(want.space, live=False, stage=(), version=self._version())
 
     def _version(self) -> int:
         self._n += 1
@@ -165,7 +178,7 @@ class Programmer:
             if have is not None:
                 raise
             # It is new. Nobody may enter before all of its sets are there.
-            await self._engine.apply(replace(want.space, live=False, stage=(), version=self._version()))
+            await self._engine.apply(self._closed(want))
             for command in self._commands(space, known, None, want):
                 fence = (await self._engine.apply(command)).fence_group
         keep_snapshot = have is not None and have.essence == want.essence

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -61,6 +61,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """No frame of somebody silenced lies in a later group. None if the engine had nothing to change."""
 
 
+@contextmanager
+def store_down_is_unavailable() -> Iterator[None]:
+    """For callers of the service."""
+    try:
+        yield
+    except StoreDown as down:
+        raise ServiceError("store.unavailable") from down
+
+
 class Spaces:
     """Every Space of the deployment; those that are live are programmed into this process's engine."""
 
@@ -90,7 +99,7 @@ class Spaces:
         self.log = SpaceLog(db, limits, patience_s)
         self.people = PeopleBook(graph, self.log)
         self.wakes_timers: Callable[[], None] = lambda: None
-        self._facts = FactLoader(log=self.log, graph=graph, engine=engine, patience_s=patience_s)
+        self._facts = FactLoader(log=self.log, graph=graph, engine=engine)
         self._engine = engine
         self._bus = bus
         self._ids = ids
@@ -106,10 +115,8 @@ class Spaces:
         space = self._ids.next()
 
         async def run() -> Outcome:
-            try:
+            with store_down_is_unavailable():
                 return await self._decide(Space(id=space), actor, command)
-            except StoreDown as down:
-                raise ServiceError("store.unavailable") from down
 
         return await self._alone(space, run)
 
@@ -151,26 +158,49 @@ class Spaces:
 
     # Upkeep, by `service.recovery`
 
-    def adopt(self, state: Space, people: People) -> Tables | None:
-        """Takes a live Space over at boot; answers what the engine has to know."""
+    async def live_in_log(self) -> list[SpaceId]:
+        """Every live Space. Raises ServiceError (`store.unavailable`)."""
+        with store_down_is_unavailable():
+            return await self.log.live()
+
+    async def adopt(self, space: SpaceId) -> Tables | None:
+        """Takes a Space over at boot; answers what the engine has to know, None if it is not live after all.
+
+        Raises ServiceError (`store.unavailable`).
+        """
+        with store_down_is_unavailable():
+            state = await self._load(space)
+            if state.status is not Status.LIVE:
+                return None
+            people = await self._people_of(state, (), None, SYSTEM)
+            self.programmer.owners_before(space, await self.log.deny_owners_ever(space))
+            await self.log.set_timers(state)
         self._folded.remember(state)
-        self.people.keep(state.id, people)
-        return tables(state, people, self.counters.audience(state.id))
+        self.people.keep(space, people)
+        return tables(state, people, self.counters.audience(space))
+
+    async def settle_log(self) -> None:
+        """As `settle`, for a boot: the engine knows nothing yet. Raises ServiceError (`store.unavailable`)."""
+        for space in self._unlogged():
+            with store_down_is_unavailable():
+                await self._alone(space, lambda space=space: self._settle(space))  # type: ignore[misc]
 
     async def refresh(self, space: SpaceId) -> None:
         """Refolds a Space from the log and programs the engine from it. Raises ServiceError."""
 
         async def run() -> None:
-            try:
+            with store_down_is_unavailable():
                 await self._settle(space)
                 state = await self._load(space)
                 self.people.forget(space)
                 people = await self._people_of(state, (), None, SYSTEM)
-            except StoreDown as down:
-                raise ServiceError("store.unavailable") from down
             await self._enforce(state, people, ())
 
         await self._alone(space, run)
+
+    def changed_counts(self) -> frozenset[SpaceId]:
+        """Live Spaces whose snapshot lacks the newest counts."""
+        return self.programmer.stale_snapshots | self.counters.take_changed() & self.live.keys()
 
     async def flush_snapshot(self, space: SpaceId) -> None:
         """Tells the audience's count and the votes."""
@@ -185,14 +215,17 @@ class Spaces:
 
     async def settle(self) -> None:
         """Brings what was decided while the database was down into the log. Raises ServiceError (`store.unavailable`)."""
-        entries = self._journal.entries if self._journal is not None else ()
-        for space in dict.fromkeys(entry.space for entry in entries if isinstance(entry, SpaceEntry)):
+        for space in self._unlogged():
             await self.refresh(space)
 
     async def aclose(self) -> None:
         """Waits for the commands that are under way."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    def _unlogged(self) -> list[SpaceId]:
+        entries = self._journal.entries if self._journal is not None else ()
+        return list(dict.fromkeys(entry.space for entry in entries if isinstance(entry, SpaceEntry)))
 
     # One command
 

@@ -245,8 +245,8 @@ class Logging(Section, frozen=True, kw_only=True):
 class Node(Section, frozen=True, kw_only=True):
     """The server itself."""
 
-    id: Annotated[int, Meta(ge=0, le=1023)] = 0
-    """Part of every id made here; different on each server of one database."""
+    id: Annotated[int, Meta(ge=0, le=1022)] = 0
+    """Part of every id made here; different on each server of one database. 1023 is the command line's."""
     name: str = "spaces"
     """In logs."""
     data_directory: Path = Path("data")

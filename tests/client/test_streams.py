@@ -15,7 +15,12 @@ from spaces_ctl import client as api
 
 
 def event(number: int, name: str = "muted") -> str:
-    return f'id: {number}\nevent: {name}\ndata: {{"n": {number}}}\n\n'
+    message = {"event": name, "version": number, "at": "2026-01-01T00:00:00.000Z", "data": {"n": number}}
+    return f"id: {number}\nevent: {name}\ndata: {json.dumps(message)}\n\n"
+
+
+COUNTS = 'event: counts\ndata: {"event": "counts", "data": {}}\n\n'
+"""A message that is not in the log does not move the position."""
 
 
 async def take(events: AsyncIterator[api.StreamEvent], count: int, taken: list[int] | None = None) -> list[int]:
@@ -32,7 +37,7 @@ async def test_events_come_in_order_in_whatever_pieces(script: Any, sse: Any) ->
     script.answers = [sse(*text), httpx.Response(204)]
     async with script.client() as client:
         events = [one async for one in client.space("abc").events()]
-    assert [(one.id, one.event, one.data) for one in events] == [("1", "muted", {"n": 1}), ("2", "ended", {"n": 2})]
+    assert [(one.position, one.event, one.data) for one in events] == [(1, "muted", {"n": 1}), (2, "ended", {"n": 2})]
     first, second = script.asked
     assert first.url.path == "/api/v1/spaces/abc/events"
     assert first.headers["Authorization"] == "Bearer t"
@@ -42,14 +47,15 @@ async def test_events_come_in_order_in_whatever_pieces(script: Any, sse: Any) ->
 
 async def test_it_goes_on_where_it_broke(script: Any, sse: Any) -> None:
     script.answers = [
-        sse(event(1), event(2), 'id: 3\nevent: muted\ndata: {"n"', broken=True),
+        sse(event(1), COUNTS, event(2), 'id: 3\nevent: muted\ndata: {"n"', broken=True),
         httpx.ConnectError("gone"),
         httpx.ConnectError("gone"),
         sse(event(3)),
         httpx.Response(204),
     ]
     async with script.client() as client:
-        assert [one.data["n"] async for one in client.space("abc").events(after="0")] == [1, 2, 3]
+        names = [one.data.get("n", one.event) async for one in client.space("abc").events(after=0)]
+    assert names == [1, "counts", 2, 3]
     assert [request.headers["Last-Event-ID"] for request in script.asked] == ["0", "2", "2", "2", "3"]
     assert script.waited == [0.5, 1.0, 2.0, 0.5], "after a success the waits begin anew"
 
@@ -99,7 +105,7 @@ async def test_over_a_websocket() -> None:
         asked.append((socket.request.path, socket.request.headers.get("Authorization")))
         first = 3 if "after=2" in socket.request.path else 1
         for number in (first, first + 1):
-            await socket.send(json.dumps({"id": str(number), "event": "muted", "data": {"n": number}}))
+            await socket.send(json.dumps({"event": "muted", "version": number, "data": {"n": number}}))
         if first == 1:
             socket.transport.abort()
         else:

@@ -3,12 +3,11 @@
 In a conftest: `from tests.support.databases import *` brings the fixtures
 - `database_url` and `database`, each test that takes one runs on SQLite and on PostgreSQL, with all tables, empty;
 - `empty_database_url`, the same without tables;
-- `postgres_cluster`, `sqlite_templates`, the session's.
+- `postgres_cluster`, the session's own server.
 """
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
 import pwd
@@ -184,10 +183,8 @@ def postgres_cluster() -> Iterator[PostgresCluster]:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with all tables, to be copied."""
-    path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    asyncio.run(_create_tables(f"sqlite:///{path}"))
-    return path
+    """Where the SQLite file with all tables is, to be copied; made by the first test that needs it."""
+    return tmp_path_factory.mktemp("sqlite") / "template.db"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -195,6 +192,8 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
     """URL of a fresh database with all tables."""
     if request.param == "sqlite":
         template: Path = request.getfixturevalue("sqlite_template")
+        if not template.exists():
+            await _create_tables(f"sqlite:///{template}")
         shutil.copy(template, tmp_path / "spaces.db")
         yield f"sqlite:///{tmp_path / 'spaces.db'}"
         return

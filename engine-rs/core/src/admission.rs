@@ -22,6 +22,14 @@ pub struct Claims {
     pub anonymous: bool,
 }
 
+impl Claims {
+    /// The account, if it is here under its name.
+    #[must_use]
+    pub const fn named(&self) -> Option<AccountId> {
+        if self.anonymous { None } else { self.account }
+    }
+}
+
 /// One set of accounts.
 #[derive(Clone, Debug)]
 struct Acl {
@@ -35,6 +43,7 @@ pub(crate) struct Acls {
     bars: BTreeMap<AccountId, Acl>,
     denies: BTreeMap<AccountId, Acl>,
     allows: BTreeMap<AccountId, Acl>,
+    watched: BTreeMap<AccountId, Acl>,
 }
 
 /// Sets that one Space may have: every account that was ever host or co-host has one.
@@ -46,6 +55,7 @@ impl Acls {
             AclKind::Bar => &self.bars,
             AclKind::Deny => &self.denies,
             AclKind::Allow => &self.allows,
+            AclKind::Watch => &self.watched,
         }
     }
 
@@ -65,6 +75,7 @@ impl Acls {
             AclKind::Bar => &mut self.bars,
             AclKind::Deny => &mut self.denies,
             AclKind::Allow => &mut self.allows,
+            AclKind::Watch => &mut self.watched,
         };
         match sets.get(&owner) {
             Some(have) if newer(have.version, version, have.accounts == accounts)? => {}
@@ -74,6 +85,11 @@ impl Acls {
         }
         sets.insert(owner, Acl { version, accounts: accounts.to_vec() });
         Ok(true)
+    }
+
+    /// Whether an account's coming and going is told.
+    pub(crate) fn watches(&self, account: AccountId) -> bool {
+        self.any(AclKind::Watch, account)
     }
 
     fn any(&self, kind: AclKind, account: AccountId) -> bool {

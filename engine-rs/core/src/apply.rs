@@ -31,6 +31,7 @@ impl Engine {
             }
             Command::SetState { space, version, snapshot } => self.set_state(now, *space, *version, snapshot),
             Command::SetRevoked { version, sids, min_epoch } => self.set_revoked(now, *version, sids, *min_epoch),
+            Command::Kick { space, account, sid, reason } => self.kick(now, *space, *account, *sid, *reason),
             Command::EndSpace { space, version } => self.end(now, *space, *version),
         }
     }
@@ -114,14 +115,20 @@ impl Engine {
     ) -> Result<Applied, ApplyError> {
         let space = self.known(id)?;
         let fence = space.fence(now);
+        let unseen = match kind {
+            AclKind::Watch => accounts.iter().copied().filter(|account| !space.tells_of(AccountId(*account))).collect(),
+            AclKind::Bar | AclKind::Deny | AclKind::Allow => Vec::new(),
+        };
         if !space.acls.set(kind, owner, version, accounts)? {
             return unchanged(fence);
         }
+        let unseen = space.audience.named_among(&unseen);
         let suspects = match kind {
             AclKind::Bar | AclKind::Deny => space.audience.among(accounts),
             AclKind::Allow if space.table.ticketed => space.audience.sessions().collect(),
-            AclKind::Allow => Vec::new(),
+            AclKind::Allow | AclKind::Watch => Vec::new(),
         };
+        self.tell_joined(now, &unseen);
         self.enforce(now, suspects);
         self.settle(id);
         unchanged(fence)
@@ -157,6 +164,29 @@ impl Engine {
             fence = fence.max(self.spaces.get(&id).map_or(0, |space| space.fence(now)));
             self.close(now, key, reason, true);
         }
+        unchanged(fence)
+    }
+
+    fn kick(
+        &mut self,
+        now: Time,
+        id: SpaceId,
+        account: AccountId,
+        sid: Option<Sid>,
+        reason: Refusal,
+    ) -> Result<Applied, ApplyError> {
+        let keys: Vec<_> = self.known(id)?.audience.of(account).collect();
+        for key in keys {
+            if self.sessions.get(key).is_some_and(|session| sid.is_none_or(|sid| session.claims.sid == sid)) {
+                self.close(now, key, reason, true);
+            }
+        }
+        let space = self.known(id)?;
+        let fence = space.fence(now);
+        if let Some(seat) = admission::row_of(&space.table, account).map(|row| row.seat) {
+            space.silence(seat.bit());
+        }
+        self.settle(id);
         unchanged(fence)
     }
 

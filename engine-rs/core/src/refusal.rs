@@ -12,6 +12,11 @@ macro_rules! refusals {
             /// The policy's code, as the HTTP API shows it.
             #[must_use]
             pub const fn code(self) -> &'static str { match self { $(Self::$name => $code,)* } }
+            /// The refusal of a policy code.
+            #[must_use]
+            pub fn parse(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|refusal| refusal.code() == code)
+            }
             /// The application error code with which a connection is closed.
             #[must_use]
             pub const fn wire(self) -> u32 { match self { $(Self::$name => $wire,)* } }

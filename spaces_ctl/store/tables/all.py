@@ -1,15 +1,7 @@
-"""All tables, imported for the effect on `metadata` (migrations, tests): every module beside this one has some."""
+"""All tables; imported for its effect on `metadata` (migrations, tests)."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+from spaces_ctl.store.tables import idempotency, joins, metadata
 
-from spaces_ctl.store import tables
-from spaces_ctl.store.tables import metadata
-
-__all__ = ["metadata"]
-
-for _module in pkgutil.iter_modules(tables.__path__):
-    if _module.name != "all":
-        importlib.import_module(f"{tables.__name__}.{_module.name}")
+__all__ = ["idempotency", "joins", "metadata"]

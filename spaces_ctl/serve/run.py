@@ -1,0 +1,248 @@
+"""A server from start to end. What is served is put together in `composition`; here is when and for how long.
+
+1. the HTTP port is bound, so that a taken one is told at once; the key and the certificates are read
+2. the engine starts on its UDP port: named, so that it belongs to the process
+3. the control loop: database, services (which fold live Spaces and tell the engine), application
+4. only then the HTTP socket listens: whoever gets a connection gets an answer
+5. SIGTERM: no new connections; people are told to move, requests are finished; database and engine are closed
+
+If the control loop dies in 3 to 5, `supervisor` begins at 3 again and attaches to the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, NamedTuple, Protocol
+
+from spaces_ctl.engine import AddressInUse, Engine, EngineConfig, StartFailed, TokenSigner
+from spaces_ctl.serve.errors import BadSettings, CannotStart, PortTaken
+from spaces_ctl.serve.secrets import join_signer
+from spaces_ctl.serve.signals import Stop, handled
+from spaces_ctl.serve.sockets import bind_tcp, listening
+from spaces_ctl.serve.supervisor import Lives, supervise
+from spaces_ctl.serve.systemd import Notifier
+from spaces_ctl.serve.web import Certificate, WebServer
+from spaces_ctl.settings.model import Settings
+
+__all__ = ["Compose", "Composed", "Place", "serve"]
+
+log = logging.getLogger(__name__)
+
+_DEVELOPMENT_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class Place(NamedTuple):
+    """Where the server is reached, known once the ports are."""
+
+    public_url: str
+    media_urls: tuple[str, ...]
+    """`https://host:port` of the audio, first choice first."""
+    certificate_sha256: str | None
+    """Hex; of the development certificate, which clients have to pin."""
+
+
+class Composed(Protocol):
+    """The services and their application, ready to serve."""
+
+    app: Any
+    """ASGI."""
+
+    async def failed(self) -> None:
+        """Waits; raises what a background task of the services died of."""
+        ...
+
+    def draining(self) -> None:
+        """From now on the server is not ready for anything new."""
+        ...
+
+
+class Compose(Protocol):
+    """Puts services and application together."""
+
+    def __call__(
+        self, settings: Settings, engine: Engine, signer: TokenSigner, place: Place
+    ) -> AbstractAsyncContextManager[Composed]:
+        """Database open and live Spaces in the engine when entered. Raises CannotStart."""
+        ...
+
+
+def serve(settings: Settings, compose: Compose, *, announce: Callable[[Place], None] | None = None) -> None:
+    """Serves until told to stop. `announce` is called once, when the first request can be answered.
+
+    Raises CannotStart, or ControlFailed if the control loop dies again and again.
+    """
+    server = _Server(settings, compose, announce)
+    try:
+        supervise(server.live)
+    finally:
+        server.bound.close()
+
+
+class _Server:
+    def __init__(self, settings: Settings, compose: Compose, announce: Callable[[Place], None] | None) -> None:
+        self._settings = settings
+        self._compose = compose
+        self._announce = announce
+        self._notifier = Notifier()
+        self._signer = join_signer(settings)
+        self._certificate = _http_certificate(settings)
+        self.bound: socket.socket = bind_tcp(settings.http.bind, settings.http.port)
+
+    async def live(self, lives: Lives) -> None:
+        """One life of the control loop."""
+        async with AsyncExitStack() as stack:
+            engine = await self._engine(lives, stack)
+            try:
+                place = _place(self._settings, engine, self.bound.getsockname()[1])
+                composed = await stack.enter_async_context(self._compose(self._settings, engine, self._signer, place))
+                web = WebServer(
+                    composed.app, self._settings.http, self._certificate, grace_s=self._settings.node.drain_seconds
+                )
+                stop = stack.enter_context(handled(self._reload))
+                await self._serve(lives, stop, web, composed, engine, place)
+            except BaseException:
+                if not lives.served:
+                    # Nobody will come back to an engine whose server never began.
+                    await engine.aclose()
+                raise
+            await stack.aclose()
+            await engine.aclose()
+
+    async def _serve(
+        self, lives: Lives, stop: Stop, web: WebServer, composed: Composed, engine: Engine, place: Place
+    ) -> None:
+        async with web.running(listening(self.bound)):
+            first = not lives.served
+            lives.served = True
+            log.info("ready", extra={"url": place.public_url, "media": place.media_urls[0], "pid": os.getpid()})
+            self._notifier.ready(f"on {place.public_url}")
+            if first and self._announce is not None:
+                self._announce(place)
+            async with asyncio.TaskGroup() as group:
+                beside = [group.create_task(composed.failed()), group.create_task(self._heartbeat())]
+                await stop.gently.wait()
+                for task in beside:
+                    task.cancel()
+            log.info("draining", extra={"seconds": self._settings.node.drain_seconds})
+            self._notifier.stopping()
+            composed.draining()
+            hurrying = asyncio.create_task(_hurry(stop, web))
+        # The block's end has closed the HTTP connections that were idle and finished the others.
+        try:
+            await self._drain(engine, stop)
+        finally:
+            hurrying.cancel()
+
+    async def _drain(self, engine: Engine, stop: Stop) -> None:
+        """Tells everybody who listens or speaks to come again, and waits a while until they are gone."""
+        draining = asyncio.create_task(engine.drain("", patience_ms=self._settings.node.drain_seconds * 1000))
+        hurry = asyncio.create_task(stop.at_once.wait())
+        await asyncio.wait((draining, hurry), return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if draining.done():
+            log.info("drained", extra={"left": draining.result()})
+
+    async def _heartbeat(self) -> None:
+        """Tells systemd that the loop turns."""
+        while self._notifier.watchdog_s is not None:
+            self._notifier.alive()
+            await asyncio.sleep(self._notifier.watchdog_s)
+
+    async def _engine(self, lives: Lives, stack: AsyncExitStack) -> Engine:
+        settings = self._settings
+        name = f"spaces-{settings.node.name}"
+        if lives.number > 0:
+            return await stack.enter_async_context(Engine.attach(name))
+        try:
+            return await stack.enter_async_context(Engine(_engine_config(settings, self._signer), name=name))
+        except AddressInUse as error:
+            where = f"{settings.media.bind} port {settings.media.port} (UDP)"
+            advice = "the port is in use; stop who has it or set media.port"
+            raise PortTaken(f"the audio cannot listen on {where}: {advice}") from error
+        except (StartFailed, ValueError, OSError) as error:
+            raise BadSettings(f"the engine does not start: {error}") from error
+
+    def _reload(self) -> None:
+        """SIGHUP: certificates."""
+        self._notifier.reloading()
+        try:
+            if self._certificate is not None:
+                self._certificate.reload()
+            log.info("certificates were read again")
+        except CannotStart as error:
+            log.error("certificates stay as they were: %s", error)
+        self._notifier.ready("serving")
+
+
+async def _hurry(stop: Stop, web: WebServer) -> None:
+    await stop.at_once.wait()
+    web.hurry()
+
+
+def _http_certificate(settings: Settings) -> Certificate | None:
+    http = settings.http
+    if http.tls_certificate is None or http.tls_key is None:
+        return None
+    return Certificate(http.tls_certificate, http.tls_key)
+
+
+def _media_files(settings: Settings) -> tuple[Any, Any] | None:
+    media, http = settings.media, settings.http
+    if media.tls_certificate is not None and media.tls_key is not None:
+        return media.tls_certificate, media.tls_key
+    if http.tls_certificate is not None and http.tls_key is not None:
+        return http.tls_certificate, http.tls_key
+    return None
+
+
+def _engine_config(settings: Settings, signer: TokenSigner) -> EngineConfig:
+    media, recordings = settings.media, settings.recordings
+    directory = recordings.directory if recordings.enabled else None
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+    names = {*_DEVELOPMENT_NAMES, media.bind, _host(settings)}
+    return EngineConfig(
+        bind=(media.bind, media.port),
+        signers=[signer],
+        tls=_media_files(settings),
+        names=sorted(names - {"0.0.0.0", "::", ""}),
+        shards=media.shards,
+        pin_to=media.pin,
+        recordings=directory,
+        fsync_ms=recordings.fsync_ms,
+        max_sessions=media.max_sessions,
+        idle_timeout_ms=media.idle_timeout_ms,
+    )
+
+
+def _host(settings: Settings) -> str:
+    """The host that people type."""
+    from urllib.parse import urlsplit
+
+    if settings.http.public_url:
+        return urlsplit(settings.http.public_url).hostname or ""
+    bind = settings.http.bind
+    return {"0.0.0.0": "localhost", "::": "localhost"}.get(bind, bind)
+
+
+def _place(settings: Settings, engine: Engine, http_port: int) -> Place:
+    host = _host(settings)
+    bracketed = f"[{host}]" if ":" in host else host
+    scheme = "https" if settings.http.tls_certificate else "http"
+    public_url = settings.http.public_url.rstrip("/") or f"{scheme}://{bracketed}:{http_port}"
+    media = settings.media.public_addresses or (f"{bracketed}:{engine.port}",)
+    return Place(
+        public_url,
+        tuple(f"https://{address}" for address in media),
+        None if _media_files(settings) else engine.certificate_sha256.hex(),
+    )
+
+
+STARTED = time.monotonic()
+"""When this module was loaded, for the figure that `--dev` prints."""
