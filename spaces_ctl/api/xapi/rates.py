@@ -1,4 +1,4 @@
-"""X's rate limits: 300 requests in 15 minutes for each of the six, per app and per person; by creator also 1 a second."""
+"""X's rate limits: 300 requests in 15 minutes for each of the six, per app and person; by creator also 1 a second."""
 
 from __future__ import annotations
 

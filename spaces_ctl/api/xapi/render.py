@@ -1,4 +1,4 @@
-"""X's objects: Space, User, Topic, Post, and what is included with them. What was not asked for, or is not, is left out."""
+"""X's objects: Space, User, Topic, Post, and what is included with them. What was not asked for is left out."""
 
 from __future__ import annotations
 
