@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from spaces_ctl.events import AccountEvent
 from spaces_ctl.model import AccountId, Actor
+from spaces_ctl.store import event_log
 from spaces_ctl.store.chunks import chunks
 from spaces_ctl.store.insert import insert_new, upsert
 from spaces_ctl.store.tables.accounts import account_log, accounts, appeals, live_bans
@@ -132,19 +133,22 @@ def resolve_appeal(c: sa.Connection, appeal_id: int, granted: bool, note: str, b
 
 # The log
 
+_LOG = "accounts"
 _decode_actor = msgspec.msgpack.Decoder(Actor)
 _decode_event: msgspec.msgpack.Decoder[AccountEvent] = msgspec.msgpack.Decoder(AccountEvent)
 
 
 def append_log(c: sa.Connection, account: AccountId, actor: Actor, event: AccountEvent, at_ms: int) -> AccountRecorded:
-    """Appends an event."""
+    """Appends an event. Holds the log's lock until the transaction ends, as `event_log.append` does."""
+    sequence = event_log.reserve(c, _LOG, 1)
     values = {
+        "sequence": sequence,
         "account": account,
         "at_ms": at_ms,
         "actor": msgspec.msgpack.encode(actor),
         "event": msgspec.msgpack.encode(event),
     }
-    sequence = c.execute(sa.insert(account_log).values(**values).returning(account_log.c.sequence)).scalar_one()
+    c.execute(sa.insert(account_log).values(**values))
     return AccountRecorded(sequence=sequence, account=account, at_ms=at_ms, actor=actor, event=event)
 
 

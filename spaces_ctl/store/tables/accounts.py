@@ -36,8 +36,8 @@ sa.Index(
     "ux_accounts_email",
     accounts.c.email,
     unique=True,
-    sqlite_where=accounts.c.email_verified,
-    postgresql_where=accounts.c.email_verified,
+    sqlite_where=sa.text("email_verified"),
+    postgresql_where=sa.text("email_verified"),
 )
 """`followers` counts the rows of `follows`, so that a rule on it never counts a million of them. `namespace` and
 `external` name somebody of another product for whom a service key speaks. Only a verified address belongs to one
@@ -70,7 +70,7 @@ appeals = sa.Table(
 account_log = sa.Table(
     "account_log",
     metadata,
-    sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("account", _Id, nullable=False, index=True),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
     sa.Column("actor", sa.LargeBinary, nullable=False),
