@@ -51,7 +51,8 @@ over = precondition(lambda self: self.world.state.status is Status.ENDED)
 
 def seats_left_over(limits: Limits) -> Limits:
     """The same preset with few speakers, so that walks meet full stages."""
-    stage = 4 + limits.max_cohosts
+    crowded = limits.max_stage < 1 + limits.max_cohosts + limits.max_speakers
+    stage = (3 if crowded else 4) + limits.max_cohosts
     return replace(limits, max_speakers=3, max_stage=stage, min_followers_to_host=1, clip_cohort_percent=50)
 
 
@@ -209,7 +210,7 @@ class Walk(RuleBasedStateMachine):
         unwelcome = sorted(self.world.barred | {blocked for _, blocked in self.world.blocks})
         who = pick(unwelcome, m) if unwelcome and m % 4 == 3 else pick(self.people, m)
         bought = c.BuyTicket(account=who, payment="" if n % 7 == 0 else "p")
-        if n % 5 == 4:
+        if n % 5 == 4 or (self.world.tickets and n % 2):
             who = pick([*sorted(self.world.tickets), who], m)
             self.world.give(c.RefundTicket(account=who, payment="" if n % 7 == 0 else "p"))
         elif n % 5 == 3:
@@ -374,7 +375,7 @@ class Walk(RuleBasedStateMachine):
         self.world.give(c.AddCohost(account=who), self.somebody_hosting(0 if m % 8 else m))
         if accept % 3 == 0:
             self.world.give(c.Request(), who)
-        if accept % 3:
+        if accept % 2:
             self.world.give(c.AcceptCohost(), who)
 
     @live
@@ -385,6 +386,8 @@ class Walk(RuleBasedStateMachine):
         who = pick(sorted(invited), n) if invited else self.somebody_listening(n)
         listed = {who} - self.world.banned if m % 8 == 7 else set()
         unseen = {who} & self.world.present if m % 8 == 6 else set()
+        if m % 8 == 5:
+            self.world.block(who, self.somebody_hosting(n))
         self.world.banned |= listed
         self.world.present -= unseen
         self.world.give(c.AcceptCohost(), who)
@@ -651,8 +654,8 @@ def test_every_state_and_missing_role_refused(seen: Seen) -> None:
     assert not {"role.forbidden", "space.not_found", *states} - codes
 
 
-def test_every_command_was_refused_and_carried_out(seen: Seen) -> None:
+def test_every_command_was_carried_out_and_every_request_refused(seen: Seen) -> None:
     made = {command for command, _, _ in seen.by_command}
     silent = {kind for kind, rule in RULES.items() if not rule.outcomes}
     assert set(RULES) - made == silent
-    assert set(RULES) - {command for command, _ in seen.denied} == set()
+    assert set(RULES) - {command for command, _ in seen.denied} <= set(_ENGINES_OWN)
