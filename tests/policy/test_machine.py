@@ -105,7 +105,7 @@ class Walk(RuleBasedStateMachine):
             case _:
                 pass
         # most walks are to see a live Space with some people in it
-        if kind < 30:
+        if kind < 28:
             self.create(n, m, None if kind < 20 else pick([2 * HOUR, 26 * HOUR], n), m % 4 != 3)
         if kind < 25 and world.state.status in (Status.LOBBY, Status.SCHEDULED):
             self.start(0)
@@ -207,7 +207,8 @@ class Walk(RuleBasedStateMachine):
     @opened
     @rule(n=N, m=N)
     def ticket(self, n: int, m: int) -> None:
-        unwelcome = sorted(self.world.barred | {blocked for _, blocked in self.world.blocks})
+        hosts = self.world.state.hosts
+        unwelcome = sorted(self.world.barred | {blocked for by, blocked in self.world.blocks if by in hosts})
         who = pick(unwelcome, m) if unwelcome and m % 4 == 3 else pick(self.people, m)
         bought = c.BuyTicket(account=who, payment="" if n % 7 == 0 else "p")
         if n % 5 == 4 or (self.world.tickets and n % 2):
@@ -231,7 +232,7 @@ class Walk(RuleBasedStateMachine):
         """Several come; some ask to speak, some of them are let, one is asked to co-host."""
         for step in range(2 + m % 8):
             who = pick(self.people, n + step)
-            self.world.come(who)
+            self.world.come(who, anonymous=step == 6)
             if step % 3 == 2:
                 self.world.give(c.AddCohost(account=who), self.somebody_hosting(0))
                 self.world.give(c.AcceptCohost(), who)
