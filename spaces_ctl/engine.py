@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from array import array
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, assert_never
+from typing import Any, Literal, Self, TypeVar
 
 from spaces_ctl import _engine
 from spaces_ctl._clients import Frame, Listener, ListenerLoad, ListenerStats, LoadStats, Speaker, SpeakerStats
@@ -44,6 +43,27 @@ from spaces_ctl._engine import (
     frame_hash,
     space_id,
     space_name,
+)
+from spaces_ctl._tables import (
+    EVENTS,
+    Applied,
+    Command,
+    Counts,
+    EndSpace,
+    Event,
+    Joined,
+    Left,
+    RecordingGap,
+    Resync,
+    SeatOverBudget,
+    SeatSpeaking,
+    SetAcl,
+    SetRevoked,
+    SetState,
+    StageRow,
+    UpsertSpace,
+    ascending,
+    row,
 )
 
 __all__ = [
@@ -74,6 +94,7 @@ __all__ = [
     "RecordingGap",
     "Refused",
     "Resync",
+    "Roster",
     "SeatOverBudget",
     "SeatSpeaking",
     "SetAcl",
@@ -185,169 +206,14 @@ class EngineConfig:
     """The loudest seats that are heard at once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageRow:
-    """One seat of the stage."""
-
-    seat: int
-    """0 to 12."""
-    account: int
-    """Who sits there."""
-    role: Literal["host", "cohost", "speaker"]
-    """As what."""
-    muted: bool = False
-    """A muted seat is not heard."""
-    generation: int = 1
-    """Grows when the seat is given (again): frames of an older generation are dropped."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpsertSpace:
-    """The Space and its stage, whole."""
-
-    space: int
-    version: int
-    live: bool = True
-    """People may join, and the stage is heard."""
-    record: bool = False
-    """Write a recording (needs `EngineConfig.recordings`)."""
-    guests: bool = True
-    """Logged-out listeners may join."""
-    ticketed: bool = False
-    """Only the `allow` set and the stage may join."""
-    mic_open: bool = True
-    """Speakers are heard; host and co-hosts always are."""
-    started_at_ms: int = field(default_factory=lambda: int(time.time() * 1000))
-    """When group 0 began, in milliseconds since 1970. Fixed by the first table of a Space."""
-    stage: Sequence[StageRow] = ()
-    """At most 13 rows; no seat and no account twice."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetAcl:
-    """One set of accounts of one owner, whole. An empty one drops it."""
-
-    space: int
-    version: int
-    kind: Literal["bar", "deny", "allow"]
-    """Removed from the Space; blocked by a host or co-host (`owner`); ticket holders."""
-    owner: int = 0
-    """Whose block list, for `deny`; 0 otherwise."""
-    accounts: Iterable[int] = ()
-    """Members, in any order."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetState:
-    """What the `state` track says from now on."""
-
-    space: int
-    version: int
-    snapshot: bytes
-    """JSON, at most 64 KiB; the engine does not look into it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetRevoked:
-    """Sessions that may not connect any more, in any Space. Whole."""
-
-    version: int
-    sids: Iterable[int] = ()
-    """Session ids."""
-    min_epoch: int = 0
-    """Tokens of an older epoch are refused."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndSpace:
-    """The Space is over: everybody leaves, the recording is finished. Its id is not used again."""
-
-    space: int
-    version: int
-
-
-Command = UpsertSpace | SetAcl | SetState | SetRevoked | EndSpace
-
-
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """A command is in force on every shard."""
+class Roster:
+    """A page of the people in a Space."""
 
-    fence_group: int
-    """No object of a seat that the command silenced lies in a group after this one; none is sent from now on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened at `at_us` (microseconds on the engine's clock) in `space`."""
-
-    at_us: int
-    space: int
-
-
-@dataclass(frozen=True, slots=True)
-class Joined(Event):
-    """Somebody of the stage connected."""
-
-    account: int
-    sid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Left(Event):
-    """The connection of somebody of the stage ended; `lost` if the peer did not close it."""
-
-    account: int
-    sid: int
-    lost: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SeatSpeaking(Event):
-    """A seat's first frame since it was given, unmuted or silent for long."""
-
-    seat: int
-
-
-@dataclass(frozen=True, slots=True)
-class SeatOverBudget(Event):
-    """A seat sent `dropped` frames over its rate since the last such event."""
-
-    seat: int
-    dropped: int
-
-
-@dataclass(frozen=True, slots=True)
-class Counts(Event):
-    """People connected, told once a second while it changes."""
-
-    named: int
-    anonymous: int
-    guests: int
-    peak: int
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingGap(Event):
-    """The recording lacks `groups` ticks of 20 ms from `from_group` on: the disk was full, slow or failing."""
-
-    from_group: int
-    groups: int
-
-
-@dataclass(frozen=True, slots=True)
-class Resync(Event):
-    """Events were lost because nobody took them: read `counts` again. `at_us` and `space` are 0."""
-
-
-_EVENTS: Mapping[str, Callable[..., Event]] = {
-    "joined": Joined,
-    "left": Left,
-    "speaking": SeatSpeaking,
-    "over_budget": SeatOverBudget,
-    "counts": Counts,
-    "recording_gap": RecordingGap,
-}
+    listeners: list[tuple[int, int]]
+    """Account and session id (of the newest session), ascending by account."""
+    next: int | None
+    """The `after` of the next page; None at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -503,50 +369,45 @@ class Engine:
         Raises `StaleVersion`, `UnknownSpace`, `SpaceEnded`, `InvalidTable` (nothing changed), ValueError,
         `EnginePanic`, `EngineTimeout`.
         """
-        native = self._native
-        match command:
-            case UpsertSpace():
-                rows = [(row.seat, row.account, row.role, row.muted, row.generation) for row in command.stage]
-                fence = await self._call(
-                    lambda: native.upsert_space(
-                        space=command.space,
-                        version=command.version,
-                        live=command.live,
-                        record=command.record,
-                        guests=command.guests,
-                        ticketed=command.ticketed,
-                        mic_open=command.mic_open,
-                        started_at_ms=command.started_at_ms,
-                        stage=rows,
-                    )
-                )
-            case SetAcl():
-                accounts = _ascending(command.accounts)
-                fence = await self._call(
-                    lambda: native.set_acl(
-                        space=command.space,
-                        kind=command.kind,
-                        owner=command.owner,
-                        version=command.version,
-                        accounts=accounts,
-                    )
-                )
-            case SetState():
-                fence = await self._call(
-                    lambda: native.set_state(
-                        space=command.space, version=command.version, snapshot=bytes(command.snapshot)
-                    )
-                )
-            case SetRevoked():
-                sids = _ascending(command.sids)
-                fence = await self._call(
-                    lambda: native.set_revoked(version=command.version, sids=sids, min_epoch=command.min_epoch)
-                )
-            case EndSpace():
-                fence = await self._call(lambda: native.end_space(space=command.space, version=command.version))
-            case _:
-                assert_never(command)
-        return Applied(fence)
+        (answer,) = await self.apply_all([command])
+        if isinstance(answer, EngineError):
+            raise answer
+        return answer
+
+    async def apply_all(self, commands: Iterable[Command]) -> list[Applied | EngineError]:
+        """Carries out many commands in order, thousands in one call: what a control plane does when it starts.
+
+        One answer each: a command that is refused does not keep the others back. Raises ValueError (a field that cannot
+        be meant; nothing was carried out).
+        """
+        native, given = self._native, list(commands)
+        answers = await self._call(lambda: native.apply([row(command) for command in given]))
+        return [answer if isinstance(answer, EngineError) else Applied(answer) for answer in answers]
+
+    async def kick(
+        self, space: int, account: int, *, sid: int | None = None, code: str = "participant.removed"
+    ) -> Applied:
+        """Closes every session of the account in the Space (or only `sid`) with `code`, one of `REFUSALS`.
+
+        No frame of theirs is sent after this, until they join again: nothing keeps them out. Nobody there is no error.
+        Raises `UnknownSpace`, `SpaceEnded`, ValueError.
+        """
+        (answer,) = await self._call(lambda: self._native.apply([("kick", space, account, sid, code)]))
+        if isinstance(answer, EngineError):
+            raise answer
+        return Applied(answer)
+
+    async def present(self, space: int, accounts: Iterable[int]) -> set[int]:
+        """Which of these accounts are in the Space now under their names; of an unknown Space, none."""
+        wanted = ascending(accounts)
+        return set(await self._call(lambda: self._native.present(space, wanted)))
+
+    async def roster(self, space: int, *, after: int = 0, limit: int = 100) -> Roster:
+        """Who is in the Space now under their names, by account: a page of those after `after`.
+
+        Raises ValueError unless `limit` is 1 to 10,000.
+        """
+        return Roster(*await self._call(lambda: self._native.roster(space, after, limit)))
 
     async def set_token_keys(self, signers: Sequence[TokenSigner] = (), **public_keys: bytes) -> None:
         """Takes tokens of these keys only, from now on."""
@@ -569,7 +430,7 @@ class Engine:
         while not native.closed and not self._closing:
             rows, overflowed = native.drain_events()
             batch: list[Event] = [Resync(0, 0)] if overflowed else []
-            batch += [_EVENTS[kind](*fields) for kind, *fields in rows]
+            batch += [EVENTS[kind](*fields) for kind, *fields in rows]
             if batch:
                 yield batch
             else:
@@ -631,10 +492,6 @@ class Engine:
     async def drain(self, uri: str = "", *, patience_ms: int = 10_000) -> int:
         """Tells everybody to go to `uri` (empty: to come back), waits, and returns how many sessions are left."""
         return await self._call(lambda: self._native.drain(uri, patience_ms))
-
-
-def _ascending(numbers: Iterable[int]) -> bytes:
-    return array("Q", sorted(set(numbers))).tobytes()
 
 
 def _keys(config: EngineConfig) -> tuple[str, str, list[tuple[str, bytes]]]:

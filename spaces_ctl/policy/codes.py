@@ -1,4 +1,4 @@
-"""Every reason for a refusal, once, for both languages: the Rust side is generated from here (`tools/generate-codes`).
+"""Every reason for a refusal, once, for both languages: `tools/generate_codes.py` makes the Rust side of this list.
 
 The names of the policy's guards are these codes. `http` is the status on our own API; `wire` is the application error
 code with which the engine closes a connection, for those that it can give.
@@ -40,7 +40,7 @@ CODES: dict[str, Code] = {
     "client.not_allowed": Code(403, "This kind of client may not do this."),
     "participant.removed": Code(403, "Removed from this Space.", 0x5320),
     "participant.blocked_by_host": Code(403, "This Space is not available to you.", 0x5321),
-    "participant.not_in_space": Code(404, "Not in this Space."),
+    "participant.not_in_space": Code(404, "Not in this Space.", 0x5325),
     "target.outranks": Code(403, "Not against somebody of this rank."),
     "target.is_host": Code(403, "Not against the host."),
     "target.is_creator": Code(403, "Not against the creator."),
@@ -110,15 +110,24 @@ CODES: dict[str, Code] = {
     "schedule.not_scheduled": Code(422, "The Space is not scheduled."),
     "topics.too_many": Code(422, "Too many topics."),
     "setting.invalid": Code(422, "Not a valid value."),
-    "reaction.unknown": Code(422, "Not one of the reactions."),
+    "reaction.unknown": Code(422, "Not one of the reactions.", 0x5332),
     "report.reason_required": Code(422, "A reason is needed."),
     "request.invalid": Code(422, "The request is not valid."),
     "request.malformed": Code(400, "The request cannot be read."),
     "request.too_large": Code(413, "The request is too large."),
+    "request.media_type": Code(415, "The request's body must be JSON."),
+    "request.timeout": Code(408, "The request took too long to arrive."),
+    "request.cursor": Code(422, "The cursor is not one of this list's."),
     "method.not_allowed": Code(405, "Not with this method."),
     # too much, too little
     "rate.limited": Code(429, "Too many requests.", 0x5330),
+    "node.timeout": Code(504, "The answer took too long."),
+    "stream.slow": Code(503, "The events were not read fast enough."),
+    "stream.position": Code(410, "The stream does not reach back that far."),
     "node.capacity": Code(503, "This node takes no more people.", 0x5331),
     "store.unavailable": Code(503, "The database does not answer."),
+    "graph.unavailable": Code(503, "The social graph does not answer."),
+    "engine.unavailable": Code(503, "The media engine does not answer."),
+    "provider.unavailable": Code(503, "The login provider does not answer."),
     "internal": Code(500, "Something went wrong here."),
 }

@@ -78,17 +78,8 @@ def test_waiting_calls_let_other_threads_run() -> None:
         idle_timeout_ms=10_000,
         max_heard=13,
     )
-    native.upsert_space(
-        space=9,
-        version=1,
-        live=True,
-        record=False,
-        guests=True,
-        ticketed=False,
-        mic_open=True,
-        started_at_ms=int(time.time() * 1000),
-        stage=[],
-    )
+    began = int(time.time() * 1000)
+    native.apply([("upsert_space", 9, 1, True, False, True, False, True, began, [])])
     listener = _engine.NativeListener.connect(
         (
             f"https://127.0.0.1:{native.address[1]}/spaces/9",

@@ -22,6 +22,14 @@ pub struct Claims {
     pub anonymous: bool,
 }
 
+impl Claims {
+    /// The account, if it is here under its name.
+    #[must_use]
+    pub const fn named(&self) -> Option<AccountId> {
+        if self.anonymous { None } else { self.account }
+    }
+}
+
 /// One set of accounts.
 #[derive(Clone, Debug)]
 struct Acl {
@@ -35,6 +43,7 @@ pub(crate) struct Acls {
     bars: BTreeMap<AccountId, Acl>,
     denies: BTreeMap<AccountId, Acl>,
     allows: BTreeMap<AccountId, Acl>,
+    watched: BTreeMap<AccountId, Acl>,
 }
 
 /// Sets that one Space may have: every account that was ever host or co-host has one.
@@ -46,6 +55,7 @@ impl Acls {
             AclKind::Bar => &self.bars,
             AclKind::Deny => &self.denies,
             AclKind::Allow => &self.allows,
+            AclKind::Watch => &self.watched,
         }
     }
 
@@ -65,6 +75,7 @@ impl Acls {
             AclKind::Bar => &mut self.bars,
             AclKind::Deny => &mut self.denies,
             AclKind::Allow => &mut self.allows,
+            AclKind::Watch => &mut self.watched,
         };
         match sets.get(&owner) {
             Some(have) if newer(have.version, version, have.accounts == accounts)? => {}
@@ -74,6 +85,11 @@ impl Acls {
         }
         sets.insert(owner, Acl { version, accounts: accounts.to_vec() });
         Ok(true)
+    }
+
+    /// Whether an account's coming and going is told.
+    pub(crate) fn watches(&self, account: AccountId) -> bool {
+        self.any(AclKind::Watch, account)
     }
 
     fn any(&self, kind: AclKind, account: AccountId) -> bool {
@@ -107,10 +123,10 @@ impl Revoked {
 
     pub(crate) fn check(&self, claims: &Claims) -> Result<(), Refusal> {
         if self.sids.binary_search(&claims.sid).is_ok() {
-            return Err(Refusal::SessionRevoked);
+            return Err(Refusal::AuthSessionRevoked);
         }
         if claims.epoch < self.min_epoch {
-            return Err(Refusal::TokenExpired);
+            return Err(Refusal::AuthTokenExpired);
         }
         Ok(())
     }
@@ -135,24 +151,24 @@ fn ascending<T: Ord>(list: &[T]) -> bool {
 /// Whether somebody may be in the Space.
 pub(crate) fn check(claims: &Claims, table: &SpaceTable, acls: &Acls, revoked: &Revoked) -> Result<(), Refusal> {
     if !table.live {
-        return Err(Refusal::NotLive);
+        return Err(Refusal::StateScheduled);
     }
     revoked.check(claims)?;
     let Some(account) = claims.account else {
         return match (table.ticketed, table.guests) {
-            (true, _) => Err(Refusal::Ticket),
-            (false, false) => Err(Refusal::TokenMissing),
+            (true, _) => Err(Refusal::TicketRequired),
+            (false, false) => Err(Refusal::AuthTokenMissing),
             (false, true) => Ok(()),
         };
     };
     if acls.any(AclKind::Bar, account) {
-        return Err(Refusal::Removed);
+        return Err(Refusal::ParticipantRemoved);
     }
     if acls.any(AclKind::Deny, account) {
-        return Err(Refusal::Blocked);
+        return Err(Refusal::ParticipantBlockedByHost);
     }
     if table.ticketed && row_of(table, account).is_none() && !acls.any(AclKind::Allow, account) {
-        return Err(Refusal::Ticket);
+        return Err(Refusal::TicketRequired);
     }
     Ok(())
 }

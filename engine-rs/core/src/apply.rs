@@ -31,6 +31,7 @@ impl Engine {
             }
             Command::SetState { space, version, snapshot } => self.set_state(now, *space, *version, snapshot),
             Command::SetRevoked { version, sids, min_epoch } => self.set_revoked(now, *version, sids, *min_epoch),
+            Command::Kick { space, account, sid, reason } => self.kick(now, *space, *account, *sid, *reason),
             Command::EndSpace { space, version } => self.end(now, *space, *version),
         }
     }
@@ -114,14 +115,20 @@ impl Engine {
     ) -> Result<Applied, ApplyError> {
         let space = self.known(id)?;
         let fence = space.fence(now);
+        let unseen = match kind {
+            AclKind::Watch => accounts.iter().copied().filter(|account| !space.tells_of(AccountId(*account))).collect(),
+            AclKind::Bar | AclKind::Deny | AclKind::Allow => Vec::new(),
+        };
         if !space.acls.set(kind, owner, version, accounts)? {
             return unchanged(fence);
         }
+        let unseen = space.audience.named_among(&unseen);
         let suspects = match kind {
             AclKind::Bar | AclKind::Deny => space.audience.among(accounts),
             AclKind::Allow if space.table.ticketed => space.audience.sessions().collect(),
-            AclKind::Allow => Vec::new(),
+            AclKind::Allow | AclKind::Watch => Vec::new(),
         };
+        self.tell_joined(now, &unseen);
         self.enforce(now, suspects);
         self.settle(id);
         unchanged(fence)
@@ -160,6 +167,29 @@ impl Engine {
         unchanged(fence)
     }
 
+    fn kick(
+        &mut self,
+        now: Time,
+        id: SpaceId,
+        account: AccountId,
+        sid: Option<Sid>,
+        reason: Refusal,
+    ) -> Result<Applied, ApplyError> {
+        let keys: Vec<_> = self.known(id)?.audience.of(account).collect();
+        for key in keys {
+            if self.sessions.get(key).is_some_and(|session| sid.is_none_or(|sid| session.claims.sid == sid)) {
+                self.close(now, key, reason, true);
+            }
+        }
+        let space = self.known(id)?;
+        let fence = space.fence(now);
+        if let Some(seat) = admission::row_of(&space.table, account).map(|row| row.seat) {
+            space.silence(seat.bit());
+        }
+        self.settle(id);
+        unchanged(fence)
+    }
+
     fn end(&mut self, now: Time, id: SpaceId, version: u64) -> Result<Applied, ApplyError> {
         if let Some(fence) = self.ended.fence(id) {
             return unchanged(fence);
@@ -170,7 +200,7 @@ impl Engine {
         }
         let fence = space.fence(now);
         for key in space.audience.sessions().collect::<Vec<_>>() {
-            self.close(now, key, Refusal::Ended, false);
+            self.close(now, key, Refusal::StateEnded, false);
         }
         if let Some(mut space) = self.forget(id) {
             space.end_recording(now, &mut self.fresh);

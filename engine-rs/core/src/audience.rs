@@ -3,6 +3,7 @@
 //! One compact list, changed when somebody comes or goes, walked once per tick. Between ticks only those are visited who have
 //! just subscribed or whose connection took nothing.
 
+use core::ops::Bound;
 use std::collections::BTreeSet;
 
 use crate::cursor::{Listener, Offer};
@@ -25,7 +26,10 @@ pub(crate) enum Kind {
 #[derive(Debug, Default)]
 pub(crate) struct Audience {
     listeners: Vec<Listener>,
-    accounts: BTreeSet<(AccountId, SessionKey)>,
+    /// Sessions of named people: the roster.
+    named: Accounts,
+    /// Sessions of people who listen unnamed: bars reach them, and nothing else does.
+    anonymous: Accounts,
     touched: Vec<SessionKey>,
     spare: Vec<SessionKey>,
     fresh: bool,
@@ -38,7 +42,7 @@ impl Audience {
     pub(crate) fn add(&mut self, session: SessionKey, account: Option<AccountId>, kind: Kind) -> usize {
         self.listeners.push(Listener::new(session));
         if let Some(account) = account {
-            self.accounts.insert((account, session));
+            self.accounts(kind).insert((account, session));
         }
         *self.counter(kind) += 1;
         self.listeners.len() - 1
@@ -57,11 +61,15 @@ impl Audience {
         }
         self.listeners.swap_remove(slot);
         if let Some(account) = account {
-            self.accounts.remove(&(account, session));
+            self.accounts(kind).remove(&(account, session));
         }
         let counter = self.counter(kind);
         *counter = counter.saturating_sub(1);
         self.listeners.get(slot).map(|moved| moved.session)
+    }
+
+    fn accounts(&mut self, kind: Kind) -> &mut Accounts {
+        if kind == Kind::Named { &mut self.named } else { &mut self.anonymous }
     }
 
     fn counter(&mut self, kind: Kind) -> &mut u32 {
@@ -82,19 +90,30 @@ impl Audience {
         self.listeners.iter().map(|listener| listener.session)
     }
 
-    /// Sessions of one account.
+    /// Sessions of one account, unnamed ones too.
     pub(crate) fn of(&self, account: AccountId) -> impl Iterator<Item = SessionKey> {
-        let range = (account, SessionKey(0))..=(account, SessionKey(u32::MAX));
-        self.accounts.range(range).map(|(_, session)| *session)
+        self.named_of(account).chain(of(&self.anonymous, account))
     }
 
-    /// Sessions of all accounts in an ascending set, however large it is.
+    /// Sessions of one account under its name.
+    pub(crate) fn named_of(&self, account: AccountId) -> impl Iterator<Item = SessionKey> {
+        of(&self.named, account)
+    }
+
+    /// Sessions of all accounts in an ascending set, however large it is; unnamed ones too.
     pub(crate) fn among(&self, set: &[u64]) -> Vec<SessionKey> {
-        if set.len() < self.accounts.len() {
-            return set.iter().flat_map(|account| self.of(AccountId(*account))).collect();
-        }
-        let in_set = self.accounts.iter().filter(|(account, _)| set.binary_search(&account.0).is_ok());
-        in_set.map(|(_, session)| *session).collect()
+        among(&self.named, set).chain(among(&self.anonymous, set)).collect()
+    }
+
+    /// Named sessions of all accounts in an ascending set, however large it is.
+    pub(crate) fn named_among(&self, set: &[u64]) -> Vec<SessionKey> {
+        among(&self.named, set).collect()
+    }
+
+    /// Named sessions in order of account, of accounts greater than `after`.
+    pub(crate) fn roster(&self, after: AccountId) -> impl Iterator<Item = (AccountId, SessionKey)> {
+        let beyond = Bound::Excluded((after, SessionKey(u32::MAX)));
+        self.named.range((beyond, Bound::Unbounded)).copied()
     }
 
     fn touch(&mut self, slot: usize) {
@@ -183,4 +202,18 @@ impl Audience {
         self.spare = touched;
         !self.touched.is_empty()
     }
+}
+
+type Accounts = BTreeSet<(AccountId, SessionKey)>;
+
+fn of(accounts: &Accounts, account: AccountId) -> impl Iterator<Item = SessionKey> {
+    accounts.range((account, SessionKey(0))..=(account, SessionKey(u32::MAX))).map(|(_, session)| *session)
+}
+
+fn among<'a>(accounts: &'a Accounts, set: &'a [u64]) -> impl Iterator<Item = SessionKey> + 'a {
+    // The smaller one is walked, the other is searched.
+    let few = set.len() < accounts.len();
+    let walked = set.iter().take(if few { set.len() } else { 0 }).flat_map(|account| of(accounts, AccountId(*account)));
+    let searched = accounts.iter().take(if few { 0 } else { accounts.len() });
+    walked.chain(searched.filter(|(account, _)| set.binary_search(&account.0).is_ok()).map(|(_, session)| *session))
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use opus::{Application, Bitrate, Channels, Signal};
 use thiserror::Error;
 
+use crate::mix::{self, EncodeError};
 use crate::playout::{DecodeError, Decoder, Frame};
 use crate::uplink::{Level, MAX_FRAME, Spurt, UplinkFrame};
 
@@ -166,6 +167,35 @@ impl Encoder {
         let sequence = self.sequence;
         self.sequence = self.sequence.wrapping_add(1);
         UplinkFrame { sequence, level, spurt, opus }
+    }
+}
+
+/// The mix's encoder: 48 kHz mono, tuned for what people and their rooms sound like together, no DTX (the mixer pauses
+/// by itself), packets of 20, 40 or 60 ms.
+#[derive(Debug)]
+pub struct MixEncoder(opus::Encoder);
+
+/// Largest packet of the mix: 60 ms at 160 kbit/s.
+const MAX_MIX: usize = 1_200;
+
+impl MixEncoder {
+    /// `bitrate` in bit/s, taken into 6,000 to 160,000; `complexity` 0 to 10.
+    ///
+    /// # Errors
+    /// [`CodecError`] if libopus refuses a setting or has no memory.
+    pub fn new(bitrate: u32, complexity: u8) -> Result<Self, CodecError> {
+        let mut opus = opus::Encoder::new(48_000, Channels::Mono, Application::Audio)?;
+        opus.set_complexity(i32::from(complexity.min(10)))?;
+        opus.set_bitrate(Bitrate::Bits(bitrate.clamp(6_000, 160_000) as i32))?;
+        Ok(Self(opus))
+    }
+}
+
+impl mix::Encoder for MixEncoder {
+    fn encode(&mut self, pcm: &[i16]) -> Result<Bytes, EncodeError> {
+        let mut packet = [0u8; MAX_MIX];
+        let size = self.0.encode(pcm, &mut packet).map_err(|_| EncodeError)?;
+        packet.get(..size).map(Bytes::copy_from_slice).ok_or(EncodeError)
     }
 }
 

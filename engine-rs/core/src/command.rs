@@ -5,6 +5,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::ids::{AccountId, SeatNo, Sid, SpaceId};
+use crate::refusal::Refusal;
 
 /// A decision of the control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,20 @@ pub enum Command {
         /// Tokens of an older epoch are refused.
         min_epoch: u64,
     },
+    /// Closes an account's sessions in a Space; they may come again. Has no version: it is not a value but a moment.
+    ///
+    /// Several shards: to all but the stage's, then to the stage's, then to the others again, each having taken its mail
+    /// first. The first round ends what the sessions send, the second what of it is in the stage, the third what is in ticks.
+    Kick {
+        /// Which Space.
+        space: SpaceId,
+        /// Whose sessions.
+        account: AccountId,
+        /// Only the one with this id.
+        sid: Option<Sid>,
+        /// What the clients are told.
+        reason: Refusal,
+    },
     /// The Space is over: everybody leaves, the recording is finished.
     EndSpace {
         /// Which Space.
@@ -67,6 +82,9 @@ pub enum AclKind {
     Deny,
     /// Ticket holders: in a ticketed Space only these, and the stage, hear.
     Allow,
+    /// Invited people, requesters, the creator: not a rule, but whose coming and going is told beside the stage's
+    /// ([`crate::event::EventKind::Joined`]). Anonymous sessions of theirs are not.
+    Watch,
 }
 
 /// A Space as the engine needs to know it.

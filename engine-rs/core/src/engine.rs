@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::budget::Rates;
 use crate::event::{Counts, Event};
-use crate::ids::{SeatMask, SeatNo, SessionKey, Sid, SpaceId};
+use crate::ids::{AccountId, SeatMask, SeatNo, SessionKey, Sid, SpaceId};
 use crate::record::{RecordItem, RecordedFrame};
 use crate::refusal::Refusal;
 use crate::time::Time;
@@ -178,9 +178,20 @@ impl Verdict {
 /// A session was let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admitted {
-    /// An older connection with the same `sid` on this shard, to be closed with [`Refusal::Superseded`]; `leave` is already
+    /// An older connection with the same `sid` on this shard, to be closed with [`Refusal::SessionSuperseded`]; `leave` is already
     /// done. One on another shard is closed there.
     pub supersedes: Option<SessionKey>,
+}
+
+/// Somebody on the roster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Who.
+    pub account: AccountId,
+    /// The newest session.
+    pub sid: Sid,
+    /// When it was let in.
+    pub since: Time,
 }
 
 /// One finished tick, shared by all shards.

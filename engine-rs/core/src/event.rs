@@ -18,14 +18,14 @@ pub struct Event {
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// Somebody of the stage connected.
+    /// Somebody of the stage or the watch list connected, or came on one of them while being connected.
     Joined {
         /// Who.
         account: AccountId,
         /// By which session.
         sid: Sid,
     },
-    /// The connection of somebody of the stage ended.
+    /// The connection of somebody of the stage or the watch list ended.
     Left {
         /// Who.
         account: AccountId,

@@ -5,20 +5,17 @@
 //!
 //! Each seat keeps its own decoder, concealment and fades. The mix passes a soft limiter.
 
-mod limiter;
-
 use bytes::Bytes;
 
 use crate::bundle::{Entry, entries};
 use crate::ids::{MAX_SEATS, SeatNo};
+use crate::limiter::Limiter;
 use crate::playout::delay::Arrival;
 use crate::playout::timeline::{Rendered, Source, Timeline};
 use crate::playout::voice::{Put, Voice, carries_fec};
 use crate::playout::{Decoder, FRAME, Frame, Packet, PlayoutConfig, PlayoutStats};
 use crate::time::Time;
 use crate::uplink::Level;
-
-use limiter::Limiter;
 
 /// A seat that is heard in what is being played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::admission::{self, Claims, Revoked};
 use crate::budget::Budget;
 use crate::cursor::Offer;
-use crate::engine::{Admitted, Config, EngineStats, Feedback, Output, ShardMessage, Sink, Track, Verdict};
+use crate::engine::{Admitted, Config, EngineStats, Feedback, Listed, Output, ShardMessage, Sink, Track, Verdict};
 use crate::event::{Counts, Event, EventKind};
 use crate::ids::{AccountId, SeatNo, SessionKey, Sid, SpaceId};
 use crate::refusal::Refusal;
@@ -66,12 +66,12 @@ impl Engine {
 
     fn try_admit(&mut self, now: Time, key: SessionKey, id: SpaceId, claims: &Claims) -> Result<Admitted, Refusal> {
         if self.ended.contains(id) {
-            return Err(Refusal::Ended);
+            return Err(Refusal::StateEnded);
         }
-        let space = self.spaces.get(&id).ok_or(Refusal::SpaceUnknown)?;
+        let space = self.spaces.get(&id).ok_or(Refusal::SpaceNotFound)?;
         admission::check(claims, &space.table, &space.acls, &self.revoked)?;
         if !Sessions::fits(key) {
-            return Err(Refusal::Capacity);
+            return Err(Refusal::NodeCapacity);
         }
         self.remove(now, key, Some(false));
         let mut supersedes = None;
@@ -87,15 +87,16 @@ impl Engine {
                 self.fresh.push(Output::ToShard { shard: None, message });
             }
         }
-        let Some(space) = self.spaces.get_mut(&id) else { return Err(Refusal::SpaceUnknown) };
+        let Some(space) = self.spaces.get_mut(&id) else { return Err(Refusal::SpaceNotFound) };
         let mut session = Session { space: id, claims: *claims, since: now, slot: 0, publishing: None };
         session.slot = space.audience.add(key, claims.account, session.kind());
-        if let Some(row) = claims.account.and_then(|account| admission::row_of(&space.table, account))
-            && !claims.anonymous
-        {
-            space.audience.set_own(session.slot, row.seat.bit());
-            let kind = EventKind::Joined { account: row.account, sid: claims.sid };
-            self.fresh.push(Output::Event(Event { at: now, space: id, kind }));
+        if let Some(account) = claims.named() {
+            let own = admission::row_of(&space.table, account).map_or(0, |row| row.seat.bit());
+            space.audience.set_own(session.slot, own);
+            if space.tells_of(account) {
+                let kind = EventKind::Joined { account, sid: claims.sid };
+                self.fresh.push(Output::Event(Event { at: now, space: id, kind }));
+            }
         }
         space.count(now);
         self.sessions.insert(key, session);
@@ -105,13 +106,13 @@ impl Engine {
     /// Gives a session a track: from now on, and a little of what was just before.
     ///
     /// # Errors
-    /// [`Refusal::TrackUnknown`]; [`Refusal::SpaceUnknown`] for a session that is not admitted.
+    /// [`Refusal::TrackNotFound`]; [`Refusal::SpaceNotFound`] for a session that is not admitted.
     pub fn subscribe(&mut self, _now: Time, key: SessionKey, track: Track) -> Result<(), Refusal> {
-        let session = self.sessions.get(key).ok_or(Refusal::SpaceUnknown)?;
-        let space = self.spaces.get_mut(&session.space).ok_or(Refusal::SpaceUnknown)?;
+        let session = self.sessions.get(key).ok_or(Refusal::SpaceNotFound)?;
+        let space = self.spaces.get_mut(&session.space).ok_or(Refusal::SpaceNotFound)?;
         match track {
-            Track::Stage { part: 2.. } => return Err(Refusal::TrackUnknown),
-            Track::Catalog if space.documents.catalog.is_none() => return Err(Refusal::TrackUnknown),
+            Track::Stage { part: 2.. } => return Err(Refusal::TrackNotFound),
+            Track::Catalog if space.documents.catalog.is_none() => return Err(Refusal::TrackNotFound),
             _ => {}
         }
         space.audience.subscribe(session.slot, track, &space.ring);
@@ -131,16 +132,16 @@ impl Engine {
     /// Makes a session the publisher of a seat. An older one of the seat is closed, as one seat session an account is enough.
     ///
     /// # Errors
-    /// [`Refusal::Role`] if the seat is not this account's, or the session is anonymous.
+    /// [`Refusal::RoleForbidden`] if the seat is not this account's, or the session is anonymous.
     pub fn publish(&mut self, now: Time, key: SessionKey, seat: SeatNo) -> Result<(), Refusal> {
-        let session = self.sessions.get(key).ok_or(Refusal::Role)?;
+        let session = self.sessions.get(key).ok_or(Refusal::RoleForbidden)?;
         let id = session.space;
-        let account = session.claims.account.filter(|_| !session.claims.anonymous).ok_or(Refusal::Role)?;
-        let space = self.spaces.get(&id).ok_or(Refusal::Role)?;
-        let row = *space.row(seat).filter(|row| row.account == account).ok_or(Refusal::Role)?;
+        let account = session.claims.named().ok_or(Refusal::RoleForbidden)?;
+        let space = self.spaces.get(&id).ok_or(Refusal::RoleForbidden)?;
+        let row = *space.row(seat).filter(|row| row.account == account).ok_or(Refusal::RoleForbidden)?;
         let older = space.seats.get(seat.index()).and_then(|info| info.local).filter(|older| *older != key);
         if let Some(older) = older {
-            self.close(now, older, Refusal::Superseded, false);
+            self.close(now, older, Refusal::SessionSuperseded, false);
         }
         self.unpublish(key);
         let at = (now, self.config.shard);
@@ -197,9 +198,9 @@ impl Engine {
             moved.slot = session.slot;
         }
         space.count(now);
-        let row = session.claims.account.and_then(|account| admission::row_of(&space.table, account));
-        if let (Some(row), Some(lost), false) = (row, lost, session.claims.anonymous) {
-            let kind = EventKind::Left { account: row.account, sid: session.claims.sid, lost };
+        let told = session.claims.named().filter(|account| space.tells_of(*account));
+        if let (Some(account), Some(lost)) = (told, lost) {
+            let kind = EventKind::Left { account, sid: session.claims.sid, lost };
             self.fresh.push(Output::Event(Event { at: now, space: session.space, kind }));
         }
         self.settle(session.space);
@@ -319,6 +320,33 @@ impl Engine {
         self.spaces.get(&space).map(Space::counts)
     }
 
+    /// Which of these accounts (ascending) have a named session on this shard.
+    #[must_use]
+    pub fn present(&self, space: SpaceId, accounts: &[u64]) -> Vec<u64> {
+        let Some(space) = self.spaces.get(&space) else { return Vec::new() };
+        let here = |account: &&u64| space.audience.named_of(AccountId(**account)).next().is_some();
+        accounts.iter().filter(here).copied().collect()
+    }
+
+    /// Named people on this shard with accounts greater than `after`, ascending, at most `limit`; each with its newest session.
+    #[must_use]
+    pub fn roster(&self, space: SpaceId, after: AccountId, limit: usize) -> Vec<Listed> {
+        let mut page: Vec<Listed> = Vec::new();
+        let Some(space) = self.spaces.get(&space) else { return page };
+        for (account, key) in space.audience.roster(after) {
+            let Some(session) = self.sessions.get(key) else { continue };
+            let listed = Listed { account, sid: session.claims.sid, since: session.since };
+            let full = page.len() >= limit;
+            match page.last_mut().filter(|last| last.account == account) {
+                Some(last) if last.since <= listed.since => *last = listed,
+                Some(_) => {}
+                None if full => break,
+                None => page.push(listed),
+            }
+        }
+        page
+    }
+
     /// What was done so far.
     #[must_use]
     pub fn stats(&self) -> EngineStats {
@@ -358,21 +386,27 @@ impl Engine {
         Some(space)
     }
 
+    /// Tells of sessions that have begun to be told of.
+    pub(crate) fn tell_joined(&mut self, now: Time, keys: &[SessionKey]) {
+        for session in keys.iter().filter_map(|key| self.sessions.get(*key)) {
+            let Some(account) = session.claims.named() else { continue };
+            let kind = EventKind::Joined { account, sid: session.claims.sid };
+            self.fresh.push(Output::Event(Event { at: now, space: session.space, kind }));
+        }
+    }
+
     /// Sets which seats are a session's own, after the table changed. Its publishing ends if the seat is no longer its.
     pub(crate) fn reseat(&mut self, now: Time, id: SpaceId, account: AccountId, was_on_stage: bool) {
         let Some(space) = self.spaces.get(&id) else { return };
         let row = admission::row_of(&space.table, account).copied();
-        for key in space.audience.of(account).collect::<Vec<_>>() {
+        let keys: Vec<_> = space.audience.named_of(account).collect();
+        if row.is_some() && !was_on_stage && !space.acls.watches(account) {
+            self.tell_joined(now, &keys);
+        }
+        for key in keys {
             let Some(session) = self.sessions.get_mut(key) else { continue };
-            if session.claims.anonymous {
-                continue;
-            }
             if let Some(space) = self.spaces.get_mut(&id) {
                 space.audience.set_own(session.slot, row.map_or(0, |row| row.seat.bit()));
-            }
-            if let Some(row) = row.filter(|_| !was_on_stage) {
-                let kind = EventKind::Joined { account: row.account, sid: session.claims.sid };
-                self.fresh.push(Output::Event(Event { at: now, space: id, kind }));
             }
             let Some(publishing) = &mut session.publishing else { continue };
             match row.filter(|row| row.seat == publishing.seat) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::admission::Acls;
+use crate::admission::{self, Acls};
 use crate::audience::Audience;
 use crate::cadence::Cadence;
 use crate::command::{SpaceTable, StageRow};
@@ -12,7 +12,7 @@ use crate::cursor::Documents;
 use crate::engine::{Config, Object, Output, ShardMessage, TickBundle, Track, Verdict};
 use crate::event::{Counts, Event, EventKind};
 use crate::headcount::Headcount;
-use crate::ids::{MAX_SEATS, SeatMask, SeatNo, SessionKey, SpaceId};
+use crate::ids::{AccountId, MAX_SEATS, SeatMask, SeatNo, SessionKey, SpaceId};
 use crate::jitter::Placed;
 use crate::record::{RecordItem, RecordedFrame};
 use crate::ring::{self, Ring};
@@ -118,6 +118,11 @@ impl Space {
         last.unwrap_or_else(|| self.stage.group(now))
     }
 
+    /// Whether the control plane is told of this account's coming and going.
+    pub(crate) fn tells_of(&self, account: AccountId) -> bool {
+        admission::row_of(&self.table, account).is_some() || self.acls.watches(account)
+    }
+
     /// The row of a seat, while the Space is live.
     pub(crate) fn row(&self, seat: SeatNo) -> Option<&StageRow> {
         row(&self.table, seat)
@@ -182,7 +187,7 @@ impl Space {
     }
 
     /// Removes every trace of `seats` from what has not left the engine, and has the connections' queues cleared.
-    fn silence(&mut self, seats: SeatMask) {
+    pub(crate) fn silence(&mut self, seats: SeatMask) {
         if seats != 0 {
             self.stage.silence(seats);
             self.ring.silence(seats);
@@ -198,6 +203,10 @@ impl Space {
             out.push(Output::Record(RecordItem::Start { space, started_at_ms: self.table.started_at_ms, group }));
         }
         if record {
+            let vacated = |row: &&StageRow| !begins && !self.table.stage.iter().any(|after| after.seat == row.seat);
+            for StageRow { seat, generation, .. } in old.stage.iter().filter(vacated).copied() {
+                out.push(Output::Record(RecordItem::Seat { space, group, seat, generation, account: 0 }));
+            }
             for row in &self.table.stage {
                 if begins || !old.stage.iter().any(|before| sits(before, row)) {
                     let (seat, generation, account) = (row.seat, row.generation, row.account.0);

@@ -4,10 +4,14 @@
 
 mod playout_support;
 
+use bytes::Bytes;
 use playout_support::sound::{SECOND, speech};
 use playout_support::{Network, Outcome, Rng, play};
-use spaces_core::codec::{Encoder, EncoderConfig, OpusDecoder};
+use spaces_core::codec::{Encoder, EncoderConfig, MixEncoder, OpusDecoder};
+use spaces_core::ids::SeatNo;
+use spaces_core::mix::{self, Config, Mixer};
 use spaces_core::playout::{DecodeError, Decoder, FRAME, Frame, Packet};
+use spaces_core::record::RecordedFrame;
 use spaces_core::uplink::{Level, UplinkFrame, packet_samples};
 
 fn frames(pcm: &[i16]) -> impl Iterator<Item = &Frame> {
@@ -252,4 +256,73 @@ fn any_bytes_leave_libopus_able_to_go_on() {
     // Two seconds after the last bad packet the sound is the same again.
     let tail = |outcome: &Outcome| envelope(&outcome.pcm[13 * SECOND..20 * SECOND]);
     assert!(correlation(&tail(&clean), &tail(&garbled)) > 0.98);
+}
+
+/// Keeps the samples, little endian.
+struct Raw;
+
+impl mix::Encoder for Raw {
+    fn encode(&mut self, pcm: &[i16]) -> Result<Bytes, mix::EncodeError> {
+        Ok(pcm.iter().flat_map(|sample| sample.to_le_bytes()).collect())
+    }
+}
+
+/// Hands the seats' frames to a mixer, tick by tick, and lays what `decode` makes of its packets onto the timeline.
+fn mix_of(
+    sent: &[Vec<UplinkFrame>],
+    ticks: u8,
+    length: usize,
+    encoder: impl mix::Encoder,
+    mut decode: impl FnMut(&[u8]) -> Vec<i16>,
+) -> Vec<i16> {
+    let mut mixer = Mixer::new(Config { ticks, ..Config::default() }, encoder, || OpusDecoder::new().ok());
+    let mut heard = vec![0i16; length + 4 * FRAME];
+    for tick in 0..(length / FRAME) as u64 + 4 {
+        let of = |(seat, sent): (u8, &Vec<UplinkFrame>)| {
+            let frame = sent.iter().find(|frame| frame.sequence == tick)?;
+            let (level, spurt, opus) = (frame.level, frame.spurt, frame.opus.clone());
+            Some(RecordedFrame { seat: SeatNo::new(seat)?, generation: 1, level, spurt, opus })
+        };
+        let frames: Vec<RecordedFrame> = (0..).zip(sent).filter_map(of).collect();
+        mixer.tick(tick, &frames);
+        mixer.advance(tick);
+        while let Some(packet) = mixer.poll() {
+            let pcm = decode(&packet.opus);
+            assert_eq!(pcm.len(), FRAME * usize::from(ticks));
+            heard[packet.group as usize * FRAME..][..pcm.len()].copy_from_slice(&pcm);
+        }
+    }
+    heard
+}
+
+#[test]
+fn the_mix_of_two_speakers_is_their_sum_in_time_and_loudness() {
+    let (one, two) = (speech(20, 4), speech(20, 9));
+    let sent = [encode(&one, EncoderConfig::default()), encode(&two, EncoderConfig::default())];
+    let sum: Vec<i16> = one.iter().zip(&two).map(|(a, b)| a.saturating_add(*b)).collect();
+    // The delay in ms at which `heard` is most like `said`, and how like.
+    let best = |said: &[i16], heard: &[i16]| {
+        let at = |ms: usize| correlation(&envelope(said), &envelope(&heard[ms * 48..][..said.len()]));
+        (0..40).map(|ms| (ms, at(ms))).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap()
+    };
+    for ticks in 1..=3u8 {
+        let raw = |bytes: &[u8]| bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect();
+        let decoded = mix_of(&sent, ticks, sum.len(), Raw, raw);
+        let mut decoder = opus::Decoder::new(48_000, opus::Channels::Mono).unwrap();
+        let opus = |packet: &[u8]| {
+            let mut pcm = vec![0; 3 * FRAME];
+            let samples = decoder.decode(packet, &mut pcm, false).unwrap();
+            pcm.truncate(samples);
+            pcm
+        };
+        let heard = mix_of(&sent, ticks, sum.len(), MixEncoder::new(48_000, 9).unwrap(), opus);
+        // The speakers' codec, of 32 kbit/s, looks 6.5 ms ahead, and so does the mix's.
+        let (delay, likeness) = best(&sum, &decoded);
+        assert!((5..=8).contains(&delay) && likeness > 0.93, "{ticks} ticks, decoded: {delay} ms, {likeness}");
+        let (delay, likeness) = best(&decoded[..sum.len()], &heard);
+        assert!((5..=8).contains(&delay) && likeness > 0.98, "{ticks} ticks, coded: {delay} ms, {likeness}");
+        let (delay, _) = best(&sum, &heard);
+        assert!((11..=15).contains(&delay), "{ticks} ticks: {delay} ms");
+        assert_eq!(clicks(&heard), Vec::<usize>::new(), "{ticks} ticks");
+    }
 }

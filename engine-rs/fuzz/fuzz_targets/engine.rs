@@ -13,6 +13,7 @@ use spaces_core::command::{AclKind, Command, Role, SpaceTable, StageRow};
 use spaces_core::engine::{Config, Engine, Feedback, Object, Output, Sent, ShardMessage, Sink, Track};
 use spaces_core::ids::{AccountId, SeatMask, SeatNo, SessionKey, Sid, SpaceId};
 use spaces_core::record::RecordItem;
+use spaces_core::refusal::Refusal;
 use spaces_core::time::Time;
 use spaces_core::uplink::{Level, Spurt, UplinkFrame};
 use spaces_fuzz::input::Input;
@@ -178,14 +179,17 @@ impl World {
                 Command::UpsertSpace { space, version, table }
             }
             10 | 11 => {
-                let kind = [AclKind::Bar, AclKind::Deny, AclKind::Allow][usize::from(flags) % 3];
+                let kind = [AclKind::Bar, AclKind::Deny, AclKind::Allow, AclKind::Watch][usize::from(flags) % 4];
                 let accounts = (1..8).filter(|account| flags >> account & 1 != 0).collect();
                 Command::SetAcl { space, kind, owner: AccountId(0), version, accounts }
             }
             12 => Command::SetState { space, version, snapshot: Bytes::copy_from_slice(input.bytes()?) },
             13 => Command::SetRevoked { version, sids: vec![Sid(u64::from(flags))], min_epoch: 0 },
             14 => Command::EndSpace { space, version },
-            _ => return Some(()),
+            _ => {
+                let (account, sid) = (AccountId(u64::from(flags & 7)), (flags & 8 != 0).then_some(Sid(1)));
+                Command::Kick { space, account, sid, reason: Refusal::ParticipantRemoved }
+            }
         };
         self.apply(&command);
         Some(())

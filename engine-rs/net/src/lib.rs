@@ -3,6 +3,7 @@
 mod application;
 pub mod client;
 pub mod clock;
+mod commands;
 mod congestion;
 pub mod connection;
 mod connections;

@@ -13,10 +13,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use spaces_core::budget::Rates;
-use spaces_core::command::{Applied, ApplyError, Command};
-use spaces_core::engine::{Config, Engine};
+use spaces_core::command::ApplyError;
+use spaces_core::engine::{Config, Engine, Listed};
 use spaces_core::event::Counts;
-use spaces_core::ids::SpaceId;
+use spaces_core::ids::{AccountId, SpaceId};
 
 use crate::clock::Clock;
 use crate::endpoint::{Answering, Endpoint, EndpointError, Settings, Waker};
@@ -130,8 +130,8 @@ pub enum ServerError {
     },
 }
 
-struct Handle {
-    number: u16,
+pub(crate) struct Handle {
+    pub(crate) number: u16,
     orders: Sender<Order>,
     waker: Waker,
     failure: Arc<OnceLock<String>>,
@@ -145,13 +145,13 @@ impl Handle {
         Ok(())
     }
 
-    fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Result<Receiver<T>, ServerError> {
+    pub(crate) fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Result<Receiver<T>, ServerError> {
         let (reply, answer) = channel();
         self.order(order(reply))?;
         Ok(answer)
     }
 
-    fn wait<T>(&self, answer: &Receiver<T>) -> Result<T, ServerError> {
+    pub(crate) fn wait<T>(&self, answer: &Receiver<T>) -> Result<T, ServerError> {
         answer.recv_timeout(PATIENCE).map_err(|error| match error {
             RecvTimeoutError::Timeout => ServerError::Timeout { shard: self.number },
             RecvTimeoutError::Disconnected => self.failed(),
@@ -167,9 +167,9 @@ impl Handle {
 
 /// See the module.
 pub struct Server {
-    shards: Vec<Handle>,
+    pub(crate) shards: Vec<Handle>,
     /// Commands reach all shards in one order.
-    applying: Mutex<()>,
+    pub(crate) applying: Mutex<()>,
     events: EventQueue,
     recorder: Option<Recorder>,
     local: SocketAddr,
@@ -247,29 +247,6 @@ impl Server {
         self.local
     }
 
-    /// Applies a command on every shard, and returns when it is in force everywhere: no frame of a seat that it silences
-    /// leaves after this. The Space's own shard is first; what it had sent to the others before is with them by then.
-    ///
-    /// # Errors
-    /// [`ServerError`]. After a refusal nothing has changed; after a failure the command may be repeated.
-    pub fn apply(&self, command: &Command) -> Result<Applied, ServerError> {
-        let _order = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
-        let home = space_of(command).map_or(0, |space| (space.0 % self.shards.len().max(1) as u64) as u16);
-        let (first, rest): (Vec<_>, Vec<_>) = self.shards.iter().partition(|shard| shard.number == home);
-        let mut worst = Applied { fence_group: 0 };
-        for group in [first, rest] {
-            let mut answers = Vec::new();
-            for shard in group {
-                answers.push((shard, shard.ask(|reply| Order::Apply(command.clone(), reply))?));
-            }
-            for (shard, answer) in answers {
-                let applied = shard.wait(&answer)??;
-                worst.fence_group = worst.fence_group.max(applied.fence_group);
-            }
-        }
-        Ok(worst)
-    }
-
     /// Checks tokens with other keys from now on.
     ///
     /// # Errors
@@ -303,6 +280,42 @@ impl Server {
             guests: sum.guests + part.guests,
             peak: sum.peak + part.peak,
         }))
+    }
+
+    /// Which of these accounts are in a Space under their names now, ascending.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn present(&self, space: SpaceId, mut accounts: Vec<u64>) -> Result<Vec<u64>, ServerError> {
+        accounts.sort_unstable();
+        accounts.dedup();
+        let accounts: Arc<[u64]> = accounts.into();
+        let mut here = self.ask_all(|reply| Order::Present(space, Arc::clone(&accounts), reply))?.concat();
+        here.sort_unstable();
+        here.dedup();
+        Ok(here)
+    }
+
+    /// A page of the people who are in a Space under their names: accounts greater than `after`, ascending, at most `limit`;
+    /// and the `after` of the next page, if there is one. Somebody who is there twice is listed once.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn roster(
+        &self,
+        space: SpaceId,
+        after: AccountId,
+        limit: usize,
+    ) -> Result<(Vec<Listed>, Option<AccountId>), ServerError> {
+        // One more than asked for tells whether there is more.
+        let parts = self.ask_all(|reply| Order::Roster(space, after, limit.saturating_add(1), reply))?;
+        let mut page = parts.concat();
+        page.sort_unstable_by_key(|listed| (listed.account, std::cmp::Reverse(listed.since)));
+        page.dedup_by_key(|listed| listed.account);
+        let more = page.len() > limit;
+        page.truncate(limit);
+        let next = page.last().map(|listed| listed.account).filter(|_| more);
+        Ok((page, next))
     }
 
     /// What every shard has counted.
@@ -378,16 +391,6 @@ impl Drop for Server {
     }
 }
 
-fn space_of(command: &Command) -> Option<SpaceId> {
-    match command {
-        Command::UpsertSpace { space, .. }
-        | Command::SetAcl { space, .. }
-        | Command::SetState { space, .. }
-        | Command::EndSpace { space, .. } => Some(*space),
-        Command::SetRevoked { .. } => None,
-    }
-}
-
 /// A shard's thread. Whatever happens in it ends here: the next call to the server tells.
 fn run(mut shard: Shard, mut endpoint: Endpoint<Peer>, core: Option<usize>, failure: &OnceLock<String>) {
     if let Some(core) = core {
@@ -413,6 +416,7 @@ fn run(mut shard: Shard, mut endpoint: Endpoint<Peer>, core: Option<usize>, fail
 mod tests {
     use super::*;
     use crate::token::TokenSigner;
+    use spaces_core::command::Command;
 
     #[test]
     fn a_server_may_be_used_from_any_thread() {

@@ -7,9 +7,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use spaces_core::command::{Applied, ApplyError, Command};
-use spaces_core::engine::{Output, ShardMessage};
+use spaces_core::engine::{Listed, Output, ShardMessage};
 use spaces_core::event::Counts;
-use spaces_core::ids::{SessionKey, SpaceId};
+use spaces_core::ids::{AccountId, SessionKey, SpaceId};
 use spaces_core::record::RecordItem;
 use spaces_core::refusal::Refusal;
 use spaces_moqt::seam::{Protocol, Transport};
@@ -37,8 +37,12 @@ const IDLE: Duration = Duration::from_millis(500);
 /// What a caller of the server wants of a shard. Replies are sent when it has taken effect.
 pub(crate) enum Order {
     Apply(Command, Sender<Result<Applied, ApplyError>>),
+    /// Those of the commands that stand at these places, in order.
+    ApplyAll(Arc<[Command]>, Vec<usize>, Sender<Vec<Result<Applied, ApplyError>>>),
     SetVerifier(Arc<TokenVerifier>, Sender<()>),
     Counts(SpaceId, Sender<Option<Counts>>),
+    Present(SpaceId, Arc<[u64]>, Sender<Vec<u64>>),
+    Roster(SpaceId, AccountId, usize, Sender<Vec<Listed>>),
     Stats(Sender<ShardStats>),
     /// Tell everybody to go to `uri`, and let nobody in any more.
     GoAway(String),
@@ -184,6 +188,18 @@ impl Shard {
                 self.work(endpoint);
                 let _ = reply.send(result); // who no longer waits for an answer needs none
             }
+            Order::ApplyAll(commands, places, reply) => {
+                let chosen = places.iter().filter_map(|place| commands.get(*place));
+                let results = chosen.map(|command| self.desk.engine.apply(self.desk.now, command)).collect();
+                self.work(endpoint);
+                let _ = reply.send(results);
+            }
+            Order::Present(space, accounts, reply) => {
+                let _ = reply.send(self.desk.engine.present(space, &accounts));
+            }
+            Order::Roster(space, after, limit, reply) => {
+                let _ = reply.send(self.desk.engine.roster(space, after, limit));
+            }
             Order::SetVerifier(verifier, reply) => {
                 self.desk.verifier = verifier;
                 let _ = reply.send(());
@@ -316,7 +332,7 @@ impl Shard {
             if endpoint.connections.get(key).is_some_and(|(_, peer)| peer.overdue(now, self.admission_timeout)) {
                 if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
                     self.desk.stats.overdue += 1;
-                    peer.refuse(connection, Refusal::TokenMissing);
+                    peer.refuse(connection, Refusal::AuthTokenMissing);
                 }
             } else if let Some((connection, peer)) = endpoint.connections.peek_mut(key)
                 && let Some(feedback) = peer.feedback(connection)

@@ -1,15 +1,54 @@
 //! Python values as the engine's commands.
 
 use pyo3::prelude::*;
-use spaces_core::command::{AclKind, Role, StageRow};
-use spaces_core::ids::{AccountId, SeatNo};
+use pyo3::types::PyTuple;
+use spaces_core::command::{AclKind, Command, Role, SpaceTable, StageRow};
+use spaces_core::ids::{AccountId, SeatNo, Sid, SpaceId};
+use spaces_core::refusal::Refusal;
 
 use crate::errors;
 
-/// `(seat, account, role, muted, generation)`.
-pub(crate) type Row = (u8, u64, String, bool, u32);
+/// A command from its row in `_tables.py`: `(kind, field, …)`.
+pub(crate) fn command(row: &Bound<'_, PyTuple>) -> PyResult<Command> {
+    let kind: String = row.get_item(0)?.extract()?;
+    let fields = row.get_slice(1, row.len());
+    Ok(match kind.as_str() {
+        "upsert_space" => {
+            let (space, version, live, record, guests, ticketed, mic_open, started_at_ms, stage) = fields.extract()?;
+            let stage = self::stage(stage)?;
+            let table = SpaceTable { live, record, guests, ticketed, mic_open, started_at_ms, stage };
+            Command::UpsertSpace { space: SpaceId(space), version, table }
+        }
+        "set_acl" => {
+            let (space, version, kind, owner, accounts): (_, _, String, _, Vec<u8>) = fields.extract()?;
+            let (kind, accounts) = (acl_kind(&kind)?, numbers(&accounts)?);
+            Command::SetAcl { space: SpaceId(space), kind, owner: AccountId(owner), version, accounts }
+        }
+        "set_state" => {
+            let (space, version, snapshot): (_, _, Vec<u8>) = fields.extract()?;
+            Command::SetState { space: SpaceId(space), version, snapshot: snapshot.into() }
+        }
+        "set_revoked" => {
+            let (version, sids, min_epoch): (_, Vec<u8>, _) = fields.extract()?;
+            Command::SetRevoked { version, sids: numbers(&sids)?.into_iter().map(Sid).collect(), min_epoch }
+        }
+        "kick" => {
+            let (space, account, sid, code): (_, _, Option<u64>, String) = fields.extract()?;
+            let reason = Refusal::parse(&code).ok_or_else(|| errors::value(format!("{code:?} is none of REFUSALS")))?;
+            Command::Kick { space: SpaceId(space), account: AccountId(account), sid: sid.map(Sid), reason }
+        }
+        "end_space" => {
+            let (space, version) = fields.extract()?;
+            Command::EndSpace { space: SpaceId(space), version }
+        }
+        other => return Err(errors::value(format!("command {other:?} is unknown"))),
+    })
+}
 
-pub(crate) fn stage(rows: Vec<Row>) -> PyResult<Vec<StageRow>> {
+/// `(seat, account, role, muted, generation)`.
+type Row = (u8, u64, String, bool, u32);
+
+fn stage(rows: Vec<Row>) -> PyResult<Vec<StageRow>> {
     rows.into_iter()
         .map(|(seat, account, role, muted, generation)| {
             Ok(StageRow {
@@ -32,12 +71,13 @@ fn role(name: &str) -> PyResult<Role> {
     }
 }
 
-pub(crate) fn acl_kind(name: &str) -> PyResult<AclKind> {
+fn acl_kind(name: &str) -> PyResult<AclKind> {
     match name {
         "bar" => Ok(AclKind::Bar),
         "deny" => Ok(AclKind::Deny),
         "allow" => Ok(AclKind::Allow),
-        other => Err(errors::value(format!("kind {other:?} is none of 'bar', 'deny', 'allow'"))),
+        "watch" => Ok(AclKind::Watch),
+        other => Err(errors::value(format!("kind {other:?} is none of 'bar', 'deny', 'allow', 'watch'"))),
     }
 }
 

@@ -5,19 +5,21 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use spaces_core::command::{Command, SpaceTable};
+use spaces_core::command::Applied;
 use spaces_core::event::{Event, EventKind};
-use spaces_core::ids::{AccountId, Sid, SpaceId};
+use spaces_core::ids::{AccountId, SpaceId};
 use spaces_net::identity::Identity;
 use spaces_net::recorder::{FileKind, FsyncPolicy, RecorderConfig};
-use spaces_net::server::{Server, ServerConfig};
+use spaces_net::server::{Server, ServerConfig, ServerError};
 use spaces_net::token::TokenVerifier;
 
 use crate::errors::{self, EngineError, detached};
 use crate::{commands, stats};
+
+/// People in a page of the roster: more would hold up a shard, and the interpreter.
+const MOST_LISTED: usize = 10_000;
 
 /// A running engine. `spaces_ctl.engine.Engine` is its face.
 #[pyclass(frozen, module = "spaces_ctl._engine")]
@@ -32,12 +34,6 @@ impl NativeEngine {
     fn server(&self) -> PyResult<Arc<Server>> {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         server.clone().ok_or_else(|| EngineError::new_err("the engine is closed"))
-    }
-
-    fn apply(&self, py: Python<'_>, command: Command) -> PyResult<u64> {
-        let server = self.server()?;
-        let applied = detached(py, move || server.apply(&command))?;
-        applied.map(|applied| applied.fence_group).map_err(|error| errors::server(py, &error))
     }
 }
 
@@ -130,60 +126,35 @@ impl NativeEngine {
         Ok((events, drained.overflowed))
     }
 
-    /// `Command::UpsertSpace`; returns the fence group.
-    #[expect(clippy::too_many_arguments, reason = "fields of a dataclass in engine.py, its only caller")]
-    #[pyo3(signature = (*, space, version, live, record, guests, ticketed, mic_open, started_at_ms, stage))]
-    fn upsert_space(
-        &self,
-        py: Python<'_>,
-        space: u64,
-        version: u64,
-        live: bool,
-        record: bool,
-        guests: bool,
-        ticketed: bool,
-        mic_open: bool,
-        started_at_ms: u64,
-        stage: Vec<commands::Row>,
-    ) -> PyResult<u64> {
-        let stage = commands::stage(stage)?;
-        let table = SpaceTable { live, record, guests, ticketed, mic_open, started_at_ms, stage };
-        self.apply(py, Command::UpsertSpace { space: SpaceId(space), version, table })
+    /// Carries out commands as rows (`commands.rs`), in order. For each the fence group, or the exception that it earned.
+    fn apply<'py>(&self, py: Python<'py>, rows: Vec<Bound<'py, PyTuple>>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let server = self.server()?;
+        let commands = rows.iter().map(commands::command).collect::<PyResult<Vec<_>>>()?;
+        let answers = detached(py, move || server.apply_all(commands))?;
+        let answer = |answer: Result<Applied, ServerError>| match answer {
+            Ok(applied) => Ok(applied.fence_group.into_pyobject(py)?.into_any()),
+            Err(error) => Ok(errors::server(py, &error).into_value(py).into_bound(py).into_any()),
+        };
+        answers.into_iter().map(answer).collect()
     }
 
-    /// `Command::SetAcl`; `accounts` are the bytes of an ascending `array('Q')`.
-    #[pyo3(signature = (*, space, kind, owner, version, accounts))]
-    fn set_acl(
-        &self,
-        py: Python<'_>,
-        space: u64,
-        kind: &str,
-        owner: u64,
-        version: u64,
-        accounts: &[u8],
-    ) -> PyResult<u64> {
-        let (kind, accounts) = (commands::acl_kind(kind)?, commands::numbers(accounts)?);
-        self.apply(py, Command::SetAcl { space: SpaceId(space), kind, owner: AccountId(owner), version, accounts })
+    /// Which of the accounts (bytes of an `array('Q')`) are in a Space under their names.
+    fn present(&self, py: Python<'_>, space: u64, accounts: &[u8]) -> PyResult<Vec<u64>> {
+        let (server, accounts) = (self.server()?, commands::numbers(accounts)?);
+        detached(py, move || server.present(SpaceId(space), accounts))?.map_err(|error| errors::server(py, &error))
     }
 
-    /// `Command::SetState`.
-    #[pyo3(signature = (*, space, version, snapshot))]
-    fn set_state(&self, py: Python<'_>, space: u64, version: u64, snapshot: &[u8]) -> PyResult<u64> {
-        let snapshot = Bytes::copy_from_slice(snapshot);
-        self.apply(py, Command::SetState { space: SpaceId(space), version, snapshot })
-    }
-
-    /// `Command::SetRevoked`; `sids` are the bytes of an ascending `array('Q')`.
-    #[pyo3(signature = (*, version, sids, min_epoch))]
-    fn set_revoked(&self, py: Python<'_>, version: u64, sids: &[u8], min_epoch: u64) -> PyResult<u64> {
-        let sids = commands::numbers(sids)?.into_iter().map(Sid).collect();
-        self.apply(py, Command::SetRevoked { version, sids, min_epoch })
-    }
-
-    /// `Command::EndSpace`.
-    #[pyo3(signature = (*, space, version))]
-    fn end_space(&self, py: Python<'_>, space: u64, version: u64) -> PyResult<u64> {
-        self.apply(py, Command::EndSpace { space: SpaceId(space), version })
+    /// A page of the roster as `(account, sid)`, and the `after` of the next one.
+    #[expect(clippy::type_complexity, reason = "a row that engine.py gives its names")]
+    fn roster(&self, py: Python<'_>, space: u64, after: u64, limit: usize) -> PyResult<(Vec<(u64, u64)>, Option<u64>)> {
+        if !(1..=MOST_LISTED).contains(&limit) {
+            return Err(errors::value(format!("limit {limit} is not in 1 to {MOST_LISTED}")));
+        }
+        let server = self.server()?;
+        let (page, next) = detached(py, move || server.roster(SpaceId(space), AccountId(after), limit))?
+            .map_err(|error| errors::server(py, &error))?;
+        let page = page.into_iter().map(|listed| (listed.account.0, listed.sid.0)).collect();
+        Ok((page, next.map(|account| account.0)))
     }
 
     /// Checks tokens with these keys from now on.

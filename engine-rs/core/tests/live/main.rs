@@ -11,6 +11,8 @@ mod networks;
 #[cfg(test)]
 mod plain;
 #[cfg(test)]
+mod presence;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod shards;

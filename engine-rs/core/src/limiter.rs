@@ -13,7 +13,7 @@ const RELEASE: i32 = 16;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limiter {
+pub(crate) struct Limiter {
     gain: i32,
 }
 
@@ -25,7 +25,7 @@ impl Default for Limiter {
 
 impl Limiter {
     /// Brings the sum of up to 13 seats into 16 bits.
-    pub(super) fn apply(&mut self, sum: &[i32; FRAME], out: &mut Frame) {
+    pub(crate) fn apply(&mut self, sum: &[i32; FRAME], out: &mut Frame) {
         let peak = sum.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0).min(1 << 20) as i32;
         let wanted =
             if peak > CEILING { (i64::from(CEILING) * i64::from(UNITY) / i64::from(peak)) as i32 } else { UNITY };

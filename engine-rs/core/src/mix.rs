@@ -1,0 +1,236 @@
+//! The live mix: all seats of a Space decoded, laid onto one timeline, added, limited and encoded once, for plain players,
+//! the largest audiences and the replay.
+//!
+//! Ticks come in order and seats are aligned already (the stage did both), so there is no delay to adapt: a tick is
+//! rendered as soon as the one behind it is due, which leaves one tick in which that one's in-band FEC can repair a loss.
+//! What waits are packets, never sound: [`Mixer::silence`] leaves nothing of a seat behind.
+//!
+//! ```text
+//! ticks in ─ tick() ─→ one voice a seat (decode, conceal, fade) ─→ sum ─→ limiter ─→ encoder ─→ poll() ─ packets out
+//!                                         advance(now) says how far
+//! ```
+//! The mix is continuous where people talk. After [`Config::hang_ticks`] of silence it pauses, and the packet that ends
+//! the sound says so; no packet is sent until somebody talks again.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::ids::{MAX_SEATS, SeatMask};
+use crate::limiter::Limiter;
+use crate::playout::timeline::Rendered;
+use crate::playout::voice::Voice;
+use crate::playout::{Decoder, FRAME, Frame, Packet, PlayoutStats};
+use crate::record::RecordedFrame;
+use crate::uplink::{Level, Spurt};
+
+/// Longest packet of the mix, in ticks: 60 ms (RFC 6716 §2.1.4).
+pub const MAX_TICKS: usize = 3;
+
+/// How the mix is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Ticks a packet: 1, 2 or 3 (20, 40, 60 ms). Anything else is taken for the nearest.
+    pub ticks: u8,
+    /// Silent ticks that are still encoded before the mix pauses, so that room tone and reverb end by themselves.
+    pub hang_ticks: u8,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { ticks: 1, hang_ticks: 10 }
+    }
+}
+
+/// The encoder refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the mix cannot be encoded")]
+pub struct EncodeError;
+
+/// An Opus encoder of the mix: 48 kHz mono, packets of 1 to [`MAX_TICKS`] ticks.
+pub trait Encoder {
+    /// Encodes `pcm` (a whole number of ticks).
+    ///
+    /// # Errors
+    /// [`EncodeError`]; the packet is then missing and the next one stands for itself.
+    fn encode(&mut self, pcm: &[i16]) -> Result<Bytes, EncodeError>;
+}
+
+/// One packet of the mix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MixPacket {
+    /// The first tick in it.
+    pub group: u64,
+    /// How many ticks it holds.
+    pub ticks: u8,
+    /// First after a pause, last before one.
+    pub spurt: Spurt,
+    /// Level of each seat heard in its last tick; `None`: not heard.
+    pub levels: [Option<Level>; MAX_SEATS],
+    /// One Opus packet.
+    pub opus: Bytes,
+}
+
+impl MixPacket {
+    /// The seats that are heard in it.
+    #[must_use]
+    pub fn seats(&self) -> SeatMask {
+        (0..).zip(&self.levels).filter(|(_, level)| level.is_some()).fold(0, |mask, (seat, _)| mask | 1 << seat)
+    }
+}
+
+/// See the module.
+pub struct Mixer<D, E> {
+    config: Config,
+    voices: [Option<Voice<D>>; MAX_SEATS],
+    /// A decoder for a seat that is heard for the first time; `None`: the seat stays silent.
+    make: Box<dyn FnMut() -> Option<D> + Send>,
+    encoder: E,
+    limiter: Limiter,
+    /// The next tick to be rendered.
+    next: Option<u64>,
+    /// Silent ticks in a row; the mix pauses from `hang_ticks` on.
+    silent: u8,
+    paused: bool,
+    out: VecDeque<MixPacket>,
+    failed: u64,
+}
+
+impl<D, E> core::fmt::Debug for Mixer<D, E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Mixer").field("next", &self.next).field("paused", &self.paused).finish_non_exhaustive()
+    }
+}
+
+impl<D: Decoder, E: Encoder> Mixer<D, E> {
+    /// A mix in which nobody has spoken yet.
+    pub fn new(config: Config, encoder: E, make: impl FnMut() -> Option<D> + Send + 'static) -> Self {
+        let ticks = config.ticks.clamp(1, MAX_TICKS as u8);
+        Self {
+            config: Config { ticks, ..config },
+            voices: core::array::from_fn(|_| None),
+            make: Box::new(make),
+            encoder,
+            limiter: Limiter::default(),
+            next: None,
+            silent: 0,
+            paused: true,
+            out: VecDeque::new(),
+            failed: 0,
+        }
+    }
+
+    /// All frames of `group`. Groups come in rising order; one that was rendered already is dropped.
+    pub fn tick(&mut self, group: u64, frames: &[RecordedFrame]) {
+        let floor = *self.next.get_or_insert(group);
+        for frame in frames {
+            let Some(voice) = self.voices.get_mut(frame.seat.index()) else { continue };
+            if voice.is_none() {
+                *voice = (self.make)().map(Voice::new);
+            }
+            let packet = Packet {
+                tick: group,
+                level: frame.level,
+                spurt: frame.spurt,
+                redundant: false,
+                opus: frame.opus.clone(),
+            };
+            if let Some(voice) = voice {
+                voice.put(packet, floor);
+            }
+        }
+    }
+
+    /// The tick `group` is complete: renders all that lies before it.
+    pub fn advance(&mut self, group: u64) {
+        while let Some(next) = self.next {
+            // While the mix pauses nothing is due: it begins again with what is said next.
+            let first = if self.paused { self.earliest(next) } else { Some(next) };
+            let Some(first) = first else {
+                self.next = Some(next.max(group));
+                return;
+            };
+            self.next = Some(first);
+            if first.saturating_add(u64::from(self.config.ticks)) > group {
+                return;
+            }
+            self.packet(first);
+        }
+    }
+
+    /// Drops everything that is held of `seats`: no packet made from now on has any of it.
+    pub fn silence(&mut self, seats: SeatMask) {
+        for (number, voice) in self.voices.iter_mut().enumerate() {
+            if seats >> number & 1 == 1 {
+                *voice = None;
+            }
+        }
+    }
+
+    /// The next packet.
+    pub fn poll(&mut self) -> Option<MixPacket> {
+        self.out.pop_front()
+    }
+
+    /// What the voices met, all together, and packets that could not be encoded.
+    #[must_use]
+    pub fn stats(&self) -> (PlayoutStats, u64) {
+        let mut stats = PlayoutStats::default();
+        for voice in self.voices.iter().flatten() {
+            voice.count_into(&mut stats);
+        }
+        (stats, self.failed)
+    }
+
+    /// The first tick from `from` on of which some seat has a packet.
+    fn earliest(&self, from: u64) -> Option<u64> {
+        self.voices.iter().flatten().filter_map(|voice| voice.earliest(from)).min()
+    }
+
+    fn packet(&mut self, first: u64) {
+        let ticks = usize::from(self.config.ticks);
+        let mut pcm = [0i16; FRAME * MAX_TICKS];
+        let mut levels = [None; MAX_SEATS];
+        let mut heard = false;
+        for (tick, out) in (first..).zip(pcm.chunks_exact_mut(FRAME).take(ticks)) {
+            let sound = self.render(tick, out);
+            heard |= sound;
+            self.silent = if sound { 0 } else { self.silent.saturating_add(1) };
+            for (level, voice) in levels.iter_mut().zip(&self.voices) {
+                *level = voice.as_ref().and_then(Voice::level).or(*level);
+            }
+        }
+        self.next = Some(first + ticks as u64);
+        let start = core::mem::replace(&mut self.paused, !heard && self.silent >= self.config.hang_ticks);
+        let pcm = pcm.get(..FRAME * ticks).unwrap_or_default();
+        match self.encoder.encode(pcm) {
+            Ok(opus) => self.out.push_back(MixPacket {
+                group: first,
+                ticks: self.config.ticks,
+                spurt: Spurt { start, end: self.paused },
+                levels,
+                opus,
+            }),
+            Err(EncodeError) => self.failed += 1,
+        }
+    }
+
+    /// One tick of all seats. Answers whether there is sound in it.
+    fn render(&mut self, tick: u64, out: &mut [i16]) -> bool {
+        let mut sum = [0i32; FRAME];
+        let mut frame: Frame = [0; FRAME];
+        let mut heard = false;
+        for voice in self.voices.iter_mut().flatten() {
+            if voice.render(tick, &mut frame) == Rendered::Sound {
+                heard = true;
+                for (sum, &sample) in sum.iter_mut().zip(&frame) {
+                    *sum += i32::from(sample);
+                }
+            }
+        }
+        self.limiter.apply(&sum, &mut frame);
+        out.copy_from_slice(&frame);
+        heard
+    }
+}
