@@ -53,7 +53,7 @@ def test_a_block_parts_both_ways_and_is_one_event_however_often() -> None:
 
 def test_nobody_follows_whom_they_block_or_who_blocks_them() -> None:
     assert answer(c.Follow(account=THEM), PlatformFacts(blocks=True)) == "role.forbidden"
-    assert answer(c.Follow(account=THEM), PlatformFacts(blocked=True)) == "role.forbidden"
+    assert answer(c.Follow(account=THEM), PlatformFacts(blocked=True)) == "account.not_found", "nobody learns it"
     assert answer(c.Follow(account=THEM)) == (ev.Followed(by=ME, account=THEM),)
     assert answer(c.Follow(account=THEM), PlatformFacts(follows=True)) == ()
     assert answer(c.Unfollow(account=THEM), PlatformFacts(follows=True)) == (
@@ -97,9 +97,9 @@ def test_an_appeal_has_thirty_days(age: int, code: str) -> None:
 
 
 def test_one_appeal_each_and_only_against_what_concerns_oneself() -> None:
-    assert answer(c.Appeal(text="no")) == "appeal.window_closed", "nothing was decided"
+    assert answer(c.Appeal(text="no")) == "appeal.not_found", "nothing was decided"
     assert answer(c.Appeal(text="no"), PlatformFacts(decided_ms=NOW, appealed=True)) == "appeal.exists"
-    assert answer(c.Appeal(text="no", space=7), PlatformFacts(decided_ms=NOW)) == "role.forbidden"
+    assert answer(c.Appeal(text="no", space=7), PlatformFacts(decided_ms=NOW)) == "appeal.not_found"
     assert answer(c.Appeal(text="no", space=7), PlatformFacts(decided_ms=NOW, created_space=True)) == (
         ev.AppealFiled(appeal=1, account=ME, text="no", space=7),
     )

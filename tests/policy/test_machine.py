@@ -385,6 +385,8 @@ class Walk(RuleBasedStateMachine):
         """Also by somebody banned a moment ago, or whose connection was lost a moment ago."""
         invited = [a for a, i in self.world.state.invites.items() if i.role is StageRole.COHOST]
         who = pick(sorted(invited), n) if invited else self.somebody_listening(n)
+        if not invited:
+            self.world.give(c.AddCohost(account=who), self.somebody_hosting(0))
         listed = {who} - self.world.banned if m % 8 == 7 else set()
         unseen = {who} & self.world.present if m % 8 == 6 else set()
         if m % 8 == 5:
