@@ -10,12 +10,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from msgspec.structs import replace
 
-from spaces_ctl import commands as c
 from spaces_ctl import events as ev
 from spaces_ctl.policy import case, cohosts, door, fold_stage, leaving, life, seats, stage
 from spaces_ctl.policy.limits import Limits
 from spaces_ctl.policy.state import Space
-from tests.policy.scenes import cohost, live
 from tests.policy.test_machine import STEPS, Walk
 
 Patch = pytest.MonkeyPatch
@@ -37,12 +35,6 @@ def no_reserved_seat(patch: Patch) -> None:
         patch.setattr(module, "free_seat", unreserved(seats.free_seat))
     patch.setattr(stage, "room_for_speaker", unreserved(seats.room_for_speaker))
     patch.setattr(cohosts, "room_for_cohost", unreserved(seats.room_for_cohost))
-
-
-def no_exposure(patch: Patch) -> None:
-    """A former co-host stays although another one blocks them (section 1, 10)."""
-    for module in (stage, cohosts):
-        patch.setattr(module, "expose", lambda case, account: None)
 
 
 def unmuted_return(patch: Patch) -> None:
@@ -98,14 +90,3 @@ def test_the_walk_finds_a_missing_rule(mutate: Callable[[Patch], None], monkeypa
                 phases=(Phase.generate,),
             ),
         )
-
-
-def test_a_former_cohost_whom_another_blocks_would_stay(monkeypatch: Patch) -> None:
-    world = live()
-    cohost(world, 2)
-    cohost(world, 3)
-    world.block(2, 3)
-    no_exposure(monkeypatch)
-    world.ok(c.StepDown(), 3)
-    # the engine's deny set still puts them out: without the event nobody else would know
-    assert 3 in world.state.here or ev.Removed not in {kind for kind, _ in world.seen.caused}

@@ -318,7 +318,7 @@ def test_a_cohost_blocked_by_another_is_put_out_when_no_longer_cohost() -> None:
     cohost(world, 3)
     world.block(2, 3)
     assert 3 in world.state.cohosts
-    world.ok(c.StepDown(), 3)
+    assert world.ok(c.StepDown(), 3)[-1] == ev.Removed(account=3, how=ev.RemovedHow.BLOCKED, bar=False)
     assert 3 not in world.present
     world.check()
 
