@@ -147,7 +147,7 @@ class Spaces:
         return self._folded.live
 
     async def blocks_changed(self, space: SpaceId, owner: AccountId, account: AccountId, on: bool) -> None:
-        """`owner`, host or co-host there, blocks `account` or does not any more: the engine is told, nothing decided."""
+        """`owner`, host or co-host there, blocks `account` or not any more: the engine is told, nothing decided."""
 
         async def run() -> None:
             state = self.live.get(space)
@@ -215,7 +215,10 @@ class Spaces:
         await self._alone(space, run)
 
     async def settle(self) -> None:
-        """Brings what was decided while the database was down into the log. Raises ServiceError (`store.unavailable`)."""
+        """Brings what was decided while the database was down into the log.
+
+        Raises ServiceError (`store.unavailable`).
+        """
         for space in self._unlogged():
             await self.refresh(space)
 
@@ -334,9 +337,7 @@ class Spaces:
         want = tables(state, people, self.counters.audience(state.id))
         return await self.programmer.program(state.id, want, ended=state.status is Status.ENDED)
 
-    async def _put_out(
-        self, space: SpaceId, events: Sequence[SpaceEvent], fence: int | None = None
-    ) -> int | None:
+    async def _put_out(self, space: SpaceId, events: Sequence[SpaceEvent], fence: int | None = None) -> int | None:
         """Closes the sessions of those who are out and are neither barred nor blocked, so that no set closes them."""
         for event in events:
             if isinstance(event, e.Removed) or (isinstance(event, e.Left) and event.how is e.LeftHow.LEFT):
