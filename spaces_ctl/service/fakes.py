@@ -16,6 +16,7 @@ from spaces_ctl.engine import (
     InvalidTable,
     Joined,
     Left,
+    Roster,
     SetAcl,
     SetRevoked,
     SetState,
@@ -87,6 +88,12 @@ class FakeEngine:
         """Which of these are connected by name."""
         here = {account for account, anonymous in self._sessions(space).values() if not anonymous}
         return {account for account in accounts if account in here}
+
+    async def roster(self, space: SpaceId, *, after: AccountId = 0, limit: int = 100) -> Roster:
+        """Named people, ascending, a page."""
+        here = {account: sid for sid, (account, anonymous) in self._sessions(space).items() if not anonymous}
+        rows = sorted((account, sid) for account, sid in here.items() if account is not None and account > after)
+        return Roster(rows[:limit], rows[limit - 1][0] if len(rows) > limit else None)
 
     async def kick(self, space: SpaceId, account: AccountId) -> Applied:
         """Closes the account's sessions."""
