@@ -113,6 +113,10 @@ class FakeEngine:
             if batch := self.take_events():
                 yield batch
 
+    def forget(self, space: SpaceId) -> None:
+        """Knows nothing of the Space any more."""
+        self._rooms.pop(space, None)
+
     def take_events(self) -> list[Event]:
         """What waits to be told, for tests that go step by step."""
         batch, self._events = self._events, []

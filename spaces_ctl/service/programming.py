@@ -18,6 +18,7 @@ from spaces_ctl.engine import (
     EngineError,
     EnginePanic,
     EngineTimeout,
+    SetState,
     SpaceEnded,
     StaleVersion,
     UnknownSpace,
@@ -173,7 +174,8 @@ class Programmer:
         try:
             for command in self._commands(space, known, have, want):
                 applied = await self._engine.apply(command)
-                fence = applied.fence_group if fence is None else max(fence, applied.fence_group)
+                if not isinstance(command, SetState):  # which silences nobody
+                    fence = applied.fence_group
         except UnknownSpace:
             if have is not None:
                 raise

@@ -134,8 +134,9 @@ class Spaces:
         try:
             state = await self._load(space)
         except StoreDown as down:
-            if space in self.live:
-                return self.live[space]  # live Spaces go on
+            known = self._folded.known(space)
+            if known.version:
+                return known  # live Spaces go on
             raise ServiceError("store.unavailable") from down
         self._folded.looked_up(state)
         return state
@@ -347,6 +348,8 @@ class Spaces:
     async def _load(self, space: SpaceId) -> Space:
         """Folded up to the log's end. Raises StoreDown, ServiceError (`space.not_found`)."""
         known = self._folded.known(space)
+        if known.version == 0:
+            known = await self.log.load(space)
         state = replay(known, await self.log.tail(space, known.version))
         if state.status is Status.NEW:
             raise ServiceError("space.not_found")

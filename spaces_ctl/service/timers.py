@@ -31,10 +31,9 @@ _NOT_NOW = frozenset({"store.unavailable", "graph.unavailable", "engine.unavaila
 class TimerLoop:
     """One process's. Catches up after downtime by itself: what is overdue is due."""
 
-    def __init__(self, *, spaces: Spaces, owner: str) -> None:
-        """`owner` names this process in the leases."""
+    def __init__(self, *, spaces: Spaces) -> None:
+        """`run` does it."""
         self._spaces = spaces
-        self._owner = owner
         self._woken = asyncio.Event()
         spaces.wakes_timers = self._woken.set
 
@@ -56,9 +55,7 @@ class TimerLoop:
     async def ring(self) -> int:
         """Gives every command that is due now; answers how many. Raises StoreDown."""
         rung = 0
-        while due := await self._spaces.log.take_due(
-            self._owner, self._spaces.clock.now_ms(), lease_ms=_LEASE_MS, limit=_BATCH
-        ):
+        while due := await self._spaces.log.take_due(self._spaces.clock.now_ms(), lease_ms=_LEASE_MS, limit=_BATCH):
             for timer in due:
                 await self._ring(timer)
             rung += len(due)

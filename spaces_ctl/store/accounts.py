@@ -23,6 +23,7 @@ __all__ = [
     "insert",
     "lift_ban",
     "live_ban",
+    "newest",
     "one",
     "open_appeals",
     "resolve_appeal",
@@ -45,6 +46,11 @@ def one(c: sa.Connection, account: AccountId) -> Row | None:
 def by_ids(c: sa.Connection, ids: Iterable[AccountId]) -> list[Row]:
     """Rows of those that exist."""
     return [row for chunk in chunks(ids) for row in c.execute(sa.select(accounts).where(accounts.c.id.in_(chunk)))]
+
+
+def newest(c: sa.Connection, limit: int) -> list[Row]:
+    """The accounts made last."""
+    return list(c.execute(sa.select(accounts).order_by(accounts.c.id.desc()).limit(limit)))
 
 
 def by_handles(c: sa.Connection, handles: Iterable[str]) -> list[Row]:

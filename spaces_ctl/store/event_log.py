@@ -16,11 +16,11 @@ import sqlalchemy as sa
 
 from spaces_ctl.events import Recorded, SpaceEvent
 from spaces_ctl.model import Actor, SpaceId
-from spaces_ctl.store import upsert
 from spaces_ctl.store.errors import Conflict
-from spaces_ctl.store.tables.log import log_cursors, log_heads, space_events
+from spaces_ctl.store.insert import insert_into
+from spaces_ctl.store.tables.log import log_heads, space_events
 
-__all__ = ["advance", "append", "cursor", "head", "kind_of", "read", "read_all", "reserve", "version"]
+__all__ = ["append", "head", "kind_of", "read", "read_all", "reserve", "version"]
 
 _LOG = "spaces"
 _event_of = msgspec.msgpack.Decoder(SpaceEvent).decode
@@ -104,23 +104,6 @@ def head(c: sa.Connection, log: str = _LOG) -> int:
     return c.scalar(sa.select(log_heads.c.sequence).where(log_heads.c.log == log)) or 0
 
 
-def cursor(c: sa.Connection, reader: str) -> int:
-    """How far the named reader has come; 0 if it never began."""
-    return c.scalar(sa.select(log_cursors.c.sequence).where(log_cursors.c.reader == reader)) or 0
-
-
-def advance(c: sa.Connection, reader: str, sequence: int) -> None:
-    """The named reader is done with everything up to `sequence`. Goes never back."""
-    insert = upsert.insert(c, log_cursors)
-    c.execute(
-        insert.values(reader=reader, sequence=sequence).on_conflict_do_update(
-            index_elements=[log_cursors.c.reader],
-            set_={"sequence": insert.excluded.sequence},
-            where=log_cursors.c.sequence < insert.excluded.sequence,
-        )
-    )
-
-
 def reserve(c: sa.Connection, log: str, count: int) -> int:
     """Takes the lock of `log` until the transaction ends and the next `count` numbers; returns the last of them."""
     take = (
@@ -131,7 +114,7 @@ def reserve(c: sa.Connection, log: str, count: int) -> int:
     )
     last: int | None = c.scalar(take)
     if last is None:  # the first append ever
-        c.execute(upsert.insert(c, log_heads).values(log=log, sequence=0).on_conflict_do_nothing())
+        c.execute(insert_into(c, log_heads).values(log=log, sequence=0).on_conflict_do_nothing())
         last = c.execute(take).scalar_one()
     return last
 

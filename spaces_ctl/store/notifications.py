@@ -223,9 +223,7 @@ def drop_subscription(c: sa.Connection, id: int, account: AccountId | None = Non
     return True
 
 
-def add_fanout(
-    c: sa.Connection, id: int, key: str, audience: str, of: int, notice: Notice, now_ms: int
-) -> None:
+def add_fanout(c: sa.Connection, id: int, key: str, audience: str, of: int, notice: Notice, now_ms: int) -> None:
     """Something is to be told to an audience; a key that was used before changes nothing."""
     row = {
         "id": id,
@@ -276,9 +274,7 @@ def claim_deliveries(c: sa.Connection, now_ms: int, until_ms: int, limit: int) -
             finish_delivery(c, row.notification, row.channel, row.target)
             continue
         c.execute(table.update().where(*_one(row.notification, row.channel, row.target)).values(due_ms=until_ms))
-        claimed.append(
-            Delivery(notification=about_this, channel=row.channel, target=row.target, tries=row.tries)
-        )
+        claimed.append(Delivery(notification=about_this, channel=row.channel, target=row.target, tries=row.tries))
     return claimed
 
 

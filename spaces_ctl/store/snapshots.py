@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from spaces_ctl.model import SpaceId
 from spaces_ctl.policy.state import Space
-from spaces_ctl.store import upsert
+from spaces_ctl.store.insert import insert_into
 from spaces_ctl.store.tables.log import space_snapshots
 
 __all__ = ["FOLD", "load", "save"]
@@ -34,7 +34,7 @@ _decode = msgspec.msgpack.Decoder(Space).decode
 
 def save(c: sa.Connection, state: Space) -> None:
     """Keeps `state` as the snapshot of its Space, unless a newer one is there."""
-    insert = upsert.insert(c, space_snapshots)
+    insert = insert_into(c, space_snapshots)
     new = insert.excluded
     c.execute(
         insert.values(

@@ -116,14 +116,6 @@ async def test_a_reader_by_cursor_sees_every_event_once_in_order_while_many_appe
         assert [r.version for r in seen if r.space == space] == list(range(1, rounds + 1))
 
 
-async def test_cursors_are_kept_by_name_and_never_go_back(database: Database) -> None:
-    assert await database.read(lambda c: event_log.cursor(c, "webhooks")) == 0
-    for sequence in (5, 9, 7):
-        await database.write(partial(event_log.advance, reader="webhooks", sequence=sequence))
-    assert await database.read(lambda c: event_log.cursor(c, "webhooks")) == 9
-    assert await database.read(lambda c: event_log.cursor(c, "notifications")) == 0
-
-
 async def test_nothing_to_append_is_nothing(database: Database) -> None:
     assert await database.write(lambda c: event_log.append(c, 1, 77, (), HOST, 0)) == ()
     assert await database.read(lambda c: event_log.head(c)) == 0
