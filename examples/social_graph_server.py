@@ -152,7 +152,7 @@ async def _make_so(graph: WritableGraph, change: ChangeRequest, now: int) -> boo
             event = ev.Protected(account=by, on=on)
         case "listening_visible":
             event = ev.ListeningVisibility(account=by, visible=on)
-    return bool(await graph.apply([event], Actor(account=by), now))
+    return await graph.apply(event, Actor(account=by), now)
 
 
 def _page(ids: Any, after: int, limit: int) -> list[int]:

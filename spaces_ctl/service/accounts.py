@@ -18,6 +18,7 @@ from spaces_ctl.policy import Denied
 from spaces_ctl.policy.accounts import Appealed, PlatformFacts, decide_account
 from spaces_ctl.policy.facts import AccountFacts, Needs
 from spaces_ctl.policy.limits import Limits
+from spaces_ctl.service.answering import AnsweringDatabase, answering
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.graph import WritableGraph
 from spaces_ctl.service.ports import Principal
@@ -62,7 +63,7 @@ class Accounts:
         self, *, db: Database, graph: WritableGraph, clock: Clock, next_id: Callable[[], int], limits: Limits
     ) -> None:
         """`next_id` makes ids for accounts and appeals (`service.snowflake`)."""
-        self._db = db
+        self._db = AnsweringDatabase(db)
         self._graph = graph
         self._clock = clock
         self._next_id = next_id
@@ -180,6 +181,10 @@ class Accounts:
         When it returns, reactions (a blocked speaker leaves the blocker's stage) are done. Raises ServiceError: the
         policy's refusals (`policy.accounts`), `auth.token_missing`, `request.invalid`, `graph.unavailable`.
         """
+        with answering():
+            return await self._execute(principal, command)
+
+    async def _execute(self, principal: Principal, command: cmd.AccountCommand) -> ev.AccountEvent | None:
         actor, now = principal.actor(), self._clock.now_ms()
         if principal.operator:
             actor = msgspec.structs.replace(actor, moderator=True)
@@ -193,7 +198,7 @@ class Accounts:
             await self._graph.mute(_me(actor), command.account, isinstance(command, cmd.MuteAccount), now)
             return None
         await self._keep_appeals(decision, actor, now)
-        changed = await self._graph.apply(decision, actor, now)
+        changed = [event for event in decision if await self._graph.apply(event, actor, now)]
         # What was so already is reacted to as well: the call before may have died between commit and reaction.
         again = (ev.AccountBlocked(by=_me(actor), account=command.account),) if isinstance(command, cmd.Block) else ()
         for event in dict.fromkeys((*changed, *again)):

@@ -37,8 +37,8 @@ _PAGE = 20_000
 class WritableGraph(SocialGraph, Protocol):
     """A graph that also takes changes."""
 
-    async def apply(self, events: Sequence[AccountEvent], actor: Actor, at_ms: int) -> tuple[AccountEvent, ...]:
-        """Makes `events` so and records them in the account log; answers those that were not so already."""
+    async def apply(self, event: AccountEvent, actor: Actor, at_ms: int) -> bool:
+        """Makes `event` so and records it in the account log; False (nothing recorded) if it was so already."""
         ...
 
     async def mute(self, by: AccountId, account: AccountId, on: bool, at_ms: int) -> bool:
@@ -113,12 +113,13 @@ class EmbeddedGraph:
 
     # Changes
 
-    async def apply(self, events: Sequence[AccountEvent], actor: Actor, at_ms: int) -> tuple[AccountEvent, ...]:
-        """Makes `events` so and records those that were not so already, in one transaction; answers these."""
+    async def apply(self, event: AccountEvent, actor: Actor, at_ms: int) -> bool:
+        """Makes `event` so and records it in the account log, in one transaction; False if it was so already."""
 
-        def write(c: sa.Connection) -> tuple[AccountEvent, ...]:
-            changed = tuple(event for event in events if _make_so(c, event, actor, at_ms))
-            account_log.append(c, changed, actor, at_ms)
+        def write(c: sa.Connection) -> bool:
+            changed = _make_so(c, event, actor, at_ms)
+            if changed:
+                account_log.append(c, [event], actor, at_ms)
             return changed
 
         return await self._db.write(write)

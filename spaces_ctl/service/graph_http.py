@@ -188,22 +188,18 @@ class HttpGraph:
 
     # Changes
 
-    async def apply(self, events: Sequence[AccountEvent], actor: Actor, at_ms: int) -> tuple[AccountEvent, ...]:
-        """Makes `events` so, over there or (bans) here, then records in our account log those that were not so already.
+    async def apply(self, event: AccountEvent, actor: Actor, at_ms: int) -> bool:
+        """Makes `event` so, over there or (bans) here, then records it in our account log; False if it was so already.
 
-        Over there they are made so one by one. What was recorded there but not here is not told again.
+        What was made so there but, by a crash, not recorded here is not told again.
         """
-        changed: list[AccountEvent] = []
-        for event in events:
-            change = _change(event)
-            if change is None:
-                done = await self._db.write(lambda c, event=event: _platform(c, event, actor, at_ms))  # type: ignore[misc]
-            else:
-                done = await self._change(change)
-            if done:
-                changed.append(event)
-        await self._db.write(lambda c: account_log.append(c, changed, actor, at_ms))
-        return tuple(changed)
+        change = _change(event)
+        if change is None:
+            return await self._db.write(lambda c: _platform(c, event, actor, at_ms))
+        changed = await self._change(change)
+        if changed:
+            await self._db.write(lambda c: account_log.append(c, [event], actor, at_ms))
+        return changed
 
     async def mute(self, by: AccountId, account: AccountId, on: bool, at_ms: int) -> bool:
         """Mutes or unmutes an account for `by`. Tells whether it changed."""
@@ -304,6 +300,7 @@ def _platform(c: sa.Connection, event: AccountEvent, actor: Actor, at_ms: int) -
                 return False
         case _:
             pass  # an appeal is only recorded
+    account_log.append(c, [event], actor, at_ms)
     return True
 
 

@@ -75,9 +75,9 @@ async def people(accounts: Accounts) -> list[int]:
 
 async def test_follow_is_told_by_facts_lists_and_counts(graph: WritableGraph, people: list[int]) -> None:
     ada, bob, cyd = people
-    assert await graph.apply([ev.Followed(by=ada, account=bob)], BY, 1)
-    assert not await graph.apply([ev.Followed(by=ada, account=bob)], BY, 2), "it was so already"
-    assert await graph.apply([ev.Followed(by=cyd, account=bob)], BY, 3)
+    assert await graph.apply(ev.Followed(by=ada, account=bob), BY, 1)
+    assert not await graph.apply(ev.Followed(by=ada, account=bob), BY, 2), "it was so already"
+    assert await graph.apply(ev.Followed(by=cyd, account=bob), BY, 3)
     pairs = frozenset({(ada, bob), (bob, ada), (cyd, bob)})
     facts = await graph.facts(Needs(accounts=frozenset(people), follows=pairs), 4)
     assert facts.follows == {(ada, bob), (cyd, bob)}
@@ -86,7 +86,7 @@ async def test_follow_is_told_by_facts_lists_and_counts(graph: WritableGraph, pe
     assert list(await graph.followers(bob)) == [ada, cyd]
     assert list(await graph.followers(bob, limit=1)) == [ada]
     assert list(await graph.followers(bob, after=ada, limit=1)) == [cyd]
-    assert await graph.apply([ev.Followed(by=ada, account=bob, on=False)], BY, 5)
+    assert await graph.apply(ev.Followed(by=ada, account=bob, on=False), BY, 5)
     facts = await graph.facts(Needs(accounts=frozenset({bob}), follows=pairs), 6)
     assert facts.follows == {(cyd, bob)}
     assert facts.accounts[bob].followers == 1
@@ -94,9 +94,9 @@ async def test_follow_is_told_by_facts_lists_and_counts(graph: WritableGraph, pe
 
 async def test_block_ends_follows_both_ways(graph: WritableGraph, people: list[int]) -> None:
     ada, bob, _ = people
-    await graph.apply([ev.Followed(by=ada, account=bob)], BY, 1)
-    await graph.apply([ev.Followed(by=bob, account=ada)], BY, 1)
-    assert await graph.apply([ev.AccountBlocked(by=ada, account=bob)], BY, 2)
+    await graph.apply(ev.Followed(by=ada, account=bob), BY, 1)
+    await graph.apply(ev.Followed(by=bob, account=ada), BY, 1)
+    assert await graph.apply(ev.AccountBlocked(by=ada, account=bob), BY, 2)
     both = frozenset({(ada, bob), (bob, ada)})
     facts = await graph.facts(Needs(accounts=frozenset({ada, bob}), blocks=both, follows=both), 3)
     assert facts.blocks == {(ada, bob)}
@@ -104,7 +104,7 @@ async def test_block_ends_follows_both_ways(graph: WritableGraph, people: list[i
     assert facts.accounts[ada].followers == facts.accounts[bob].followers == 0
     assert list(await graph.blocked_by(ada)) == [bob]
     assert list(await graph.blocked_by(bob)) == []
-    assert await graph.apply([ev.AccountUnblocked(by=ada, account=bob)], BY, 4)
+    assert await graph.apply(ev.AccountUnblocked(by=ada, account=bob), BY, 4)
     assert not (await graph.facts(Needs(blocks=both), 5)).blocks
 
 
@@ -120,8 +120,8 @@ async def test_mutes_are_private_and_in_no_log(graph: WritableGraph, people: lis
 
 async def test_standing_and_profiles(graph: WritableGraph, people: list[int]) -> None:
     ada, bob, _ = people
-    await graph.apply([ev.Protected(account=ada, on=True)], BY, 1)
-    await graph.apply([ev.ListeningVisibility(account=ada, visible=False)], BY, 1)
+    await graph.apply(ev.Protected(account=ada, on=True), BY, 1)
+    await graph.apply(ev.ListeningVisibility(account=ada, visible=False), BY, 1)
     facts = await graph.facts(Needs(accounts=frozenset({ada, bob, 999})), 2)
     assert facts.accounts[ada].protected
     assert not facts.accounts[bob].protected
@@ -135,13 +135,13 @@ async def test_standing_and_profiles(graph: WritableGraph, people: list[int]) ->
 
 async def test_a_ban_is_over_at_its_time(graph: WritableGraph, people: list[int]) -> None:
     ada, bob, _ = people
-    await graph.apply([ev.LiveBanned(account=ada, reason="spam", until_ms=100)], BY, 1)
-    await graph.apply([ev.LiveBanned(account=bob, reason="abuse")], BY, 1)
+    await graph.apply(ev.LiveBanned(account=ada, reason="spam", until_ms=100), BY, 1)
+    await graph.apply(ev.LiveBanned(account=bob, reason="abuse"), BY, 1)
     needs = Needs(accounts=frozenset({ada, bob}))
     assert [(await graph.facts(needs, now)).accounts[ada].live_banned for now in (99, 100)] == [True, False]
     assert (await graph.facts(needs, 10**15)).accounts[bob].live_banned
-    assert await graph.apply([ev.BanLifted(account=bob)], BY, 2)
-    assert not await graph.apply([ev.BanLifted(account=bob)], BY, 3)
+    assert await graph.apply(ev.BanLifted(account=bob), BY, 2)
+    assert not await graph.apply(ev.BanLifted(account=bob), BY, 3)
     assert not (await graph.facts(needs, 4)).accounts[bob].live_banned
 
 
@@ -167,9 +167,9 @@ async def test_every_change_is_in_the_log_once(graph: WritableGraph, people: lis
         ev.BanLifted(account=bob),
     ]
     for at, event in enumerate(changes):
-        await graph.apply([event], BY, at)
+        await graph.apply(event, BY, at)
         if not isinstance(event, ev.LiveBanned):
-            assert not await graph.apply([event], BY, at), "the second time it is so already"
+            assert not await graph.apply(event, BY, at), "the second time it is so already"
     log = await here.read(lambda c: account_log.read_all(c, 0, 100))
     assert [entry.event for entry in log] == changes
     assert [entry.at_ms for entry in log] == list(range(6))
@@ -269,7 +269,7 @@ async def test_cached_until_invalidated_or_old(
         assert not (await graph.facts(needs, 0)).blocks
         await graph.profiles(people)
     assert counted.attempts == 2
-    await embedded.apply([ev.AccountBlocked(by=ada, account=bob)], BY, 1)  # over there, unseen by us
+    await embedded.apply(ev.AccountBlocked(by=ada, account=bob), BY, 1)  # over there, unseen by us
     assert not (await graph.facts(needs, 0)).blocks
     graph.invalidate([bob])
     assert (await graph.facts(needs, 0)).blocks == {(ada, bob)}
@@ -290,7 +290,7 @@ async def test_an_answer_older_than_an_invalidation_is_not_kept(
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             answer = await server.handle_async_request(request)
             await answer.aread()
-            if await embedded.apply([ev.AccountBlocked(by=ada, account=bob)], BY, 1):
+            if await embedded.apply(ev.AccountBlocked(by=ada, account=bob), BY, 1):
                 remote.invalidate([ada])
             return answer
 

@@ -76,7 +76,7 @@ async def _play(todo: list[tuple[str, int, int]]) -> None:
                 case _:
                     blocking.discard((by, other))
                     event = ev.AccountUnblocked(by=by, account=other)
-            await graph.apply([event], Actor(account=by), 0)
+            await graph.apply(event, Actor(account=by), 0)
         pairs = frozenset((a, b) for a in PEOPLE for b in PEOPLE)
         facts = await graph.facts(Needs(accounts=frozenset(PEOPLE), blocks=pairs, follows=pairs), 0)
         assert facts.follows == following
