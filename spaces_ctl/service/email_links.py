@@ -102,7 +102,7 @@ class EmailLinks:
             "expires_ms": now + life_ms,
         }
         await self._db.write(lambda c: store.add_link(c, **values))
-        return f"{self._url}/i/{purpose}#{secret}"
+        return f"{self._url}/i/{purpose}?token={secret}"
 
     async def _send(self, to: str, subject: str, text: str) -> None:
         try:

@@ -128,9 +128,15 @@ class ServiceKeys:
         account = await self._accounts.external((await self._of(principal)).namespace, external, name)
         return msgspec.structs.replace(principal, account=account.id, operator=False)
 
+    def may_mint(self, principal: Principal) -> None:
+        """Raises ServiceError `auth.scope` unless this is a service key that may mint join tokens."""
+        scopes.require(principal, "join_tokens")
+        if principal.app is None:
+            raise ServiceError("auth.scope", "Needs a service key.")
+
     async def user(self, principal: Principal, external: str, name: str = "") -> int:
         """The account of one of the key's users. Raises ServiceError `auth.scope`, `request.invalid`."""
-        scopes.require(principal, "join_tokens")
+        self.may_mint(principal)
         return (await self._accounts.external((await self._of(principal)).namespace, external, name)).id
 
     async def exchange(self, form: Mapping[str, str]) -> Tokens:

@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request, Response, Router, get
 from litestar.params import FromPath
 
+from spaces_ctl.api.injected import Injected
 from spaces_ctl.api.paging import Cursors
 from spaces_ctl.api.xapi import parameters, render
 from spaces_ctl.api.xapi.parameters import Fields, Query, canonical_space
@@ -37,7 +38,11 @@ Answer = Response[bytes]
 
 @get("/{space:str}")
 async def lookup(
-    request: Asked, space: FromPath[str], xapi: XApi, authentication: Authentication, x_rates: XRates
+    request: Asked,
+    space: FromPath[str],
+    xapi: Injected[XApi],
+    authentication: Injected[Authentication],
+    x_rates: Injected[XRates],
 ) -> Answer:
     """One Space."""
 
@@ -53,7 +58,9 @@ async def lookup(
 
 
 @get("/")
-async def lookup_many(request: Asked, xapi: XApi, authentication: Authentication, x_rates: XRates) -> Answer:
+async def lookup_many(
+    request: Asked, xapi: Injected[XApi], authentication: Injected[Authentication], x_rates: Injected[XRates]
+) -> Answer:
     """Up to 100 Spaces."""
 
     async def run(_: Principal) -> dict[str, Any]:
@@ -66,7 +73,9 @@ async def lookup_many(request: Asked, xapi: XApi, authentication: Authentication
 
 
 @get("/by/creator_ids")
-async def by_creators(request: Asked, xapi: XApi, authentication: Authentication, x_rates: XRates) -> Answer:
+async def by_creators(
+    request: Asked, xapi: Injected[XApi], authentication: Injected[Authentication], x_rates: Injected[XRates]
+) -> Answer:
     """The live and scheduled Spaces of up to 100 creators."""
 
     async def run(_: Principal) -> dict[str, Any]:
@@ -82,7 +91,9 @@ async def by_creators(request: Asked, xapi: XApi, authentication: Authentication
 
 
 @get("/search")
-async def search(request: Asked, xapi: XApi, authentication: Authentication, x_rates: XRates) -> Answer:
+async def search(
+    request: Asked, xapi: Injected[XApi], authentication: Injected[Authentication], x_rates: Injected[XRates]
+) -> Answer:
     """Spaces by words of their title."""
 
     async def run(_: Principal) -> dict[str, Any]:
@@ -98,7 +109,12 @@ async def search(request: Asked, xapi: XApi, authentication: Authentication, x_r
 
 @get("/{space:str}/buyers")
 async def buyers(
-    request: Asked, space: FromPath[str], xapi: XApi, authentication: Authentication, x_rates: XRates, cursors: Cursors
+    request: Asked,
+    space: FromPath[str],
+    xapi: Injected[XApi],
+    authentication: Injected[Authentication],
+    x_rates: Injected[XRates],
+    cursors: Injected[Cursors],
 ) -> Answer:
     """Who has bought a ticket; for the creator only."""
 
@@ -127,7 +143,12 @@ async def buyers(
 
 @get("/{space:str}/tweets")
 async def posts(
-    request: Asked, space: FromPath[str], xapi: XApi, authentication: Authentication, x_rates: XRates, cursors: Cursors
+    request: Asked,
+    space: FromPath[str],
+    xapi: Injected[XApi],
+    authentication: Injected[Authentication],
+    x_rates: Injected[XRates],
+    cursors: Injected[Cursors],
 ) -> Answer:
     """Posts shared in the Space."""
 
