@@ -1,6 +1,7 @@
 """All commands together, and how they end."""
 
 import sys
+import traceback
 
 import typer
 
@@ -44,3 +45,7 @@ def main() -> None:
         sys.exit(tell(failure))
     except KeyboardInterrupt:
         sys.exit(tell(Failure("interrupted", Exit.INTERRUPTED)))
+    except Exception as error:
+        # A fault of ours: whoever mends it needs to see where.
+        traceback.print_exception(error)
+        sys.exit(tell(Failure(f"{type(error).__name__}: {error}", Exit.FAILED)))

@@ -52,7 +52,12 @@ async def identity(
         rules=OAuthRules(access_ms=auth.access_token_minutes * 60_000),
     )
     keys = ServiceKeys(
-        db=db, clock=clock, accounts=accounts, oauth=oauth, windows=windows, audience=[issuer, f"{issuer}/2/oauth2/token"]
+        db=db,
+        clock=clock,
+        accounts=accounts,
+        oauth=oauth,
+        windows=windows,
+        audience=[issuer, f"{issuer}/2/oauth2/token"],
     )
     authentication = Authentication(sessions=sessions, oauth=oauth, service_keys=keys)
     try:
@@ -70,9 +75,7 @@ async def social_graph(settings: Settings, *, db: Database, clock: Clock) -> Asy
         return
     from spaces_ctl.service.graph_http import HttpGraph
 
-    graph = HttpGraph(
-        url=chosen.url, key=chosen.key.encode(), db=db, clock=clock, timeout_s=chosen.timeout_ms / 1000
-    )
+    graph = HttpGraph(url=chosen.url, key=chosen.key.encode(), db=db, clock=clock, timeout_s=chosen.timeout_ms / 1000)
     try:
         yield graph
     finally:
