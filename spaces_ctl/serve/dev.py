@@ -147,7 +147,7 @@ def banner(place: Place, people: Sequence[Seeded], directory: Path, seconds: flo
 Spaces for development, ready after {seconds:.1f} s. State is kept in {directory}; delete it to begin anew.
 
   page     {url}/
-  API      {url}/api/v1, described at {url}/api/v1/docs
+  API      {url}/api/v1, described at {url}/reference/
   audio    {place.media_urls[0]}, certificate {place.certificate_sha256 or "from your files"}
 
 Accounts (password: {PASSWORD}), ids and tokens:
