@@ -15,11 +15,11 @@ import msgspec
 
 from spaces_ctl import commands as c
 from spaces_ctl.serve.composition import compose, database_refusals
-from spaces_ctl.serve.identity import Identity
 from spaces_ctl.serve.logs import configure
 from spaces_ctl.serve.run import Composed, Place, Running, serve
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Principal
+from spaces_ctl.service.services import Services
 from spaces_ctl.service.sessions import SessionKind
 from spaces_ctl.settings import Settings
 from spaces_ctl.store.migrate import upgrade
@@ -73,7 +73,7 @@ def serve_development(settings: Settings, directory: Path, *, json: bool) -> Non
         with database_refusals():
             await upgrade(settings.database.full_url)
         async with compose(settings, running) as composed:
-            people[:] = await seed(composed.identity, directory)
+            people[:] = await seed(composed.services, directory)
             yield composed
 
     def announce(place: Place) -> None:
@@ -91,7 +91,7 @@ def since_start() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
-async def seed(services: Identity, directory: Path) -> list[Seeded]:
+async def seed(services: Services, directory: Path) -> list[Seeded]:
     """The people, made at the first time; their tokens are the same at every start."""
     file = directory / _TOKENS
     kept = _kept(file)
@@ -117,7 +117,7 @@ async def seed(services: Identity, directory: Path) -> list[Seeded]:
     return people
 
 
-async def _acquaint(services: Identity, people: Sequence[Seeded]) -> None:
+async def _acquaint(services: Services, people: Sequence[Seeded]) -> None:
     """Everybody follows the host, so that there is something in everybody's bar."""
     host = people[0]
     for one in people[1:]:
