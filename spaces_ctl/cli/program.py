@@ -5,7 +5,7 @@ import traceback
 
 import typer
 
-from spaces_ctl.cli import account, config, demo, key, moderation, space, token
+from spaces_ctl.cli import account, config, database, demo, key, moderation, space, token
 from spaces_ctl.cli import login as logins
 from spaces_ctl.cli import serve as serving
 from spaces_ctl.cli.exits import Exit, Failure, tell
@@ -29,6 +29,7 @@ app.add_typer(account.app, name="account")
 app.add_typer(token.app, name="token")
 app.add_typer(key.app, name="key")
 app.add_typer(moderation.app, name="moderation")
+app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")
 
 
