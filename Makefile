@@ -54,7 +54,7 @@ test-rust: $(TOOLS) wasm
 	cargo test --profile $(PROFILE) --locked --workspace
 
 test-python: build
-	tools/system-packages ffmpeg opusinfo:opus-tools chromium
+	tools/system-packages ffmpeg opusinfo:opus-tools chromium psql:postgresql
 	pytest -q
 
 fuzz: $(TOOLS)

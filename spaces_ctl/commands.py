@@ -63,6 +63,12 @@ class Expire(_Command, frozen=True, kw_only=True):
     """Timer: a scheduled Space whose host never came."""
 
 
+class RemindHost(_Command, frozen=True, kw_only=True):
+    """Timer: a scheduled Space starts in `before_ms` milliseconds (0: now)."""
+
+    before_ms: int
+
+
 # Settings
 
 
@@ -445,6 +451,7 @@ SpaceCommand = (
     | Start
     | End
     | Expire
+    | RemindHost
     | SetSpeak
     | SetRequests
     | SetMicAccess

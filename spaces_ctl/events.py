@@ -23,7 +23,6 @@ class LeftHow(StrEnum):
 
     LEFT = "left"
     RESUME_EXPIRED = "resume_expired"
-    ENDED = "ended"
 
 
 class SeatGainedHow(StrEnum):
@@ -204,6 +203,14 @@ class Ended(_Event, frozen=True, kw_only=True):
     """Over; everybody is out."""
 
     how: EndedHow
+    audit: bool = True
+    """A copy is kept for review (`Limits.audit_copy`)."""
+
+
+class HostReminded(_Event, frozen=True, kw_only=True):
+    """The time has come to remind the host of a scheduled Space, `before_ms` milliseconds before its start."""
+
+    before_ms: int
 
 
 class SettingChanged(_Event, frozen=True, kw_only=True):
@@ -267,6 +274,7 @@ class Invited(_Event, frozen=True, kw_only=True):
 
     account: AccountId
     role: StageRole
+    by: AccountId | None = None
     expires_ms: int | None = None
     """None: until the Space ends."""
 
@@ -319,6 +327,8 @@ class AdminChanged(_Event, frozen=True, kw_only=True):
     seat: int | None = None
     generation: int | None = None
     until_ms: int | None = None
+    reserved: bool = False
+    """The former admin is the creator, and their seat is kept for their return."""
 
 
 class Muted(_Event, frozen=True, kw_only=True):
@@ -532,6 +542,7 @@ SpaceEvent = (
     | Canceled
     | Started
     | Ended
+    | HostReminded
     | SettingChanged
     | Joined
     | Left

@@ -31,6 +31,20 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     vote: tuple[int, AccountId] | None = None
     """(poll, account)."""
 
+    def __or__(self, other: Needs) -> Needs:
+        """Both."""
+        return Needs(
+            accounts=self.accounts | other.accounts,
+            blocks=self.blocks | other.blocks,
+            follows=self.follows | other.follows,
+            community=self.community or other.community,
+            hosting=self.hosting if self.hosting is not None else other.hosting,
+            ticket=self.ticket if self.ticket is not None else other.ticket,
+            subscribed=self.subscribed if self.subscribed is not None else other.subscribed,
+            post=self.post if self.post is not None else other.post,
+            vote=self.vote or other.vote,
+        )
+
 
 class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Standing of one account."""

@@ -6,34 +6,13 @@ and `Facts` answers for one member.
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import msgspec
 
 from spaces_ctl.model import AccountId, Seat, SpaceId, Speak, StageRole, Status, Ticketing
+from spaces_ctl.policy.replay import ReplayStatus
+from spaces_ctl.policy.retention import Retention
 
 __all__ = ["ClipInfo", "Invitation", "Poll", "Replay", "ReplayStatus", "Retention", "Space"]
-
-
-class ReplayStatus(StrEnum):
-    """The replay's machine: `none | recording -> processing -> available <-> withheld -> deleted`."""
-
-    NONE = "none"
-    RECORDING = "recording"
-    PROCESSING = "processing"
-    AVAILABLE = "available"
-    WITHHELD = "withheld"
-    DELETED = "deleted"
-
-
-class Retention(StrEnum):
-    """The review copy's machine: `audit_30 -> held_120 -> purged`."""
-
-    NONE = "none"
-    """Nothing is kept yet, or by setting."""
-    AUDIT = "audit_30"
-    HELD = "held_120"
-    PURGED = "purged"
 
 
 class Invitation(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +76,10 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
 
     created_ms: int = 0
     scheduled_start_ms: int | None = None
+    schedule_set_ms: int = 0
+    """When `scheduled_start_ms` was chosen: reminders that would have been earlier are not sent."""
+    reminded: frozenset[int] = frozenset()
+    """Which of the host's reminders were sent (milliseconds before the start)."""
     started_ms: int | None = None
     ended_ms: int | None = None
     updated_ms: int = 0
@@ -115,14 +98,20 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     """The absent creator's seat, kept for their return (`creator_reclaims`)."""
     generation: int = 0
     """The last one given to a seat."""
+    here: frozenset[AccountId] = frozenset()
+    """Inside, of those who are watched (`policy.watched`); other listeners are the engine's to know."""
     away_until: dict[AccountId, int] = {}
+    """Lost their connection; until then their place is kept."""
+    hosts_at_end: tuple[AccountId, ...] = ()
+    """Primary admin (if there was one) and co-hosts when it ended."""
     hostless_until_ms: int | None = None
 
     requests: dict[AccountId, int] = {}
     """Since when (ms)."""
     invites: dict[AccountId, Invitation] = {}
     invited_ever: tuple[AccountId, ...] = ()
-    """Were invited to speak, or spoke, and were neither revoked nor removed: may take the mic again."""
+    """Were invited to speak, or spoke, and that was not taken back (revoked, removed, withdrawn, declined, expired,
+    dropped by the host): may take the mic again."""
     spoke_ever: tuple[AccountId, ...] = ()
     """Had the mic at any point."""
     removed: frozenset[AccountId] = frozenset()
@@ -140,10 +129,12 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     subscribers: int = 0
     tickets: int = 0
     requests_made: int = 0
+    """Requests to speak, ever."""
 
     replay: Replay = Replay()
     retention: Retention = Retention.NONE
     violation: bool = False
+    """A moderator's finding that stands."""
 
     def seat_of(self, account: AccountId | None) -> Seat | None:
         """The account's seat on stage."""

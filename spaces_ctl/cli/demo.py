@@ -1,4 +1,4 @@
-"""The `spaces` command."""
+"""`spaces demo`."""
 
 import asyncio
 import sys
@@ -6,17 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Self-hosted live audio rooms.")
 
 
-@app.callback()
-def _spaces() -> None:
-    """Self-hosted live audio rooms."""
-
-
-@app.command()
 def demo(
     listeners: Annotated[int, typer.Option(min=0, max=20_000, help="Native listeners.")] = 100,
     speakers: Annotated[int, typer.Option(min=1, max=12, help="People who speak.")] = 3,
@@ -34,6 +25,8 @@ def demo(
     together: Annotated[bool, typer.Option("--together", help="Everybody talks at once: more load.")] = False,
 ) -> None:
     """A live Space on this machine: real voices speak, hundreds listen (you too, by the link), a recording remains."""
+    from rich.console import Console
+
     from spaces_ctl.demo import run as demo_run
     from spaces_ctl.demo.speech import SpeechError
 
@@ -50,8 +43,3 @@ def demo(
     for label, value in result.summary():
         # Paths stay whole: no table that would cut them.
         console.print(f"{label:20}{value}", markup=False, highlight=False)
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    app()

@@ -1,0 +1,5 @@
+"""`python -m spaces_ctl.cli` is `spaces`."""
+
+from spaces_ctl.cli.program import main
+
+main()

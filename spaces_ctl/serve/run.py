@@ -1,0 +1,259 @@
+"""A server from start to end. What is served is put together in `composition`; here is when and for how long.
+
+1. the HTTP port is bound, so that a taken one is told at once; the key and the certificates are read
+2. the engine starts on its UDP port: named, so that it belongs to the process
+3. the control loop: database, services (which fold live Spaces and tell the engine), application
+4. only then the HTTP socket listens: whoever gets a connection gets an answer
+5. SIGTERM: no new connections; people are told to move, requests are finished; database and engine are closed
+
+If the control loop dies after it has served, it begins at 3 again and attaches to the engine (`service.recovery`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, NamedTuple, Protocol
+
+import uvloop
+
+from spaces_ctl.engine import AddressInUse, Engine, EngineConfig, StartFailed, TokenSigner
+from spaces_ctl.serve.errors import BadSettings, CannotStart, PortTaken
+from spaces_ctl.serve.secrets import join_signer
+from spaces_ctl.serve.signals import Stop, handled
+from spaces_ctl.serve.sockets import bind_tcp, listening
+from spaces_ctl.serve.systemd import Notifier
+from spaces_ctl.serve.web import Certificate, WebServer
+from spaces_ctl.service.recovery import attach_or_make, supervise
+from spaces_ctl.service.upkeep import Watchdog
+from spaces_ctl.settings.model import Settings
+
+__all__ = ["Compose", "Composed", "Place", "Running", "serve"]
+
+log = logging.getLogger(__name__)
+
+_DEVELOPMENT_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class Place(NamedTuple):
+    """Where the server is reached, known once the ports are."""
+
+    public_url: str
+    media_urls: tuple[str, ...]
+    """`https://host:port` of the audio, first choice first."""
+    certificate_sha256: str | None
+    """Hex; of the development certificate, which clients have to pin."""
+
+
+class Running(NamedTuple):
+    """The engine in this process, and what goes with it over all lives of the control loop."""
+
+    engine: Engine
+    attached: bool
+    """It has outlived an earlier control loop."""
+    signer: TokenSigner
+    watchdog: Watchdog
+    place: Place
+
+
+class Composed(Protocol):
+    """The services and their application, ready to serve."""
+
+    @property
+    def app(self) -> Any:
+        """The ASGI application."""
+        ...
+
+    async def failed(self) -> None:
+        """Waits; raises what a background task of the services died of."""
+        ...
+
+    def draining(self) -> None:
+        """From now on the server is not ready for anything new."""
+        ...
+
+
+class Compose(Protocol):
+    """Puts services and application together."""
+
+    def __call__(self, settings: Settings, running: Running) -> AbstractAsyncContextManager[Composed]:
+        """Database open and live Spaces in the engine when entered. Raises CannotStart."""
+        ...
+
+
+def serve(settings: Settings, compose: Compose, *, announce: Callable[[Place], None] | None = None) -> None:
+    """Serves until told to stop. `announce` is called once, when the first request can be answered.
+
+    Raises CannotStart, and whatever else it could not start with. Once it has served, it lives until it is stopped.
+    """
+    server = _Server(settings, compose, announce)
+    try:
+        supervise(server.live, server.watchdog, loop_factory=uvloop.new_event_loop)
+    finally:
+        server.bound.close()
+    if server.failure is not None:
+        raise server.failure
+
+
+class _Server:
+    def __init__(self, settings: Settings, compose: Compose, announce: Callable[[Place], None] | None) -> None:
+        self._settings = settings
+        self._compose = compose
+        self._announce = announce
+        self._notifier = Notifier()
+        self._signer = join_signer(settings)
+        self._certificate = _http_certificate(settings)
+        self._served = False
+        self.bound: socket.socket = bind_tcp(settings.http.bind, settings.http.port)
+        self.watchdog = Watchdog()
+        self.failure: Exception | None = None
+        """Why it did not start."""
+
+    async def live(self) -> None:
+        """One life of the control loop. Raises what it died of, if it has served before."""
+        async with AsyncExitStack() as stack:
+            engine: Engine | None = None
+            try:
+                engine, attached = await self._engine(stack)
+                place = _place(self._settings, engine, self.bound.getsockname()[1])
+                running = Running(engine, attached, self._signer, self.watchdog, place)
+                async with self._compose(self._settings, running) as composed:
+                    await self._serve(stack.enter_context(handled(self._reload)), composed, engine, place)
+            except Exception as error:
+                if self._served:
+                    # The engine stays: the next life attaches to it.
+                    raise
+                self.failure = error
+            if engine is not None:
+                await engine.aclose()
+
+    async def _serve(self, stop: Stop, composed: Composed, engine: Engine, place: Place) -> None:
+        web = WebServer(composed.app, self._settings.http, self._certificate, grace_s=self._settings.node.drain_seconds)
+        async with web.running(listening(self.bound)):
+            first = not self._served
+            self._served = True
+            log.info("ready", extra={"url": place.public_url, "media": place.media_urls[0], "pid": os.getpid()})
+            self._notifier.ready(f"on {place.public_url}")
+            if first and self._announce is not None:
+                self._announce(place)
+            async with asyncio.TaskGroup() as group:
+                beside = [group.create_task(composed.failed()), group.create_task(self._heartbeat())]
+                await stop.gently.wait()
+                for task in beside:
+                    task.cancel()
+            log.info("draining", extra={"seconds": self._settings.node.drain_seconds})
+            self._notifier.stopping()
+            composed.draining()
+            leaving = [asyncio.create_task(self._drain(engine, stop)), asyncio.create_task(_hurry(stop, web))]
+        # The end of the block has finished the requests that were under way.
+        try:
+            await leaving[0]
+        finally:
+            for task in leaving:
+                task.cancel()
+
+    async def _drain(self, engine: Engine, stop: Stop) -> None:
+        """Tells everybody who listens or speaks to come again, and waits a while until they are gone."""
+        draining = asyncio.create_task(engine.drain("", patience_ms=self._settings.node.drain_seconds * 1000))
+        hurry = asyncio.create_task(stop.at_once.wait())
+        await asyncio.wait((draining, hurry), return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if draining.done():
+            log.info("drained", extra={"left": draining.result()})
+
+    async def _heartbeat(self) -> None:
+        """Tells systemd that the loop turns."""
+        while self._notifier.watchdog_s is not None:
+            self._notifier.alive()
+            await asyncio.sleep(self._notifier.watchdog_s)
+
+    async def _engine(self, stack: AsyncExitStack) -> tuple[Engine, bool]:
+        settings = self._settings
+        engine, attached = attach_or_make(_engine_config(settings, self._signer), f"spaces-{settings.node.name}")
+        try:
+            return await stack.enter_async_context(engine), attached
+        except AddressInUse as error:
+            where = f"{settings.media.bind} port {settings.media.port} (UDP)"
+            advice = "the port is in use; stop who has it or set media.port"
+            raise PortTaken(f"the audio cannot listen on {where}: {advice}") from error
+        except (StartFailed, ValueError, OSError) as error:
+            raise BadSettings(f"the engine does not start: {error}") from error
+
+    def _reload(self) -> None:
+        """SIGHUP: certificates."""
+        self._notifier.reloading()
+        try:
+            if self._certificate is not None:
+                self._certificate.reload()
+            log.info("certificates were read again")
+        except CannotStart as error:
+            log.error("certificates stay as they were: %s", error)
+        self._notifier.ready("serving")
+
+
+async def _hurry(stop: Stop, web: WebServer) -> None:
+    await stop.at_once.wait()
+    web.hurry()
+
+
+def _http_certificate(settings: Settings) -> Certificate | None:
+    http = settings.http
+    if http.tls_certificate is None or http.tls_key is None:
+        return None
+    return Certificate(http.tls_certificate, http.tls_key)
+
+
+def _media_files(settings: Settings) -> tuple[Any, Any] | None:
+    media, http = settings.media, settings.http
+    if media.tls_certificate is not None and media.tls_key is not None:
+        return media.tls_certificate, media.tls_key
+    if http.tls_certificate is not None and http.tls_key is not None:
+        return http.tls_certificate, http.tls_key
+    return None
+
+
+def _engine_config(settings: Settings, signer: TokenSigner) -> EngineConfig:
+    media, recordings = settings.media, settings.recordings
+    directory = recordings.directory if recordings.enabled else None
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+    names = {*_DEVELOPMENT_NAMES, media.bind, _host(settings)}
+    return EngineConfig(
+        bind=(media.bind, media.port),
+        signers=[signer],
+        tls=_media_files(settings),
+        names=sorted(names - {"0.0.0.0", "::", ""}),
+        shards=media.shards,
+        pin_to=media.pin,
+        recordings=directory,
+        fsync_ms=recordings.fsync_ms,
+        max_sessions=media.max_sessions,
+        idle_timeout_ms=media.idle_timeout_ms,
+    )
+
+
+def _host(settings: Settings) -> str:
+    """The host that people type."""
+    from urllib.parse import urlsplit
+
+    if settings.http.public_url:
+        return urlsplit(settings.http.public_url).hostname or ""
+    bind = settings.http.bind
+    return {"0.0.0.0": "localhost", "::": "localhost"}.get(bind, bind)
+
+
+def _place(settings: Settings, engine: Engine, http_port: int) -> Place:
+    host = _host(settings)
+    bracketed = f"[{host}]" if ":" in host else host
+    scheme = "https" if settings.http.tls_certificate else "http"
+    public_url = settings.http.public_url.rstrip("/") or f"{scheme}://{bracketed}:{http_port}"
+    media = settings.media.public_addresses or (f"{bracketed}:{engine.port}",)
+    return Place(
+        public_url,
+        tuple(f"https://{address}" for address in media),
+        None if _media_files(settings) else engine.certificate_sha256.hex(),
+    )

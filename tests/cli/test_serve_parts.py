@@ -1,0 +1,234 @@
+"""The pieces of `spaces serve`: socket, certificate, logs, systemd, the key of join tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from spaces_ctl.serve.errors import BadSettings, PortTaken
+from spaces_ctl.serve.logs import JsonLines, Pretty, configure
+from spaces_ctl.serve.secrets import FILE, join_signer
+from spaces_ctl.serve.sockets import bind_tcp, listening
+from spaces_ctl.serve.systemd import Notifier
+from spaces_ctl.serve.web import Certificate, WebServer
+from spaces_ctl.settings.model import Auth, Http, Logging, Node, Settings
+from tests.support.certificates import subject_served, write_certificate
+
+# The socket
+
+
+def test_a_used_port_is_one_clear_line() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(PortTaken) as caught:
+            bind_tcp("127.0.0.1", port)
+    expected = (
+        f"HTTP cannot listen on 127.0.0.1 port {port} (TCP): the port is in use; stop who has it or set http.port"
+    )
+    assert str(caught.value) == expected
+
+
+def test_an_address_of_another_machine() -> None:
+    with pytest.raises(PortTaken, match=r"this machine has no such address; set http\.bind"):
+        bind_tcp("192.0.2.1", 0)
+
+
+def test_nobody_is_let_in_before_all_is_ready() -> None:
+    with bind_tcp("127.0.0.1", 0) as bound:
+        address = bound.getsockname()
+        with socket.socket() as early, pytest.raises(ConnectionRefusedError):
+            early.connect(address)
+        with listening(bound), socket.socket() as late:
+            late.connect(address)
+
+
+def test_the_port_outlives_the_loop() -> None:
+    """The control loop closes its socket when it dies; the next one listens on the same port."""
+    with bind_tcp("127.0.0.1", 0) as bound:
+        listening(bound).close()
+        with listening(bound) as again, socket.socket() as client:
+            assert again.getsockname() == bound.getsockname()
+            client.connect(bound.getsockname())
+
+
+# HTTP
+
+
+async def _app(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await asyncio.sleep(0.2 if scope["path"] == "/slow" else 0)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def test_requests_under_way_are_finished() -> None:
+    with bind_tcp("127.0.0.1", 0) as bound:
+        url = "http://{}:{}".format(*bound.getsockname())
+        async with httpx.AsyncClient(base_url=url) as client:
+            server = WebServer(_app, Http(), None, grace_s=5)
+            async with server.running(listening(bound)):
+                slow = asyncio.create_task(client.get("/slow"))
+                assert (await client.get("/")).text == "ok"
+            assert (await slow).text == "ok"
+
+
+async def test_a_certificate_is_read_again_while_it_serves(tmp_path: Path) -> None:
+    first = write_certificate(tmp_path, "first")
+    second = write_certificate(tmp_path, "second")
+    certificate = Certificate(*first)
+    with bind_tcp("127.0.0.1", 0) as bound:
+        address = bound.getsockname()
+        async with WebServer(_app, Http(), certificate, grace_s=1).running(listening(bound)):
+            context = ssl.create_default_context(cafile=first[0])
+            async with httpx.AsyncClient(verify=context) as client:
+                assert (await client.get("https://{}:{}/".format(*address))).text == "ok"
+            assert await asyncio.to_thread(subject_served, address) == "first"
+            first[0].write_bytes(second[0].read_bytes())
+            with pytest.raises(BadSettings, match="do not belong together"):
+                certificate.reload()
+            assert await asyncio.to_thread(subject_served, address) == "first", "the old one stays"
+            first[1].write_bytes(second[1].read_bytes())
+            certificate.reload()
+            assert await asyncio.to_thread(subject_served, address) == "second"
+
+
+def test_a_certificate_that_is_none(tmp_path: Path) -> None:
+    certificate, key = write_certificate(tmp_path, "a")
+    with pytest.raises(BadSettings, match=r"cannot read .*nowhere\.pem: No such file"):
+        Certificate(tmp_path / "nowhere.pem", key)
+    key.write_text("hello")
+    with pytest.raises(BadSettings, match="are not PEM certificate and key"):
+        Certificate(certificate, key)
+
+
+# Logs
+
+
+def record(**extra: object) -> logging.LogRecord:
+    made = logging.makeLogRecord({"name": "spaces_ctl.serve.run", "levelname": "INFO", "msg": "up on %d", "args": (5,)})
+    made.created = 1_700_000_000.123
+    vars(made).update(extra)
+    return made
+
+
+def test_json_lines() -> None:
+    line = json.loads(JsonLines("n1").format(record(space="abc", file=Path("x"))))
+    assert line == {
+        "at": "2023-11-14T22:13:20.123Z",
+        "level": "info",
+        "logger": "spaces_ctl.serve.run",
+        "message": "up on 5",
+        "node": "n1",
+        "space": "abc",
+        "file": "x",
+    }
+
+
+def test_json_lines_of_errors_are_one_line() -> None:
+    try:
+        raise ValueError("no\nno")
+    except ValueError as error:
+        made = record(exc_info=(type(error), error, error.__traceback__))
+    text = JsonLines("n1").format(made)
+    assert "\n" not in text
+    assert "ValueError" in json.loads(text)["error"]
+
+
+def test_pretty_lines() -> None:
+    assert Pretty(colours=False).format(record(space="abc")) == "22:13:20.123 INFO    serve.run: up on 5 space=abc"
+    assert "\x1b[36mINFO" in Pretty(colours=True).format(record())
+
+
+@pytest.fixture
+def _loggers_back() -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], level = before
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+@pytest.mark.usefixtures("_loggers_back")
+def test_libraries_are_quiet_and_machines_get_json() -> None:
+    stream = io.StringIO()
+    configure(Logging(), node="n1", stream=stream)
+    logging.getLogger("spaces_ctl.x").info("ours")
+    logging.getLogger("uvicorn.error").info("theirs")
+    logging.getLogger("uvicorn.error").warning("theirs, important")
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["ours", "theirs, important"]
+
+
+# systemd
+
+
+def test_systemd_is_told(tmp_path: Path) -> None:
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        notifier = Notifier({"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "3000000", "WATCHDOG_PID": str(os.getpid())})
+        notifier.ready("on 5")
+        notifier.reloading()
+        notifier.alive()
+        notifier.stopping()
+        told = [manager.recv(200).decode() for _ in range(4)]
+    assert told[0] == "READY=1\nSTATUS=on 5"
+    assert told[1].startswith("RELOADING=1\nMONOTONIC_USEC=")
+    assert told[2:] == ["WATCHDOG=1", "STOPPING=1"]
+    assert notifier.watchdog_s == 1.5
+    notifier.ready("nobody hears it")
+
+
+def test_without_systemd_nothing_is_told() -> None:
+    notifier = Notifier({"WATCHDOG_USEC": "3000000"})
+    assert notifier.watchdog_s is None
+    notifier.ready("x")
+    assert Notifier({"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "1"}).watchdog_s is None
+
+
+# The key of join tokens
+
+
+def test_the_key_is_made_once_and_kept(tmp_path: Path) -> None:
+    settings = Settings(node=Node(data_directory=tmp_path / "data"))
+    first = join_signer(settings)
+    assert join_signer(settings).public_key == first.public_key
+    assert join_signer(settings).kid == first.kid
+    assert stat.S_IMODE((tmp_path / "data" / FILE).stat().st_mode) == 0o600
+    other = join_signer(Settings(node=Node(data_directory=tmp_path / "other")))
+    assert other.public_key != first.public_key
+    assert other.kid != first.kid
+
+
+def test_the_key_of_the_settings_wins(tmp_path: Path) -> None:
+    settings = Settings(node=Node(data_directory=tmp_path), auth=Auth(signing_key="A" * 43))
+    join_signer(settings)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_key_that_cannot_be_had(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("short")
+    with pytest.raises(BadSettings, match="expected 32 bytes in base64url"):
+        join_signer(Settings(node=Node(data_directory=tmp_path)))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadSettings, match=r"node\.data_directory: cannot keep the key"):
+        join_signer(Settings(node=Node(data_directory=tmp_path / "file")))

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from spaces_ctl.clock import ManualClock
+from spaces_ctl.service.accounts import Accounts
+from spaces_ctl.service.graph import EmbeddedGraph
+from spaces_ctl.store.database import Database
+from tests.support.identity import Identity, serving
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await Database.open(f"sqlite:///{tmp_path}/spaces.db")
+    await database.create_tables()
+    yield database
+    await database.aclose()
+
+
+@pytest.fixture
+async def identity(db: Database, clock: ManualClock) -> AsyncIterator[Identity]:
+    services = Identity(db, clock, "http://spaces.test")
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def embedded(identity: Identity) -> EmbeddedGraph:
+    return identity.graph
+
+
+@pytest.fixture
+def accounts(identity: Identity) -> Accounts:
+    return identity.accounts
+
+
+@pytest.fixture
+async def browser(identity: Identity) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser on our own page, as far as headers and cookies go."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    headers = {"origin": identity.url, "sec-fetch-site": "same-origin", "user-agent": "Firefox on a laptop"}
+    app = identity.app()
+    async with serving(app, listener), httpx.AsyncClient(base_url=base, headers=headers) as client:
+        yield client
