@@ -166,7 +166,6 @@ class Around:
             **made,
             execute=spaces.execute,
             execute_account=accounts.execute,
-            get=spaces.get,
             reports_an_hour=settings.reports_an_hour,
         )
         audiences = Audiences(
@@ -201,7 +200,6 @@ class Around:
         joins.joined = discovery.joined
         accounts.on_event(notifications.on_account_event)
         accounts.on_event(moderation.on_account_event)
-        accounts.violations_from(moderation.violation_found)
         spaces.log.posts_from(post_store.exists)
         return cls(
             discovery=discovery,
