@@ -16,6 +16,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from spaces_ctl.api.limits import RateLimiter, Verdict, callers
 from spaces_ctl.api.security import CSRF_HEADER, SAFE_METHODS, CsrfTokens, check_not_foreign, check_same_site
 from spaces_ctl.api.settings import ApiSettings
+from spaces_ctl.service import scopes
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Principal
 
@@ -45,9 +46,14 @@ class Gatekeeper:
             principal, by_cookie = await self.authenticate(connection)
         except ServiceError as refusal:
             # Guessing is counted too, by the only thing that is known.
-            self._take(policy, Principal(), address)
-            raise refusal
+            verdict = self._take(policy, _GUEST, address)
+            if "authorization" in connection.headers or not (method in SAFE_METHODS or policy == "auth"):
+                raise refusal
+            # A page cannot delete a cookie that has become void: it may look around and log in again.
+            connection.scope["state"]["principal"] = _GUEST
+            return verdict
         connection.scope["state"]["principal"] = principal
+        scopes.require(principal, scopes.needed(method, connection.scope["path"]))
         if by_cookie:
             self._check_page(connection, principal, method, opt)
         elif method not in SAFE_METHODS and "authorization" not in connection.headers:
@@ -163,4 +169,4 @@ def principal_of(scope: Scope) -> Principal:
     return found
 
 
-_GUEST = Principal()
+_GUEST = Principal(scopes=frozenset({"*"}))

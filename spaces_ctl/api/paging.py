@@ -11,14 +11,14 @@ import hmac
 from typing import Annotated, Any
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from spaces_ctl.service.errors import ServiceError
 
 __all__ = ["CursorText", "Cursors", "Limit"]
 
-Limit = Annotated[int, Parameter(ge=1, le=100, description="How many at most.")]
-CursorText = Annotated[str | None, Parameter(max_length=300, description="`next` of the page before.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many at most.")]
+CursorText = Annotated[str | None, QueryParameter(max_length=300, description="`next` of the page before.")]
 
 _MAC_BYTES = 8
 

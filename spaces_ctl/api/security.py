@@ -19,6 +19,7 @@ from spaces_ctl.service.errors import ServiceError
 
 __all__ = [
     "CSRF_HEADER",
+    "SESSION_COOKIE",
     "CsrfTokens",
     "SecurityHeaders",
     "check_not_foreign",
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 CSRF_HEADER = "x-csrf-token"
+SESSION_COOKIE = "spaces_session"
+"""Of a browser's login session; see `cookie_name`."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _HEADERS_OF_OTHERS = [

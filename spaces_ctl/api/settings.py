@@ -18,6 +18,17 @@ class Rate(msgspec.Struct, frozen=True):
     per_minute: float
 
 
+_RATES = {
+    "read": Rate(300, 600),
+    "write": Rate(60, 120),
+    "reaction": Rate(20, 120),
+    "search": Rate(30, 60),
+    "auth": Rate(10, 20),
+    "stream": Rate(30, 60),
+    "report": Rate(5, 10),
+}
+
+
 class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the HTTP API and of the page."""
 
@@ -29,6 +40,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     cors_origins: tuple[str, ...] = ()
     """Other web origins that may call the API from a browser, with bearer tokens; cookies are never for them."""
+    metrics_from: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks that may read `/metrics`."""
     csrf_key: bytes = b""
     """Key of the CSRF tokens. Empty: made at the start, so that pages have to fetch theirs again after a restart."""
     tls_certificate: Path | None = None
@@ -45,15 +58,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     streams_per_caller: int = 16
     rate_keys: int = 100_000
     """Buckets kept at most."""
-    rates: Mapping[str, Rate] = {
-        "read": Rate(300, 600),
-        "write": Rate(60, 120),
-        "reaction": Rate(20, 120),
-        "search": Rate(30, 60),
-        "auth": Rate(10, 20),
-        "stream": Rate(30, 60),
-        "report": Rate(5, 10),
-    }
+    rates: Mapping[str, Rate] = msgspec.field(default_factory=lambda: dict(_RATES))
     """By class of routes: `opt={"rate": CLASS}`; without it GET is `read`, all else `write`."""
     address_factor: float = 10
     """An address may do this many times what one account may: people share addresses."""

@@ -72,9 +72,7 @@ class FakeGraph:
     async def community_roles(self, community: int, accounts: Iterable[AccountId]) -> dict[AccountId, CommunityRole]:
         """Of those who have one."""
         self._answers()
-        return {
-            account: self.roles[community, account] for account in accounts if (community, account) in self.roles
-        }
+        return {account: self.roles[community, account] for account in accounts if (community, account) in self.roles}
 
     def ban(self, account: AccountId) -> None:
         """From live features."""

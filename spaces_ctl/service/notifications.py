@@ -44,9 +44,7 @@ class Notifications:
         self._clock = clock
         self._new_id = new_id
 
-    async def page(
-        self, principal: Principal, before: int | None = None, limit: int = 50
-    ) -> Sequence[Notification]:
+    async def page(self, principal: Principal, before: int | None = None, limit: int = 50) -> Sequence[Notification]:
         """Latest first. Raises ServiceError auth.token_missing."""
         account = _account(principal)
         return await self._db.read(lambda c: store.page(c, account, before, max(1, min(limit, 200))))
@@ -56,9 +54,7 @@ class Notifications:
         account = _account(principal)
         return await self._db.read(lambda c: store.unread(c, account, _MOST_COUNTED))
 
-    async def mark_read(
-        self, principal: Principal, ids: Iterable[int] = (), up_to: int | None = None
-    ) -> int:
+    async def mark_read(self, principal: Principal, ids: Iterable[int] = (), up_to: int | None = None) -> int:
         """Marks these, or all up to an id, as read; returns how many were not."""
         account, which, now = _account(principal), list(ids)[:1000], self._clock.now_ms()
         return await self._db.write(lambda c: store.mark_read(c, account, up_to, which, now))

@@ -134,8 +134,9 @@ class Spaces:
         try:
             state = await self._load(space)
         except StoreDown as down:
-            if space in self.live:
-                return self.live[space]  # live Spaces go on
+            known = self._folded.known(space)
+            if known.version:
+                return known  # live Spaces go on
             raise ServiceError("store.unavailable") from down
         self._folded.looked_up(state)
         return state
@@ -146,7 +147,7 @@ class Spaces:
         return self._folded.live
 
     async def blocks_changed(self, space: SpaceId, owner: AccountId, account: AccountId, on: bool) -> None:
-        """`owner`, host or co-host there, blocks `account` or does not any more: the engine is told, nothing decided."""
+        """`owner`, host or co-host there, blocks `account` or not any more: the engine is told, nothing decided."""
 
         async def run() -> None:
             state = self.live.get(space)
@@ -214,7 +215,10 @@ class Spaces:
         await self._alone(space, run)
 
     async def settle(self) -> None:
-        """Brings what was decided while the database was down into the log. Raises ServiceError (`store.unavailable`)."""
+        """Brings what was decided while the database was down into the log.
+
+        Raises ServiceError (`store.unavailable`).
+        """
         for space in self._unlogged():
             await self.refresh(space)
 
@@ -333,9 +337,7 @@ class Spaces:
         want = tables(state, people, self.counters.audience(state.id))
         return await self.programmer.program(state.id, want, ended=state.status is Status.ENDED)
 
-    async def _put_out(
-        self, space: SpaceId, events: Sequence[SpaceEvent], fence: int | None = None
-    ) -> int | None:
+    async def _put_out(self, space: SpaceId, events: Sequence[SpaceEvent], fence: int | None = None) -> int | None:
         """Closes the sessions of those who are out and are neither barred nor blocked, so that no set closes them."""
         for event in events:
             if isinstance(event, e.Removed) or (isinstance(event, e.Left) and event.how is e.LeftHow.LEFT):
@@ -349,6 +351,8 @@ class Spaces:
     async def _load(self, space: SpaceId) -> Space:
         """Folded up to the log's end. Raises StoreDown, ServiceError (`space.not_found`)."""
         known = self._folded.known(space)
+        if known.version == 0:
+            known = await self.log.load(space)
         state = replay(known, await self.log.tail(space, known.version))
         if state.status is Status.NEW:
             raise ServiceError("space.not_found")

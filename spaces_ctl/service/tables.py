@@ -157,9 +157,7 @@ def _snapshots(space: Space, people: People, audience: Audience) -> tuple[bytes,
         "clips": space.clips_on,
         "captions": space.captions_on,
         "stage": [_person(seat, people.profiles.get(seat.account)) for seat in space.stage],
-        "posts": [
-            {"post": str(post), "by": str(by)} for post, by in list(space.posts.items())[-_MOST_POSTS:]
-        ],
+        "posts": [{"post": str(post), "by": str(by)} for post, by in list(space.posts.items())[-_MOST_POSTS:]],
         "polls": [
             {"poll": number, "question": poll.question, "options": poll.options, "closed": poll.closed}
             for number, poll in polls.items()

@@ -1,8 +1,7 @@
 """Gives the commands that are due, from the table of timers.
 
-A timer is deleted by the commit that makes it needless, not by having rung: a command that could not be carried out rings
-again, and one that changed nothing or was refused is taken away. Every command looks once more whether it is due, so
-that ringing twice, or on two nodes, does no harm.
+A command that could not be carried out rings again when its lease is over; one that changed nothing or was refused is
+taken away. Every command looks once more whether it is due, so that ringing twice, or on two nodes, does no harm.
 """
 
 from __future__ import annotations
@@ -31,10 +30,9 @@ _NOT_NOW = frozenset({"store.unavailable", "graph.unavailable", "engine.unavaila
 class TimerLoop:
     """One process's. Catches up after downtime by itself: what is overdue is due."""
 
-    def __init__(self, *, spaces: Spaces, owner: str) -> None:
-        """`owner` names this process in the leases."""
+    def __init__(self, *, spaces: Spaces) -> None:
+        """`run` does it."""
         self._spaces = spaces
-        self._owner = owner
         self._woken = asyncio.Event()
         spaces.wakes_timers = self._woken.set
 
@@ -56,9 +54,7 @@ class TimerLoop:
     async def ring(self) -> int:
         """Gives every command that is due now; answers how many. Raises StoreDown."""
         rung = 0
-        while due := await self._spaces.log.take_due(
-            self._owner, self._spaces.clock.now_ms(), lease_ms=_LEASE_MS, limit=_BATCH
-        ):
+        while due := await self._spaces.log.take_due(self._spaces.clock.now_ms(), lease_ms=_LEASE_MS, limit=_BATCH):
             for timer in due:
                 await self._ring(timer)
             rung += len(due)

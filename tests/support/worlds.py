@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
 
 from spaces_ctl import commands as c
 from spaces_ctl.clock import ManualClock
@@ -15,14 +18,19 @@ from spaces_ctl.policy.state import Space
 from spaces_ctl.service.counters import Counters
 from spaces_ctl.service.fake_graph import FakeGraph
 from spaces_ctl.service.fakes import FakeEngine
+from spaces_ctl.service.folding import replay
 from spaces_ctl.service.journal import Journal
+from spaces_ctl.service.people import PeopleBook
 from spaces_ctl.service.presence import Presence
 from spaces_ctl.service.side_effects import SideEffects
 from spaces_ctl.service.snowflake import Snowflakes
 from spaces_ctl.service.spaces import Outcome, Spaces
+from spaces_ctl.service.tables import Audience, tables
 from spaces_ctl.service.timers import TimerLoop
 from spaces_ctl.store.database import Database
+from spaces_ctl.store.errors import Unavailable
 
+T = TypeVar("T")
 HOST, ANN, BEN, CID = 1, 2, 3, 4
 
 
@@ -53,11 +61,11 @@ class World:
 
     def __init__(
         self,
-        db: Database,
+        db: Any,
         *,
         engine: Any = None,
         graph: FakeGraph | None = None,
-        clock: ManualClock | None = None,
+        clock: Any = None,
         limits: Limits | None = None,
         journal: Journal | None = None,
         epoch: int = 1,
@@ -65,7 +73,7 @@ class World:
         self.db = db
         self.engine = FakeEngine() if engine is None else engine
         self.graph = graph or FakeGraph()
-        self.clock = clock or ManualClock()
+        self.clock: Any = clock or ManualClock()
         self.limits = limits or Limits()
         self.journal = journal
         self.epoch = epoch
@@ -85,10 +93,10 @@ class World:
             epoch=epoch,
         )
         self.presence = Presence(spaces=self.spaces, engine=self.engine)
-        self.timers = TimerLoop(spaces=self.spaces, owner=f"life-{epoch}")
+        self.timers = TimerLoop(spaces=self.spaces)
         self.effects = SideEffects(spaces=self.spaces, journal=journal)
 
-    def again(self, *, engine: Any = None, db: Database | None = None, journal: Journal | None = None) -> World:
+    def again(self, *, engine: Any = None, db: Any = None, journal: Journal | None = None) -> World:
         """The next life; `engine` given: one that outlived the loop."""
         return World(
             db or self.db,
@@ -140,3 +148,43 @@ class World:
     async def state(self, space: SpaceId) -> Space:
         return await self.spaces.get(space)
 
+
+async def matches(world: World, space: SpaceId) -> None:
+    """The engine holds what the log says, folded from its beginning."""
+    state = replay(Space(id=space), await world.spaces.log.tail(space, 0))
+    people = await PeopleBook(world.graph, world.spaces.log).load(state)
+    want = tables(state, people, Audience())
+    if want is None:
+        assert space not in world.engine.spaces
+        return
+    assert world.engine.spaces[space] == want.space
+    assert world.engine.acls(space) == want.acls
+    said, meant = json.loads(world.engine.snapshot(space)), json.loads(want.snapshot)
+    for often in ("votes", "audience"):
+        del said[often], meant[often]
+    assert said == meant
+
+
+class Flaky:
+    """A database that can be down."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.down = False
+        self.lose_answers = False
+        """Writes are committed, and their answer is lost."""
+
+    async def read(self, unit: Callable[[sa.Connection], T]) -> T:
+        self._answers()
+        return await self._db.read(unit)
+
+    async def write(self, unit: Callable[[sa.Connection], T]) -> T:
+        self._answers()
+        result = await self._db.write(unit)
+        if self.lose_answers:
+            raise Unavailable("the connection was lost", uncertain=True)
+        return result
+
+    def _answers(self) -> None:
+        if self.down:
+            raise Unavailable("the database is down")

@@ -8,6 +8,7 @@ use crate::cursor::Offer;
 use crate::engine::{Admitted, Config, EngineStats, Feedback, Listed, Output, ShardMessage, Sink, Track, Verdict};
 use crate::event::{Counts, Event, EventKind};
 use crate::ids::{AccountId, SeatNo, SessionKey, Sid, SpaceId};
+use crate::reactions::Temper;
 use crate::refusal::Refusal;
 use crate::session::{Publishing, Session, Sessions};
 use crate::space::{Publisher, Space};
@@ -66,12 +67,12 @@ impl Engine {
 
     fn try_admit(&mut self, now: Time, key: SessionKey, id: SpaceId, claims: &Claims) -> Result<Admitted, Refusal> {
         if self.ended.contains(id) {
-            return Err(Refusal::Ended);
+            return Err(Refusal::StateEnded);
         }
-        let space = self.spaces.get(&id).ok_or(Refusal::SpaceUnknown)?;
+        let space = self.spaces.get(&id).ok_or(Refusal::SpaceNotFound)?;
         admission::check(claims, &space.table, &space.acls, &self.revoked)?;
         if !Sessions::fits(key) {
-            return Err(Refusal::Capacity);
+            return Err(Refusal::NodeCapacity);
         }
         self.remove(now, key, Some(false));
         let mut supersedes = None;
@@ -87,8 +88,15 @@ impl Engine {
                 self.fresh.push(Output::ToShard { shard: None, message });
             }
         }
-        let Some(space) = self.spaces.get_mut(&id) else { return Err(Refusal::SpaceUnknown) };
-        let mut session = Session { space: id, claims: *claims, since: now, slot: 0, publishing: None };
+        let Some(space) = self.spaces.get_mut(&id) else { return Err(Refusal::SpaceNotFound) };
+        let mut session = Session {
+            space: id,
+            claims: *claims,
+            since: now,
+            slot: 0,
+            temper: Temper::new(self.config.reaction_rate, now),
+            publishing: None,
+        };
         session.slot = space.audience.add(key, claims.account, session.kind());
         if let Some(account) = claims.named() {
             let own = admission::row_of(&space.table, account).map_or(0, |row| row.seat.bit());
@@ -106,17 +114,22 @@ impl Engine {
     /// Gives a session a track: from now on, and a little of what was just before.
     ///
     /// # Errors
-    /// [`Refusal::TrackUnknown`]; [`Refusal::SpaceUnknown`] for a session that is not admitted.
+    /// [`Refusal::TrackNotFound`]; [`Refusal::SpaceNotFound`] for a session that is not admitted.
     pub fn subscribe(&mut self, _now: Time, key: SessionKey, track: Track) -> Result<(), Refusal> {
-        let session = self.sessions.get(key).ok_or(Refusal::SpaceUnknown)?;
-        let space = self.spaces.get_mut(&session.space).ok_or(Refusal::SpaceUnknown)?;
+        let session = self.sessions.get(key).ok_or(Refusal::SpaceNotFound)?;
+        let space = self.spaces.get_mut(&session.space).ok_or(Refusal::SpaceNotFound)?;
         match track {
-            Track::Stage { part: 2.. } => return Err(Refusal::TrackUnknown),
-            Track::Catalog if space.documents.catalog.is_none() => return Err(Refusal::TrackUnknown),
+            Track::Stage { part: 2.. } => return Err(Refusal::TrackNotFound),
+            Track::Catalog if space.documents.catalog.is_none() => return Err(Refusal::TrackNotFound),
             _ => {}
         }
-        space.audience.subscribe(session.slot, track, &space.ring);
-        self.ready.insert(session.space);
+        space.audience.subscribe(session.slot, track, &space.ring, &space.documents);
+        let id = session.space;
+        if track == Track::State {
+            space.pulse.owe();
+            self.settle(id);
+        }
+        self.ready.insert(id);
         Ok(())
     }
 
@@ -132,16 +145,16 @@ impl Engine {
     /// Makes a session the publisher of a seat. An older one of the seat is closed, as one seat session an account is enough.
     ///
     /// # Errors
-    /// [`Refusal::Role`] if the seat is not this account's, or the session is anonymous.
+    /// [`Refusal::RoleForbidden`] if the seat is not this account's, or the session is anonymous.
     pub fn publish(&mut self, now: Time, key: SessionKey, seat: SeatNo) -> Result<(), Refusal> {
-        let session = self.sessions.get(key).ok_or(Refusal::Role)?;
+        let session = self.sessions.get(key).ok_or(Refusal::RoleForbidden)?;
         let id = session.space;
-        let account = session.claims.named().ok_or(Refusal::Role)?;
-        let space = self.spaces.get(&id).ok_or(Refusal::Role)?;
-        let row = *space.row(seat).filter(|row| row.account == account).ok_or(Refusal::Role)?;
+        let account = session.claims.named().ok_or(Refusal::RoleForbidden)?;
+        let space = self.spaces.get(&id).ok_or(Refusal::RoleForbidden)?;
+        let row = *space.row(seat).filter(|row| row.account == account).ok_or(Refusal::RoleForbidden)?;
         let older = space.seats.get(seat.index()).and_then(|info| info.local).filter(|older| *older != key);
         if let Some(older) = older {
-            self.close(now, older, Refusal::Superseded, false);
+            self.close(now, older, Refusal::SessionSuperseded, false);
         }
         self.unpublish(key);
         let at = (now, self.config.shard);
@@ -248,6 +261,47 @@ impl Engine {
         verdict
     }
 
+    /// A session reacts.
+    ///
+    /// # Errors
+    /// In this order: [`Refusal::ParticipantNotInSpace`]; [`Refusal::RoleForbidden`] for who listens unnamed or logged out;
+    /// [`Refusal::ReactionUnknown`]; [`Refusal::RateLimited`].
+    pub fn react(&mut self, now: Time, key: SessionKey, kind: u8) -> Result<(), Refusal> {
+        let reacted = self.try_react(now, key, kind);
+        match reacted {
+            Ok(()) => self.stats.reactions += 1,
+            Err(_) => self.stats.reactions_refused += 1,
+        }
+        reacted
+    }
+
+    /// An account reacts by one of its sessions here: for who asks by other ways than the session itself.
+    ///
+    /// # Errors
+    /// As [`Engine::react`].
+    pub fn react_as(&mut self, now: Time, space: SpaceId, account: AccountId, kind: u8) -> Result<(), Refusal> {
+        let key = self.spaces.get(&space).and_then(|space| space.audience.named_of(account).next());
+        self.react(now, key.ok_or(Refusal::ParticipantNotInSpace)?, kind)
+    }
+
+    fn try_react(&mut self, now: Time, key: SessionKey, kind: u8) -> Result<(), Refusal> {
+        let session = self.sessions.get_mut(key).ok_or(Refusal::ParticipantNotInSpace)?;
+        session.claims.named().ok_or(Refusal::RoleForbidden)?;
+        if kind >= self.config.reactions {
+            return Err(Refusal::ReactionUnknown);
+        }
+        if !session.temper.admit(now) {
+            return Err(Refusal::RateLimited);
+        }
+        let id = session.space;
+        let space = self.spaces.get_mut(&id).ok_or(Refusal::ParticipantNotInSpace)?;
+        if !space.pulse.react(kind) {
+            return Err(Refusal::ReactionUnknown);
+        }
+        self.settle(id);
+        Ok(())
+    }
+
     /// What a session's connection reported about itself.
     pub fn feedback(&mut self, _now: Time, key: SessionKey, feedback: Feedback) {
         if let Some(session) = self.sessions.get(key)
@@ -268,6 +322,9 @@ impl Engine {
             }
             if space.report(now, &self.config, &mut self.fresh) {
                 self.report_budgets(now, id);
+            }
+            if let Some(space) = self.spaces.get_mut(&id) {
+                space.beat(now, &self.config, &mut self.fresh);
             }
             self.settle(id);
         }

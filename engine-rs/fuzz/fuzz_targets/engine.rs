@@ -188,7 +188,7 @@ impl World {
             14 => Command::EndSpace { space, version },
             _ => {
                 let (account, sid) = (AccountId(u64::from(flags & 7)), (flags & 8 != 0).then_some(Sid(1)));
-                Command::Kick { space, account, sid, reason: Refusal::Removed }
+                Command::Kick { space, account, sid, reason: Refusal::ParticipantRemoved }
             }
         };
         self.apply(&command);
@@ -236,6 +236,7 @@ impl World {
                 let seat = SeatNo::new(operation >> 4)?;
                 let _ = engine.publish(self.now, key, seat);
             }
+            6 if operation & 8 != 0 => drop(engine.react(self.now, key, operation >> 4)),
             6 => engine.unpublish(key),
             _ => {
                 engine.leave(self.now, key, operation & 8 != 0);

@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod listener;
 pub mod load;
 mod pace;
+mod reacting;
 pub mod speaker;
 mod talk;
 
@@ -76,8 +77,8 @@ impl From<Closed> for ClientError {
             Closed::Local => Self::NotOpen,
             Closed::Peer { code, reason } => refusal(code).map_or(Self::Closed { code, reason }, Self::Refused),
             Closed::Refused(status) => Self::Refused(match status {
-                Some(403) => Refusal::Origin.code().to_owned(),
-                Some(404) => Refusal::SpaceUnknown.code().to_owned(),
+                Some(403) => Refusal::AuthOrigin.code().to_owned(),
+                Some(404) => Refusal::SpaceNotFound.code().to_owned(),
                 Some(status) => format!("http.{status}"),
                 None => "http".to_owned(),
             }),

@@ -26,7 +26,7 @@ use web_transport_proto::http;
 use crate::clock::{Clock, unix_seconds};
 use crate::connection::{Closed, Connection, Incoming, Request};
 use crate::endpoint::Answer;
-use crate::peer::{Admission, Peer, Place, Seat};
+use crate::peer::{Admission, Peer, Place, Uplink};
 use crate::stats::DeskStats;
 use crate::token::TokenVerifier;
 
@@ -76,7 +76,7 @@ impl Desk {
     pub(crate) fn request(&mut self, request: &Request) -> Answer<Peer> {
         let (place, protocol) = if request.web {
             if !self.origin_allowed(request.origin.as_deref()) {
-                self.stats.count(Refusal::Origin);
+                self.stats.count(Refusal::AuthOrigin);
                 return Answer::Refuse(http::StatusCode::FORBIDDEN);
             }
             let Some(place) = Place::parse(&request.path, request.query.as_deref()) else {
@@ -91,7 +91,7 @@ impl Desk {
         let Some(protocol) = protocol else { return Answer::Refuse(http::StatusCode::BAD_REQUEST) };
         let mut peer = Peer::new(place, Instant::now());
         if self.sessions >= self.max_sessions || self.draining {
-            peer.doomed = Some(Refusal::Capacity);
+            peer.doomed = Some(Refusal::NodeCapacity);
         }
         self.sessions += 1;
         Answer::Accept(protocol, peer)
@@ -152,7 +152,7 @@ impl Desk {
                 peer.admission = Admission::In(space);
                 peer.place = None; // with its token
                 if let Some(older) = admitted.supersedes {
-                    self.closing.push((older.0, Refusal::Superseded));
+                    self.closing.push((older.0, Refusal::SessionSuperseded));
                 }
                 self.stats.admitted += 1;
                 if let Some(session) = peer.protocol.as_mut() {
@@ -178,12 +178,18 @@ impl Desk {
                     if peer.seat.as_ref().is_some_and(|seat| seat.namespace == name) {
                         self.unpublish(connection, peer);
                     }
+                    if let Some(me) = peer.me.take_if(|me| me.namespace == name)
+                        && let (Some(session), Some(subscription)) = (peer.protocol.as_mut(), me.subscription)
+                    {
+                        session.unsubscribe(connection, subscription);
+                    }
                 }
                 SessionEvent::SubscribeRefused { id, .. } | SessionEvent::SubscriptionEnded(id) => {
                     if let Some(seat) = peer.seat.as_mut().filter(|seat| seat.subscription == Some(id)) {
                         seat.subscription = None;
                         self.unpublish(connection, peer);
                     }
+                    peer.me.take_if(|me| me.subscription == Some(id));
                 }
                 SessionEvent::Object { id, header, payload, .. } => {
                     self.object(connection, peer, id, header.group, payload);
@@ -204,8 +210,8 @@ impl Desk {
                 Some(place) if peer.place.is_none() => peer.place = Some(place),
                 Some(_) => {}
                 None => {
-                    self.stats.count(Refusal::SpaceUnknown);
-                    return peer.refuse(connection, Refusal::SpaceUnknown);
+                    self.stats.count(Refusal::SpaceNotFound);
+                    return peer.refuse(connection, Refusal::SpaceNotFound);
                 }
             }
         }
@@ -239,7 +245,7 @@ impl Desk {
                 self.engine.subscribe(self.now, SessionKey(connection.key()), track).map(|()| track)
             }
             (Some(_), Some(_)) => Err(Refusal::RateLimited),
-            _ => Err(Refusal::TrackUnknown),
+            _ => Err(Refusal::TrackNotFound),
         };
         let Some(session) = peer.protocol.as_mut() else { return };
         match answer {
@@ -267,6 +273,7 @@ impl Desk {
     }
 
     fn announced(&mut self, connection: &mut Connection, peer: &mut Peer, name: Vec<Bytes>) {
+        let me = matches!(&name[..], [_, _, me] if me == "me");
         let number = match &name[..] {
             [_, _, seat, number] if seat == "seat" => seat_number(number),
             _ => None,
@@ -279,6 +286,14 @@ impl Desk {
         if peer.admission == Admission::Refused {
             return;
         }
+        if known && me && peer.me.is_none() {
+            // Everybody may say that they would react. Who may is asked when they do.
+            let Some(session) = peer.protocol.as_mut() else { return };
+            let track = FullTrackName { namespace: name.clone(), track: Bytes::from_static(b"reactions") };
+            let subscription = Some(session.subscribe(connection, track));
+            peer.me = Some(Uplink { namespace: name, subscription });
+            return;
+        }
         // What is no seat of this Space is of no interest; a publisher may announce more than we want.
         let Some(number) = number.filter(|_| known) else { return };
         match self.engine.publish(self.now, SessionKey(connection.key()), number) {
@@ -286,7 +301,7 @@ impl Desk {
                 let Some(session) = peer.protocol.as_mut() else { return };
                 let track = FullTrackName { namespace: name.clone(), track: Bytes::from_static(b"audio") };
                 let subscription = Some(session.subscribe(connection, track));
-                peer.seat = Some(Seat { namespace: name, subscription });
+                peer.seat = Some(Uplink { namespace: name, subscription });
             }
             Err(refusal) => {
                 self.stats.count(refusal);
@@ -304,6 +319,9 @@ impl Desk {
     }
 
     fn object(&mut self, connection: &Connection, peer: &Peer, id: SubscriptionId, sequence: u64, payload: Bytes) {
+        if peer.me.as_ref().is_some_and(|me| me.subscription == Some(id)) {
+            return self.reaction(connection, &payload);
+        }
         if peer.seat.as_ref().is_none_or(|seat| seat.subscription != Some(id)) {
             return;
         }
@@ -313,6 +331,18 @@ impl Desk {
                 self.stats.verdict(verdict);
             }
             Err(_) => self.stats.uplink_errors += 1,
+        }
+    }
+
+    /// One reaction: an object whose payload is its kind, in one byte. Who may not react, or too often, is not heard; the
+    /// connection goes on.
+    fn reaction(&mut self, connection: &Connection, payload: &[u8]) {
+        let &[kind] = payload else {
+            self.stats.uplink_errors += 1;
+            return;
+        };
+        if let Err(refusal) = self.engine.react(self.now, SessionKey(connection.key()), kind) {
+            self.stats.count(refusal);
         }
     }
 }
@@ -334,18 +364,22 @@ fn seat_number(text: &[u8]) -> Option<SeatNo> {
 /// The drafts' reason for each of ours.
 fn request_error(refusal: Refusal) -> RequestError {
     match refusal {
-        Refusal::TrackUnknown | Refusal::SpaceUnknown | Refusal::NotLive | Refusal::Ended => RequestError::DoesNotExist,
-        Refusal::RateLimited | Refusal::Capacity => RequestError::TooMany,
-        Refusal::TokenMissing
-        | Refusal::TokenInvalid
-        | Refusal::TokenExpired
-        | Refusal::SessionRevoked
-        | Refusal::Origin
-        | Refusal::Removed
-        | Refusal::Blocked
-        | Refusal::Ticket
-        | Refusal::Role
-        | Refusal::Superseded => RequestError::Unauthorized,
+        Refusal::TrackNotFound | Refusal::SpaceNotFound | Refusal::StateScheduled | Refusal::StateEnded => {
+            RequestError::DoesNotExist
+        }
+        Refusal::RateLimited | Refusal::NodeCapacity => RequestError::TooMany,
+        Refusal::AuthTokenMissing
+        | Refusal::AuthTokenInvalid
+        | Refusal::AuthTokenExpired
+        | Refusal::AuthSessionRevoked
+        | Refusal::AuthOrigin
+        | Refusal::ParticipantRemoved
+        | Refusal::ParticipantBlockedByHost
+        | Refusal::TicketRequired
+        | Refusal::RoleForbidden
+        | Refusal::ParticipantNotInSpace
+        | Refusal::ReactionUnknown
+        | Refusal::SessionSuperseded => RequestError::Unauthorized,
     }
 }
 

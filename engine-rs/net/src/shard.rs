@@ -43,6 +43,7 @@ pub(crate) enum Order {
     Counts(SpaceId, Sender<Option<Counts>>),
     Present(SpaceId, Arc<[u64]>, Sender<Vec<u64>>),
     Roster(SpaceId, AccountId, usize, Sender<Vec<Listed>>),
+    React(SpaceId, AccountId, u8, Sender<Result<(), Refusal>>),
     Stats(Sender<ShardStats>),
     /// Tell everybody to go to `uri`, and let nobody in any more.
     GoAway(String),
@@ -200,6 +201,9 @@ impl Shard {
             Order::Roster(space, after, limit, reply) => {
                 let _ = reply.send(self.desk.engine.roster(space, after, limit));
             }
+            Order::React(space, account, kind, reply) => {
+                let _ = reply.send(self.desk.engine.react_as(self.desk.now, space, account, kind));
+            }
             Order::SetVerifier(verifier, reply) => {
                 self.desk.verifier = verifier;
                 let _ = reply.send(());
@@ -332,7 +336,7 @@ impl Shard {
             if endpoint.connections.get(key).is_some_and(|(_, peer)| peer.overdue(now, self.admission_timeout)) {
                 if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
                     self.desk.stats.overdue += 1;
-                    peer.refuse(connection, Refusal::TokenMissing);
+                    peer.refuse(connection, Refusal::AuthTokenMissing);
                 }
             } else if let Some((connection, peer)) = endpoint.connections.peek_mut(key)
                 && let Some(feedback) = peer.feedback(connection)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import Enum
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
@@ -29,10 +28,12 @@ class Frame(NamedTuple):
     sse: bytes
 
 
-@cache
-def event_name(kind: type[SpaceEvent]) -> str:
-    """`SpeakerAdded` is `speaker_added`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+_NAMES = {kind: re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower() for kind in get_args(SpaceEvent)}
+
+
+def event_name(event: SpaceEvent) -> str:
+    """`SpeakerAdded(...)` is `speaker_added`."""
+    return _NAMES[type(event)]
 
 
 def wire_data(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def wire_data(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def encode(recorded: Recorded, fields: Mapping[str, Any], *, own: bool = False) -> Frame:
     """A Space's event; `own`: in an account's stream, which names the Space and counts by sequence."""
-    name = event_name(type(recorded.event))
+    name = event_name(recorded.event)
     message: dict[str, Any] = {"event": name, "version": recorded.version, "at": wire.timestamp(recorded.at_ms)}
     position = recorded.version
     if own:

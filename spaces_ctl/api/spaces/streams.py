@@ -1,8 +1,9 @@
 """Event streams: server-sent events and WebSockets, of one Space or of one's own account.
 
 Both send the same JSON. A stream begins with `hello`, whose position is where the reader stands; who comes back names
-the last position (`Last-Event-ID`, or `after`) and misses nothing. It ends with `closed` and a code (WebSocket: close code
-4000 + the code's HTTP status, the code as reason). `stream.slow` means: the messages were not read fast enough; come back.
+the last position (`Last-Event-ID`, or `after`) and misses nothing. It ends with `closed` and a code (WebSocket: close
+code 4000 + the code's HTTP status, the code as reason). `stream.slow` means: the messages were not read fast enough;
+come back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 
 from litestar import Request, WebSocket, get, websocket
 from litestar.exceptions import WebSocketDisconnect
-from litestar.params import Dependency, Parameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.response import Stream
 
 from spaces_ctl.api.gate import principal_of
@@ -22,7 +23,7 @@ from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.api.spaces.event_wire import Frame, frame
 from spaces_ctl.api.spaces.feeds import Feeds
-from spaces_ctl.api.spaces.params import SpaceParam, read_space
+from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_space
 from spaces_ctl.api.spaces.subscribers import Subscriber
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Principal
@@ -31,13 +32,12 @@ from spaces_ctl.service.reading import Reading
 __all__ = ["HANDLERS", "close_code"]
 
 LastEventId = Annotated[
-    str | None, Parameter(header="last-event-id", pattern="^[0-9]{1,18}$", description="Where the reader stands.")
+    str | None, HeaderParameter(name="last-event-id", pattern="^[0-9]{1,18}$", description="Where the reader stands.")
 ]
 After = Annotated[
     int | None,
-    Parameter(ge=0, le=2**53 - 1, description="Where the reader stands, instead of `Last-Event-ID`."),
+    QueryParameter(ge=0, le=2**53 - 1, description="Where the reader stands, instead of `Last-Event-ID`."),
 ]
-Injected = Annotated[Any, Dependency(skip_validation=True)]
 
 
 class _Stream(NamedTuple):
@@ -162,7 +162,7 @@ _SSE_OPT = {"stream": True, "rate": "stream"}
 async def space_events(
     space: SpaceParam,
     request: Request[Any, Any, Any],
-    principal: Principal,
+    principal: Asker,
     feeds: Injected,
     reading: Injected,
     settings: Injected,
@@ -186,7 +186,7 @@ async def space_events(
 )
 async def own_events(
     request: Request[Any, Any, Any],
-    principal: Principal,
+    principal: Asker,
     feeds: Injected,
     settings: Injected,
     last_event_id: LastEventId = None,
@@ -246,7 +246,7 @@ def _asked_after(socket: WebSocket[Any, Any, Any]) -> int | None:
 @websocket("/spaces/{space:str}/ws", opt=_SSE_OPT)
 async def space_socket(
     socket: WebSocket[Any, Any, Any],
-    space: str,
+    space: Annotated[str, PathParameter()],
     feeds: Injected,
     reading: Injected,
     settings: Injected,
@@ -267,4 +267,3 @@ async def own_socket(socket: WebSocket[Any, Any, Any], feeds: Injected, settings
 
 
 HANDLERS = [space_events, own_events, space_socket, own_socket]
-

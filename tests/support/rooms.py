@@ -1,0 +1,173 @@
+"""The service with the real engine: sockets on loopback, native clients, a real clock."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from array import array
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+from spaces_ctl.clock import Clock, SystemClock
+from spaces_ctl.engine import (
+    ConnectionClosed,
+    ConnectionFailed,
+    Engine,
+    EngineConfig,
+    Frame,
+    Listener,
+    Refused,
+    Speaker,
+    StageRow,
+    TokenSigner,
+    UpsertSpace,
+    space_name,
+)
+from spaces_ctl.model import SpaceId
+from spaces_ctl.policy.limits import Limits
+from spaces_ctl.service.fake_graph import FakeGraph
+from spaces_ctl.service.journal import Journal
+from spaces_ctl.store.database import Database
+from tests.support.worlds import World
+
+NOBODY = 999
+GONE = (ConnectionClosed, ConnectionFailed, Refused)
+"""How a client learns that it is out."""
+
+
+class Deployment(World):
+    """A `World` whose engine is real; people connect by QUIC."""
+
+    engine: Engine
+
+    def __init__(self, db: Database, engine: Engine, signer: TokenSigner, **more: object) -> None:
+        super().__init__(db, engine=engine, **more)  # type: ignore[arg-type]
+        self.signer = signer
+
+    @property
+    def pin(self) -> bytes:
+        return self.engine.certificate_sha256
+
+    def url(self, space: SpaceId) -> str:
+        return f"https://127.0.0.1:{self.engine.port}/spaces/{space_name(space)}"
+
+    def token(self, account: int, sid: int) -> str:
+        return self.signer.mint(account=account, sid=sid)
+
+    async def group_now(self, space: SpaceId) -> int:
+        """The Space's media time. (Putting nobody out changes nothing and answers with it.)"""
+        return (await self.engine.kick(space, account=NOBODY)).fence_group
+
+    def speaker(self, space: SpaceId, account: int, seat: int, sid: int | None = None) -> Speaker:
+        token = self.token(account, account if sid is None else sid)
+        return Speaker(self.url(space), token=token, seat=seat, certificate_sha256=self.pin)
+
+    def listener(self, space: SpaceId, account: int | None = None, sid: int | None = None) -> Listener:
+        token = None if account is None else self.token(account, account if sid is None else sid)
+        return Listener(self.url(space), token=token, certificate_sha256=self.pin)
+
+
+@asynccontextmanager
+async def a_deployment(
+    directory: Path,
+    *,
+    url: str | None = None,
+    limits: Limits | None = None,
+    graph: FakeGraph | None = None,
+    clock: Clock | None = None,
+    engine_name: str | None = None,
+) -> AsyncIterator[Deployment]:
+    """Engine, database (SQLite in `directory`, unless `url`), service, and the loop that follows the engine."""
+    signer = TokenSigner.generate()
+    db = await Database.open(url or f"sqlite:///{directory / 'spaces.db'}", synchronous="normal")
+    if url is None:
+        await db.create_tables()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(db.aclose)
+        journal = await Journal.open(directory / "journal")
+        stack.push_async_callback(journal.aclose)
+        engine = await stack.enter_async_context(Engine(EngineConfig(signers=[signer]), name=engine_name))
+        deployment = Deployment(
+            db, engine, signer, limits=limits, graph=graph, journal=journal, clock=clock or SystemClock()
+        )
+        following = asyncio.create_task(deployment.presence.run())
+        yield deployment
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        await deployment.spaces.aclose()
+
+
+async def speech() -> list[bytes]:
+    """A second of continuous speech-like sound as Opus packets of 20 ms, without discontinuous transmission."""
+    signer = TokenSigner.generate()
+    async with Engine(EngineConfig(signers=[signer])) as engine:
+        await engine.apply(UpsertSpace(space=1, version=1, stage=[StageRow(seat=0, account=1, role="host")]))
+        url, pin = f"https://127.0.0.1:{engine.port}/spaces/1", engine.certificate_sha256
+        token = signer.mint(account=1, sid=1)
+        speaker = Speaker(url, token=token, seat=0, certificate_sha256=pin, dtx=False, complexity=2, bitrate=24_000)
+        heard: list[Frame] = []
+        async with speaker, Listener(url, certificate_sha256=pin) as listener:
+            speaking = asyncio.create_task(speaker.speak_pcm(_tone(1.3)))
+            async for batch in listener.frames():
+                heard += batch
+                if len(heard) >= 50:
+                    break
+            speaking.cancel()
+            with suppress(asyncio.CancelledError):
+                await speaking
+    packets = [frame.opus for frame in heard]
+    # A frame of DTX has one or two bytes (RFC 6716, section 3.1).
+    assert all(len(packet) > 20 for packet in packets)
+    return packets
+
+
+def _tone(seconds: float) -> array[int]:
+    samples, phase = array("h"), 0.0
+    for n in range(int(seconds * 48_000)):
+        t = n / 48_000
+        phase += (180 + 40 * math.sin(5 * t)) / 48_000 * math.tau
+        samples.append(int((math.sin(phase) + 0.5 * math.sin(2 * phase)) * (0.6 + 0.4 * math.sin(12 * t)) * 8_000))
+    return samples
+
+
+async def talk(speaker: Speaker, packets: list[bytes]) -> None:
+    """Sends for ever, a packet every 20 ms, until the connection is gone."""
+    with suppress(*GONE):
+        while True:
+            for packet in packets:
+                await speaker.send_opus(packet, paced=True)
+
+
+class Ear:
+    """A guest who writes down every frame that arrives."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.frames: list[Frame] = []
+        self._arrived = asyncio.Event()
+        self._task = asyncio.create_task(self._hear())
+
+    async def _hear(self) -> None:
+        with suppress(*GONE):
+            async for batch in self._listener.frames():
+                self.frames += batch
+                self._arrived.set()
+
+    def forget(self) -> None:
+        """All but the newest."""
+        del self.frames[:-10]
+
+    async def hears(self, seat: int, frames: int, timeout_s: float = 10) -> None:
+        """Returns when so many more frames of the seat have come from now on."""
+        heard = len(self.frames)
+        async with asyncio.timeout(timeout_s):
+            while sum(frame.seat == seat for frame in self.frames[heard:]) < frames:
+                self._arrived.clear()
+                await self._arrived.wait()
+
+    async def aclose(self) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
