@@ -78,8 +78,8 @@ def upgrade() -> None:
         "accounts",
         ["email"],
         unique=True,
-        sqlite_where="email_verified",
-        postgresql_where="email_verified",
+        sqlite_where=sa.text("email_verified"),
+        postgresql_where=sa.text("email_verified"),
     )
     op.create_table(
         "appeals",
@@ -820,7 +820,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_appeals_account"), table_name="appeals")
     op.drop_table("appeals")
     op.drop_index(
-        "ux_accounts_email", table_name="accounts", sqlite_where="email_verified", postgresql_where="email_verified"
+        "ux_accounts_email",
+        table_name="accounts",
+        sqlite_where=sa.text("email_verified"),
+        postgresql_where=sa.text("email_verified"),
     )
     op.drop_table("accounts")
     op.drop_index(op.f("ix_account_events_account"), table_name="account_events")
