@@ -11,7 +11,7 @@ from spaces_ctl.model import Actor, ClientClass, CommunityRole, Status
 from spaces_ctl.policy import PRESETS, RULES, Limits
 from spaces_ctl.policy.replay import ReplayStatus
 from tests.policy.strategies import of_struct
-from tests.policy.walk_doors import HOUR, MINUTE, N, live, over
+from tests.policy.walk_doors import HOUR, MINUTE, N, live, opened, over, was_live
 from tests.policy.walk_stage import StageWalk
 from tests.policy.world import pick
 
