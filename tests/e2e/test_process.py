@@ -162,7 +162,8 @@ class Lives:
         self.ready = threading.Event()
         self.lives: list[tuple[asyncio.AbstractEventLoop, Services, asyncio.Event]] = []
         self.deaths: list[bool] = []
-        self.thread = threading.Thread(target=self._supervise)
+        # A daemon, so that a failure does not keep the test run from ending.
+        self.thread = threading.Thread(target=self._supervise, daemon=True)
 
     def _supervise(self) -> None:
         supervise(self._live, self.watchdog, pause_s=0.3)
@@ -191,7 +192,8 @@ class Lives:
             await over.wait()
             if self.deaths.pop():
                 raise RuntimeError("the loop dies")
-        await engine.aclose()
+            await services.stop()
+            await engine.aclose()
 
     async def call(self, work: Callable[[Services], Awaitable[T]]) -> T:
         """Runs `work` in the loop that lives now."""
@@ -222,7 +224,7 @@ async def test_the_control_loop_dies_and_not_a_frame_is_lost(tmp_path: Path) -> 
     packets, lives = await speech(), Lives(tmp_path, "dies-in-mid-talk")
     lives.thread.start()
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(asyncio.to_thread, lives.thread.join)
+        stack.push_async_callback(asyncio.to_thread, lives.thread.join, 20)
         await lives.alive()
         stack.callback(lambda: lives.end(die=False))
 
