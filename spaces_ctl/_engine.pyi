@@ -32,7 +32,7 @@ __all__ = [
     "space_name",
 ]
 
-REFUSALS: list[str]
+REFUSALS: dict[str, int]
 
 def _panic() -> None: ...
 

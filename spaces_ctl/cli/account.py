@@ -121,12 +121,12 @@ def role(
     _print(locally(config, work), json)
 
 
-def read_password() -> str:
-    """From the terminal, twice and unseen; otherwise the first line of standard input. Raises Failure."""
+def read_password(*, twice: bool = True) -> str:
+    """From the terminal, unseen (and twice); otherwise the first line of standard input. Raises Failure."""
     import sys
 
     if sys.stdin.isatty():
-        entered: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        entered: str = typer.prompt("Password", hide_input=True, confirmation_prompt=twice)
         return entered
     given = sys.stdin.readline().rstrip("\r\n")
     if not given:

@@ -86,6 +86,7 @@ async def _composed(settings: Settings, db: Database) -> AsyncIterator[Local]:
     from spaces_ctl.service.accounts import Accounts
     from spaces_ctl.service.graph import EmbeddedGraph
     from spaces_ctl.service.oauth import OAuth
+    from spaces_ctl.service.oauth_apps import OAuthApps
     from spaces_ctl.service.passwords import Passwords
     from spaces_ctl.service.service_keys import ServiceKeys
     from spaces_ctl.service.sessions import SessionRules, Sessions
@@ -93,7 +94,7 @@ async def _composed(settings: Settings, db: Database) -> AsyncIterator[Local]:
     from spaces_ctl.service.windows import Windows
 
     clock, passwords = SystemClock(), Passwords()
-    windows = Windows(clock=clock)
+    windows = Windows(clock)
     accounts = Accounts(
         db=db,
         graph=EmbeddedGraph(db=db),
@@ -103,7 +104,7 @@ async def _composed(settings: Settings, db: Database) -> AsyncIterator[Local]:
     )
     rules = SessionRules(idle_days=settings.auth.session_days)
     sessions = Sessions(db=db, clock=clock, passwords=passwords, windows=windows, rules=rules)
-    oauth = OAuth(db=db, clock=clock)
+    oauth = OAuth(db=db, clock=clock, apps=OAuthApps(db=db, clock=clock), issuer=settings.http.public_url)
     keys = ServiceKeys(db=db, clock=clock, accounts=accounts, oauth=oauth, windows=windows, audience=[])
     try:
         yield Local(db, accounts, sessions, keys, passwords)

@@ -1,18 +1,19 @@
-"""What commands print: JSON for programs, or tables for people."""
+"""What commands print and read: JSON for programs, tables for people; times."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from spaces_ctl.cli.exits import as_json
+from spaces_ctl.cli.exits import Exit, Failure, as_json
 
-__all__ = ["Json", "fields", "lines", "print_json", "table"]
+__all__ = ["Json", "fields", "lines", "milliseconds", "print_json", "table"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.", callback=as_json, is_eager=True)]
 
@@ -39,6 +40,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     cells = [list(columns), *([_cell(cell) for cell in row] for row in rows)]
     widths = [max(len(row[n]) for row in cells) for n in range(len(columns))]
     lines(*("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells))
+
+
+def milliseconds(option: str, text: str) -> int:
+    """A time of the command line, local if it names no zone. Raises Failure."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Failure(f"{option}: not a time: {text!r} (2026-01-31T18:00)", Exit.USAGE) from None
+    return round(at.astimezone(UTC).timestamp() * 1000)
 
 
 def _cell(value: Any) -> str:

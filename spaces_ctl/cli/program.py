@@ -4,7 +4,9 @@ import sys
 
 import typer
 
-from spaces_ctl.cli import config, demo
+from spaces_ctl.cli import account, config, demo, key, moderation, space, token
+from spaces_ctl.cli import login as logins
+from spaces_ctl.cli import serve as serving
 from spaces_ctl.cli.exits import Exit, Failure, tell
 
 _EPILOG = """
@@ -17,7 +19,15 @@ Variables: SPACES_URL, SPACES_TOKEN, SPACES_CONFIG; every setting as SPACES_SECT
 app = typer.Typer(
     no_args_is_help=True, help="Self-hosted live audio rooms.", epilog=_EPILOG, pretty_exceptions_enable=False
 )
+app.command()(serving.serve)
 app.command()(demo.demo)
+app.command()(logins.login)
+app.command()(logins.logout)
+app.add_typer(space.app, name="space")
+app.add_typer(account.app, name="account")
+app.add_typer(token.app, name="token")
+app.add_typer(key.app, name="key")
+app.add_typer(moderation.app, name="moderation")
 app.add_typer(config.app, name="config")
 
 

@@ -41,7 +41,7 @@ class Login(NamedTuple):
 
 def remote(url: str | None, token: str | None, work: Callable[[SpacesClient], Awaitable[T]]) -> T:
     """Runs `work` with a client. Raises Failure."""
-    from spaces_ctl.client import Refused, SpacesClient, UnexpectedAnswer, Unreachable
+    from spaces_ctl.client import Refused, Retries, SpacesClient, UnexpectedAnswer, Unreachable
 
     login = saved()
     # A saved token goes to its own server only.
@@ -50,7 +50,7 @@ def remote(url: str | None, token: str | None, work: Callable[[SpacesClient], Aw
     address = url or (login.url if login else DEFAULT_URL)
 
     async def main() -> T:
-        async with SpacesClient(address, token=token) as client:
+        async with SpacesClient(address, token=token, retries=Retries(attempts=2)) as client:
             return await work(client)
 
     try:
@@ -59,6 +59,8 @@ def remote(url: str | None, token: str | None, work: Callable[[SpacesClient], Aw
         raise Failure(error.detail, Exit.REFUSED, code=error.code) from error
     except (Unreachable, UnexpectedAnswer) as error:
         raise Failure(str(error), Exit.UNREACHABLE) from error
+    except KeyboardInterrupt:
+        raise Failure("interrupted", Exit.INTERRUPTED) from None
 
 
 def saved() -> Login | None:

@@ -5,7 +5,7 @@ async with SpacesClient("https://spaces.example", token=token) as client:
         print(event.event, event.data)
 """
 
-from spaces_ctl.client.client import Space, SpacesClient
+from spaces_ctl.client.client import SpacesClient
 from spaces_ctl.client.errors import (
     Conflict,
     Forbidden,
@@ -21,6 +21,7 @@ from spaces_ctl.client.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
+from spaces_ctl.client.space import Space
 from spaces_ctl.client.streams import StreamEvent
 from spaces_ctl.client.transport import Retries
 

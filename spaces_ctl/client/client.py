@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
-from types import TracebackType
+from collections.abc import AsyncGenerator
+from types import NoneType, TracebackType
 from typing import Self
 
 import httpx
 
 from spaces_ctl.client.account_verbs import AccountVerbs
-from spaces_ctl.client.stage_verbs import StageVerbs
+from spaces_ctl.client.executing import API
+from spaces_ctl.client.space import Space, Spaces
 from spaces_ctl.client.streams import Over, StreamEvent, stream
-from spaces_ctl.client.talk_verbs import TalkVerbs
 from spaces_ctl.client.transport import Retries, Transport
+from spaces_ctl.client.views import Login, Own
 
-__all__ = ["Space", "SpacesClient"]
+__all__ = ["SpacesClient"]
 
 
-class Space(StageVerbs, TalkVerbs):
-    """One Space: `client.space("9JqkZbCx3Gq")`. Nothing is asked before a method is called."""
+class Me(AccountVerbs):
+    """What the signed-in account does, is and hears: `client.me`."""
 
-    def events(self, *, after: int | None = None, over: Over = "sse") -> AsyncIterator[StreamEvent]:
-        """What happens, as it happens, for good: a lost connection is made again and nothing is missed.
+    async def get(self) -> Own:
+        """Who one is. Raises Unauthorized if nobody."""
+        return await self._transport.request("GET", f"{API}/me", Own)
 
-        `after` is the `position` of the last event that is known already. Raises Refused if one may not see the Space.
-        """
-        return stream(self._transport, f"{self.path}/events", after=after, over=over)
+    def events(self, *, after: int | None = None, over: Over = "sse") -> AsyncGenerator[StreamEvent]:
+        """What one is named in, in any Space; `after` is the `position` of the last event that is known."""
+        return stream(self._transport, f"{API}/me", after=after, over=over)
 
 
 class SpacesClient:
@@ -54,7 +56,8 @@ class SpacesClient:
         self.transport = Transport(
             url, token=token, retries=retries or Retries(), timeout_s=timeout_s, verify=verify, handler=handler
         )
-        self.me = AccountVerbs(self.transport)
+        self.spaces = Spaces(self.transport)
+        self.me = Me(self.transport)
 
     async def __aenter__(self) -> Self:
         """Nothing is sent yet."""
@@ -69,6 +72,25 @@ class SpacesClient:
     async def aclose(self) -> None:
         """Closes the connections."""
         await self.transport.aclose()
+
+    async def register(self, handle: str, password: str, *, name: str = "", email: str | None = None) -> Login:
+        """Makes an account and is it from now on. Raises Refused."""
+        body = {"handle": handle, "password": password, "name": name, "email": email, "session": "bearer"}
+        return await self._begin("register", body)
+
+    async def login(self, name: str, password: str) -> Login:
+        """Logs in by handle or e-mail address and is that account from now on. Raises Unauthorized, RateLimited."""
+        return await self._begin("login", {"name": name, "password": password, "session": "bearer"})
+
+    async def logout(self) -> None:
+        """Ends the session, its connections to Spaces included."""
+        await self.transport.request("POST", f"{API}/auth/logout", NoneType)
+        self.transport.token = None
+
+    async def _begin(self, how: str, body: dict[str, str | None]) -> Login:
+        login = await self.transport.request("POST", f"{API}/auth/{how}", Login, body=body)
+        self.transport.token = login.token
+        return login
 
     def space(self, space: str) -> Space:
         """One Space by its id."""

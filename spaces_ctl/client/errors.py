@@ -38,6 +38,7 @@ __all__ = [
     "UnexpectedAnswer",
     "Unreachable",
     "refusal",
+    "refusal_by_code",
 ]
 
 
@@ -141,7 +142,23 @@ def refusal(status: int, body: bytes, retry_after_s: float | None) -> SpacesErro
         if status >= 500:
             return Unavailable("internal", f"HTTP {status}: {start}", status, retry_after_s=retry_after_s)
         return UnexpectedAnswer(f"HTTP {status} without a problem document: {start!r}")
-    known = CODES.get(problem.code)
-    kind = _BY_STATUS.get(known.http if known else status, Unavailable if status >= 500 else Refused)
-    detail = problem.detail or problem.title or (known.title if known else "")
+    kind = _kind(problem.code, status)
+    detail = problem.detail or problem.title or _title(problem.code)
     return kind(problem.code, detail, status, retry_after_s=retry_after_s, errors=problem.errors)
+
+
+def refusal_by_code(code: str, detail: str = "") -> Refused:
+    """The exception for a refusal that came without an HTTP status, on a stream."""
+    known = CODES.get(code)
+    status = known.http if known else 500
+    return _kind(code, status)(code, detail or _title(code), status)
+
+
+def _kind(code: str, status: int) -> type[Refused]:
+    known = CODES.get(code)
+    return _BY_STATUS.get(known.http if known else status, Unavailable if status >= 500 else Refused)
+
+
+def _title(code: str) -> str:
+    known = CODES.get(code)
+    return known.title if known else ""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import msgspec
+from types import NoneType
 
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
 from spaces_ctl.client.transport import Transport
+from spaces_ctl.client.views import Done
 from spaces_ctl.routes import ACCOUNT_ROUTES, SPACE_ROUTES
 
-__all__ = ["API", "AccountCommands", "Done", "SpaceCommands"]
+__all__ = ["API", "AccountCommands", "SpaceCommands"]
 
 API = "/api/v1"
-
-
-class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """A command is in force: everybody who asks from now on sees it, and no frame that it forbids is sent."""
 
 
 class SpaceCommands:
@@ -48,9 +45,7 @@ class AccountCommands:
         """One server, one set of credentials."""
         self._transport = transport
 
-    async def execute(self, command: c.AccountCommand) -> Done:
+    async def execute(self, command: c.AccountCommand) -> None:
         """Carries a command out, if the account may. Raises Refused."""
         route = ACCOUNT_ROUTES[type(command)]
-        return await self._transport.request(
-            route.method, API + wire.path_of(command), Done, body=wire.body_of(command)
-        )
+        await self._transport.request(route.method, API + wire.path_of(command), NoneType, body=wire.body_of(command))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from spaces_ctl import commands as c
-from spaces_ctl.client.executing import Done, SpaceCommands
+from spaces_ctl.client.executing import SpaceCommands
+from spaces_ctl.client.views import Done
 from spaces_ctl.model import Speak
 
 

@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from spaces_ctl.client.backoff import Backoff
-from spaces_ctl.client.errors import RateLimited, SpacesError, Unavailable, UnexpectedAnswer, refusal
+from spaces_ctl.client.errors import RateLimited, SpacesError, Unavailable, UnexpectedAnswer, refusal, refusal_by_code
 from spaces_ctl.client.transport import Transport, retry_after
 
 __all__ = ["Over", "StreamEvent", "stream"]
@@ -49,21 +49,32 @@ class StreamEvent(msgspec.Struct, frozen=True, kw_only=True):
 async def stream(
     transport: Transport, path: str, *, after: int | None = None, over: Over = "sse"
 ) -> AsyncGenerator[StreamEvent]:
-    """Events after `after` (None: from now on) until the server says that there are no more.
+    """Events after the position `after` (None: from now on), for good.
 
-    Reconnects by itself; each event comes once, in order. Raises Refused if the server lets nobody in for good.
+    `path` without its last part, which differs by transport. Reconnects by itself; each event comes once, in order.
+    Raises Refused if the server lets nobody in for good, or has forgotten what came after `after` (Gone).
     """
     backoff = Backoff(chance=transport.retries.chance)
     position = after
     while True:
         at_least_s: float | None = None
-        source = _sse(transport, path, position) if over == "sse" else _websocket(transport, path, position)
+        source = (_sse if over == "sse" else _websocket)(transport, path, position)
         try:
             async with aclosing(source) as events:
                 async for event in events:
                     backoff.reset()
-                    position = position if event.position is None else event.position
-                    yield event
+                    if event.position is not None:
+                        position = event.position
+                    match event.event:
+                        case "hello":
+                            # Also who has missed nothing yet knows from where to go on.
+                            position = event.data.get("position", position)
+                        case "heartbeat":
+                            pass
+                        case "closed":
+                            raise refusal_by_code(str(event.data.get("code")), str(event.data.get("detail", "")))
+                        case _:
+                            yield event
         except _Finished:
             return
         except (RateLimited, Unavailable) as error:
@@ -84,7 +95,7 @@ async def _sse(transport: Transport, path: str, position: int | None) -> AsyncGe
     if position is not None:
         headers["Last-Event-ID"] = str(position)
     timeout = httpx.Timeout(transport.timeout_s, read=_SILENCE_S)
-    async with transport.http.stream("GET", path, headers=headers, timeout=timeout) as response:
+    async with transport.http.stream("GET", f"{path}/events", headers=headers, timeout=timeout) as response:
         if response.status_code == 204:
             # The HTML standard's way to say: do not reconnect.
             raise _Finished
@@ -102,7 +113,7 @@ async def _websocket(transport: Transport, path: str, position: int | None) -> A
     base = transport.http.base_url
     url = base.copy_with(
         scheme="wss" if base.scheme == "https" else "ws",
-        path=base.path.rstrip("/") + path + "/ws",
+        path=f"{base.path.rstrip('/')}{path}/ws",
         params={} if position is None else {"after": str(position)},
     )
     try:
@@ -111,12 +122,13 @@ async def _websocket(transport: Transport, path: str, position: int | None) -> A
         ) as socket:
             async for message in socket:
                 yield _event(message)
-            if socket.close_code == 1000:
-                raise _Finished
     except InvalidStatus as error:
         response = error.response
         raise _refused(transport, response.status_code, response.headers, bytes(response.body or b"")) from error
-    except ConnectionClosed:
+    except ConnectionClosed as error:
+        if error.rcvd is not None and 4400 <= error.rcvd.code < 4600:
+            # 4000 and the HTTP status; the reason is the code.
+            raise refusal_by_code(error.rcvd.reason) from error
         raise
     except WebSocketException as error:
         raise UnexpectedAnswer(f"not a WebSocket: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import os
 import random
 import ssl
 import time
@@ -136,7 +137,10 @@ def unreachable(url: object, error: Exception) -> SpacesError:
     reason = str(error) or type(error).__name__
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
+        if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+            # asyncio's own words name the address once more, and not what is wrong with it.
+            reason = os.strerror(cause.errno)
+        elif isinstance(cause, OSError) and cause.strerror:
             reason = cause.strerror
         cause = cause.__cause__ or cause.__context__
     return Unreachable(f"{str(url).rstrip('/')} does not answer: {reason}")

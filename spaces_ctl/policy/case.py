@@ -87,7 +87,7 @@ class Case:
 class Guard(Generic[C_contra]):
     """Something that may forbid a command, and the code with which it does."""
 
-    __slots__ = ("asks", "code", "fails", "name")
+    __slots__ = ("asks", "code", "fails", "meaning", "name")
 
     def __init__(self, code: str, fails: Callable[[Case, C_contra], bool], asks: tuple[Ask, ...]) -> None:
         """Raises KeyError for a code that does not exist."""
@@ -96,6 +96,7 @@ class Guard(Generic[C_contra]):
         self.fails = fails
         self.asks = asks
         self.name = getattr(fails, "__name__", code)
+        self.meaning = (fails.__doc__ or "").partition("\n")[0]
 
 
 def refuses(code: str, *asks: Ask) -> Callable[[Callable[[Case, C], bool]], Guard[C]]:

@@ -1,4 +1,4 @@
-"""Every reason for a refusal, once, for both languages: the Rust side is generated from here (`tools/generate-codes`).
+"""Every reason for a refusal, once, for both languages: `tools/generate_codes.py` makes the Rust side of this list.
 
 The names of the policy's guards are these codes. `http` is the status on our own API; `wire` is the application error
 code with which the engine closes a connection, for those that it can give.
@@ -35,12 +35,12 @@ CODES: dict[str, Code] = {
     "account.protected": Code(403, "Protected accounts cannot create Spaces."),
     "account.live_banned": Code(403, "The account is banned from live features."),
     "account.followers_required": Code(403, "More followers are needed to host."),
-    "community.role_required": Code(403, "Only the community's admins and moderators may."),
+    "community.role_required": Code(403, "Your role in the community does not allow this."),
     "community.not_found": Code(404, "There is no such community."),
     "client.not_allowed": Code(403, "This kind of client may not do this."),
     "participant.removed": Code(403, "Removed from this Space.", 0x5320),
     "participant.blocked_by_host": Code(403, "This Space is not available to you.", 0x5321),
-    "participant.not_in_space": Code(404, "Not in this Space."),
+    "participant.not_in_space": Code(404, "Not in this Space.", 0x5325),
     "target.outranks": Code(403, "Not against somebody of this rank."),
     "target.is_host": Code(403, "Not against the host."),
     "target.is_creator": Code(403, "Not against the creator."),
@@ -110,7 +110,7 @@ CODES: dict[str, Code] = {
     "schedule.not_scheduled": Code(422, "The Space is not scheduled."),
     "topics.too_many": Code(422, "Too many topics."),
     "setting.invalid": Code(422, "Not a valid value."),
-    "reaction.unknown": Code(422, "Not one of the reactions."),
+    "reaction.unknown": Code(422, "Not one of the reactions.", 0x5332),
     "report.reason_required": Code(422, "A reason is needed."),
     "request.invalid": Code(422, "The request is not valid."),
     "request.malformed": Code(400, "The request cannot be read."),

@@ -21,7 +21,7 @@ from spaces_ctl.policy.guards import (
     target_outranks,
     target_removed,
 )
-from spaces_ctl.policy.leaving import EXPOSED, PURGED, ask_purge_by, close_request, expose, purge
+from spaces_ctl.policy.leaving import EXPOSED, PURGED, ask_purge_by, close_request, expose, purge, succeed
 from spaces_ctl.policy.seats import free_seat, is_invited, room_for_cohost
 from spaces_ctl.policy.state import Space
 
@@ -112,7 +112,7 @@ def add_cohost(case: Case, command: c.AddCohost) -> None:
 
 
 def accept_cohost(case: Case, command: c.AcceptCohost) -> None:
-    """On the own seat or a new one; then whom they block goes."""
+    """On the own seat or a new one; then whom they block goes. In a Space without a host they are host at once."""
     me = case.me
     seat = case.state.seat_of(me)
     case.emit(ev.InviteClosed(account=me, role=StageRole.COHOST, how=ev.InviteClosedHow.ACCEPTED))
@@ -124,7 +124,10 @@ def accept_cohost(case: Case, command: c.AcceptCohost) -> None:
         number, generation = free_seat(case.state, case.limits, me) or 0, case.state.generation + 1
     case.emit(ev.CohostAdded(account=me, seat=number, generation=generation, how=ev.CohostGainedHow.ACCEPTED))
     case.emit(ev.DenySetAttached(owner=me))
-    purge(case, me)
+    if case.state.admin is None:
+        succeed(case, me)
+    else:
+        purge(case, me)
 
 
 def drop_cohost(case: Case, command: c.DropCohost) -> None:
@@ -189,6 +192,8 @@ ROWS: Table = dict(
                 (ev.RequestClosed, ev.RequestClosedHow.TOOK_MIC),
                 (ev.SpeakerRemoved, ev.SeatLostHow.PROMOTED),
                 (ev.CohostAdded, ev.CohostGainedHow.ACCEPTED),
+                (ev.CohostRemoved, ev.CohostLostHow.PROMOTED),
+                (ev.AdminChanged, ev.AdminHow.SUCCEEDED),
                 ev.DenySetAttached,
             ),
             asks=(ask_my_purge,),

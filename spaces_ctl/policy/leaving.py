@@ -12,7 +12,7 @@ from spaces_ctl import events as ev
 from spaces_ctl.model import AccountId, StageRole
 from spaces_ctl.policy.case import Case, Outcomes, outcomes
 from spaces_ctl.policy.facts import Needs
-from spaces_ctl.policy.seats import deny_exempt
+from spaces_ctl.policy.seats import deny_exempt, spared_by
 from spaces_ctl.policy.state import Space
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "lost_place",
     "purge",
     "put_out",
+    "succeed",
 ]
 
 
@@ -59,11 +60,7 @@ SUCCEEDED = PURGED | outcomes(
 )
 """What the loss of the primary admin may bring."""
 
-EXPOSED = outcomes(
-    (ev.Removed, ev.RemovedHow.BLOCKED),
-    (ev.RequestClosed, ev.RequestClosedHow.BLOCKED),
-    (ev.InviteClosed, ev.InviteClosedHow.BLOCKED),
-)
+EXPOSED = outcomes((ev.Removed, ev.RemovedHow.BLOCKED))
 """What `expose` may bring."""
 
 
@@ -121,7 +118,7 @@ def purge(case: Case, owner: AccountId) -> None:
     and co-hosts (nobody becomes co-host who blocks one of them, and later it concerns accounts only); a host's list
     spares only the creator.
     """
-    exempt = {case.state.creator} if owner == case.state.admin else deny_exempt(case.state)
+    exempt = spared_by(case.state, owner)
     for account in _known(case.state):
         if account == owner or account in exempt or not case.blocks(owner, account):
             continue
@@ -169,8 +166,12 @@ def _succession(case: Case, former: AccountId, why: Why) -> None:
         until_ms = case.now_ms + case.limits.orphan_timeout_ms
         case.emit(ev.AdminChanged(account=None, how=ev.AdminHow.HOSTLESS, until_ms=until_ms, reserved=reserved))
         return
-    successor = state.cohosts[0]
-    seat = state.seat_of(successor)
+    succeed(case, state.cohosts[0], reserved=reserved)
+
+
+def succeed(case: Case, successor: AccountId, *, reserved: bool = False) -> None:
+    """A co-host becomes primary admin because there is none; `reserved`: the former one's seat is kept."""
+    seat = case.state.seat_of(successor)
     case.emit(ev.CohostRemoved(account=successor, how=ev.CohostLostHow.PROMOTED))
     case.emit(
         ev.AdminChanged(

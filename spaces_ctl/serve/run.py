@@ -6,7 +6,7 @@
 4. only then the HTTP socket listens: whoever gets a connection gets an answer
 5. SIGTERM: no new connections; people are told to move, requests are finished; database and engine are closed
 
-If the control loop dies in 3 to 5, `supervisor` begins at 3 again and attaches to the engine.
+If the control loop dies after it has served, it begins at 3 again and attaches to the engine (`service.recovery`).
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ import asyncio
 import logging
 import os
 import socket
-import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, NamedTuple, Protocol
+
+import uvloop
 
 from spaces_ctl.engine import AddressInUse, Engine, EngineConfig, StartFailed, TokenSigner
 from spaces_ctl.serve.errors import BadSettings, CannotStart, PortTaken
 from spaces_ctl.serve.secrets import join_signer
 from spaces_ctl.serve.signals import Stop, handled
 from spaces_ctl.serve.sockets import bind_tcp, listening
-from spaces_ctl.serve.supervisor import Lives, supervise
 from spaces_ctl.serve.systemd import Notifier
 from spaces_ctl.serve.web import Certificate, WebServer
+from spaces_ctl.service.recovery import attach_or_make, supervise
+from spaces_ctl.service.upkeep import Watchdog
 from spaces_ctl.settings.model import Settings
 
-__all__ = ["Compose", "Composed", "Place", "serve"]
+__all__ = ["Compose", "Composed", "Place", "Running", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +49,24 @@ class Place(NamedTuple):
     """Hex; of the development certificate, which clients have to pin."""
 
 
+class Running(NamedTuple):
+    """The engine in this process, and what goes with it over all lives of the control loop."""
+
+    engine: Engine
+    attached: bool
+    """It has outlived an earlier control loop."""
+    signer: TokenSigner
+    watchdog: Watchdog
+    place: Place
+
+
 class Composed(Protocol):
     """The services and their application, ready to serve."""
 
-    app: Any
-    """ASGI."""
+    @property
+    def app(self) -> Any:
+        """The ASGI application."""
+        ...
 
     async def failed(self) -> None:
         """Waits; raises what a background task of the services died of."""
@@ -65,9 +80,7 @@ class Composed(Protocol):
 class Compose(Protocol):
     """Puts services and application together."""
 
-    def __call__(
-        self, settings: Settings, engine: Engine, signer: TokenSigner, place: Place
-    ) -> AbstractAsyncContextManager[Composed]:
+    def __call__(self, settings: Settings, running: Running) -> AbstractAsyncContextManager[Composed]:
         """Database open and live Spaces in the engine when entered. Raises CannotStart."""
         ...
 
@@ -75,13 +88,15 @@ class Compose(Protocol):
 def serve(settings: Settings, compose: Compose, *, announce: Callable[[Place], None] | None = None) -> None:
     """Serves until told to stop. `announce` is called once, when the first request can be answered.
 
-    Raises CannotStart, or ControlFailed if the control loop dies again and again.
+    Raises CannotStart, and whatever else it could not start with. Once it has served, it lives until it is stopped.
     """
     server = _Server(settings, compose, announce)
     try:
-        supervise(server.live)
+        supervise(server.live, server.watchdog, loop_factory=uvloop.new_event_loop)
     finally:
         server.bound.close()
+    if server.failure is not None:
+        raise server.failure
 
 
 class _Server:
@@ -92,34 +107,35 @@ class _Server:
         self._notifier = Notifier()
         self._signer = join_signer(settings)
         self._certificate = _http_certificate(settings)
+        self._served = False
         self.bound: socket.socket = bind_tcp(settings.http.bind, settings.http.port)
+        self.watchdog = Watchdog()
+        self.failure: Exception | None = None
+        """Why it did not start."""
 
-    async def live(self, lives: Lives) -> None:
-        """One life of the control loop."""
+    async def live(self) -> None:
+        """One life of the control loop. Raises what it died of, if it has served before."""
         async with AsyncExitStack() as stack:
-            engine = await self._engine(lives, stack)
+            engine: Engine | None = None
             try:
+                engine, attached = await self._engine(stack)
                 place = _place(self._settings, engine, self.bound.getsockname()[1])
-                composed = await stack.enter_async_context(self._compose(self._settings, engine, self._signer, place))
-                web = WebServer(
-                    composed.app, self._settings.http, self._certificate, grace_s=self._settings.node.drain_seconds
-                )
-                stop = stack.enter_context(handled(self._reload))
-                await self._serve(lives, stop, web, composed, engine, place)
-            except BaseException:
-                if not lives.served:
-                    # Nobody will come back to an engine whose server never began.
-                    await engine.aclose()
-                raise
-            await stack.aclose()
-            await engine.aclose()
+                running = Running(engine, attached, self._signer, self.watchdog, place)
+                async with self._compose(self._settings, running) as composed:
+                    await self._serve(stack.enter_context(handled(self._reload)), composed, engine, place)
+            except Exception as error:
+                if self._served:
+                    # The engine stays: the next life attaches to it.
+                    raise
+                self.failure = error
+            if engine is not None:
+                await engine.aclose()
 
-    async def _serve(
-        self, lives: Lives, stop: Stop, web: WebServer, composed: Composed, engine: Engine, place: Place
-    ) -> None:
+    async def _serve(self, stop: Stop, composed: Composed, engine: Engine, place: Place) -> None:
+        web = WebServer(composed.app, self._settings.http, self._certificate, grace_s=self._settings.node.drain_seconds)
         async with web.running(listening(self.bound)):
-            first = not lives.served
-            lives.served = True
+            first = not self._served
+            self._served = True
             log.info("ready", extra={"url": place.public_url, "media": place.media_urls[0], "pid": os.getpid()})
             self._notifier.ready(f"on {place.public_url}")
             if first and self._announce is not None:
@@ -132,12 +148,13 @@ class _Server:
             log.info("draining", extra={"seconds": self._settings.node.drain_seconds})
             self._notifier.stopping()
             composed.draining()
-            hurrying = asyncio.create_task(_hurry(stop, web))
-        # The block's end has closed the HTTP connections that were idle and finished the others.
+            leaving = [asyncio.create_task(self._drain(engine, stop)), asyncio.create_task(_hurry(stop, web))]
+        # The end of the block has finished the requests that were under way.
         try:
-            await self._drain(engine, stop)
+            await leaving[0]
         finally:
-            hurrying.cancel()
+            for task in leaving:
+                task.cancel()
 
     async def _drain(self, engine: Engine, stop: Stop) -> None:
         """Tells everybody who listens or speaks to come again, and waits a while until they are gone."""
@@ -154,13 +171,11 @@ class _Server:
             self._notifier.alive()
             await asyncio.sleep(self._notifier.watchdog_s)
 
-    async def _engine(self, lives: Lives, stack: AsyncExitStack) -> Engine:
+    async def _engine(self, stack: AsyncExitStack) -> tuple[Engine, bool]:
         settings = self._settings
-        name = f"spaces-{settings.node.name}"
-        if lives.number > 0:
-            return await stack.enter_async_context(Engine.attach(name))
+        engine, attached = attach_or_make(_engine_config(settings, self._signer), f"spaces-{settings.node.name}")
         try:
-            return await stack.enter_async_context(Engine(_engine_config(settings, self._signer), name=name))
+            return await stack.enter_async_context(engine), attached
         except AddressInUse as error:
             where = f"{settings.media.bind} port {settings.media.port} (UDP)"
             advice = "the port is in use; stop who has it or set media.port"
@@ -242,7 +257,3 @@ def _place(settings: Settings, engine: Engine, http_port: int) -> Place:
         tuple(f"https://{address}" for address in media),
         None if _media_files(settings) else engine.certificate_sha256.hex(),
     )
-
-
-STARTED = time.monotonic()
-"""When this module was loaded, for the figure that `--dev` prints."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -62,9 +63,11 @@ class WebServer:
     def __init__(self, app: Any, http: Http, certificate: Certificate | None, *, grace_s: int) -> None:
         """`grace_s`: how long requests may take to finish when it stops, in seconds."""
         context = certificate.context if certificate else None
+        self._serving: asyncio.Task[None] | None = None
         self._server = _Server(
             uvicorn.Config(
                 app,
+                interface="asgi3",
                 lifespan="on",
                 log_config=None,
                 access_log=False,
@@ -79,10 +82,10 @@ class WebServer:
         )
 
     @contextlib.asynccontextmanager
-    async def running(self, listening: Any) -> AsyncIterator[None]:
+    async def running(self, listening: socket.socket) -> AsyncIterator[None]:
         """Serves inside the block, finishes requests under way after it. If serving fails, the block is cancelled."""
         async with asyncio.TaskGroup() as group:
-            serving = group.create_task(self._server.serve(sockets=[listening]), name="http")
+            self._serving = serving = group.create_task(self._serve(listening), name="http")
             while not self._server.started and not serving.done():
                 await asyncio.sleep(0.001)
             try:
@@ -90,6 +93,14 @@ class WebServer:
             finally:
                 self._server.should_exit = True
 
+    async def _serve(self, listening: socket.socket) -> None:
+        try:
+            await self._server.serve(sockets=[listening])
+        except SystemExit as error:
+            # uvicorn's way to say that the application did not start; the reason is in the log.
+            raise RuntimeError("the application did not start") from error
+
     def hurry(self) -> None:
         """Waits for nobody any more."""
-        self._server.force_exit = True
+        if self._serving is not None:
+            self._serving.cancel()

@@ -23,6 +23,7 @@ from spaces_ctl.events import (
 from spaces_ctl.model import AccountId, Actor, CommunityRole
 from spaces_ctl.policy.facts import Needs
 from spaces_ctl.service.ports import GraphFacts, Profile, SocialGraph
+from spaces_ctl.store import account_log
 from spaces_ctl.store import accounts as account_store
 from spaces_ctl.store import graph as store
 from spaces_ctl.store.database import Database
@@ -118,7 +119,7 @@ class EmbeddedGraph:
         def write(c: sa.Connection) -> bool:
             changed = _make_so(c, event, actor, at_ms)
             if changed:
-                account_store.append_log(c, _about(event), actor, event, at_ms)
+                account_log.append(c, [event], actor, at_ms)
             return changed
 
         return await self._db.write(write)
@@ -155,14 +156,6 @@ def profile_of(row: sa.Row[Any]) -> Profile:
         listening_visible=row.listening_visible,
         created_ms=row.created_ms,
     )
-
-
-def _about(event: AccountEvent) -> AccountId:
-    match event:
-        case AccountBlocked() | AccountUnblocked() | Followed():
-            return event.by
-        case _:
-            return event.account
 
 
 def _make_so(c: sa.Connection, event: AccountEvent, actor: Actor, at_ms: int) -> bool:

@@ -31,6 +31,7 @@ from spaces_ctl.policy.facts import AccountFacts, Needs
 from spaces_ctl.service import graph_wire as wire
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import GraphFacts, Profile
+from spaces_ctl.store import account_log
 from spaces_ctl.store import accounts as account_store
 from spaces_ctl.store import graph as graph_store
 from spaces_ctl.store.chunks import chunks
@@ -194,9 +195,7 @@ class HttpGraph:
             return await self._db.write(lambda c: _platform(c, event, actor, at_ms))
         changed = await self._change(change)
         if changed:
-            await self._db.write(
-                lambda c: account_store.append_log(c, int(change.by), actor, event, at_ms) and None,
-            )
+            await self._db.write(lambda c: account_log.append(c, [event], actor, at_ms))
         return changed
 
     async def mute(self, by: AccountId, account: AccountId, on: bool, at_ms: int) -> bool:
@@ -297,8 +296,8 @@ def _platform(c: sa.Connection, event: AccountEvent, actor: Actor, at_ms: int) -
             if not account_store.lift_ban(c, account):
                 return False
         case _:
-            account = event.account
-    account_store.append_log(c, account, actor, event, at_ms)
+            pass  # an appeal is only recorded
+    account_log.append(c, [event], actor, at_ms)
     return True
 
 

@@ -5,13 +5,13 @@ Each has an implementation in the wheel and a deployment may bring its own.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
-from spaces_ctl.engine import Applied, Command, Counts, Event
+from spaces_ctl.engine import Applied, Command, Counts, EngineError, Event, Roster
 from spaces_ctl.events import Recorded
 from spaces_ctl.model import AccountId, Actor, ClientClass, CommunityRole, SpaceId
 from spaces_ctl.policy.facts import AccountFacts, Needs
@@ -21,6 +21,8 @@ __all__ = [
     "GraphFacts",
     "Mailer",
     "MediaEngine",
+    "PaymentMessage",
+    "PaymentOrder",
     "PaymentProvider",
     "Principal",
     "Profile",
@@ -116,6 +118,14 @@ class MediaEngine(Protocol):
         """Carries a command out on every shard."""
         ...
 
+    async def apply_all(self, commands: Iterable[Command]) -> list[Applied | EngineError]:
+        """Carries out many in order, one answer each."""
+        ...
+
+    async def roster(self, space: SpaceId, *, after: AccountId = 0, limit: int = 100) -> Roster:
+        """A page of the people who are there by name."""
+        ...
+
     async def present(self, space: SpaceId, accounts: Iterable[AccountId]) -> set[AccountId]:
         """Which of these named accounts are connected now."""
         ...
@@ -169,15 +179,45 @@ class Recordings(Protocol):
         ...
 
 
-class PaymentProvider(Protocol):
-    """Sells tickets. A sandbox provider is included."""
+class PaymentOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody is to pay."""
 
-    async def checkout(self, space: SpaceId, account: AccountId, price_minor: int, currency: str) -> str:
-        """A URL at which the account pays; the provider's webhook tells the outcome."""
+    order: int
+    """Our id of it; the provider's messages carry it."""
+    space: SpaceId
+    account: AccountId
+    price_minor: int
+    """In the currency's minor unit (cents)."""
+    currency: str
+    """ISO 4217, upper case."""
+    expires_ms: int
+    """The seat is held until then."""
+
+
+class PaymentMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the provider says of an order."""
+
+    order: int
+    payment: str
+    """The provider's reference."""
+    outcome: Literal["paid", "failed", "refunded"]
+    amount_minor: int
+    currency: str
+
+
+class PaymentProvider(Protocol):
+    """Sells tickets. A sandbox provider is included (`payments.sandbox`)."""
+
+    async def checkout(self, order: PaymentOrder) -> str:
+        """A URL at which the account pays; the provider's message tells the outcome. Again for the same order: again."""
+        ...
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> PaymentMessage:
+        """Reads a message. Raises ServiceError payment.invalid for one that the provider did not send, or long ago."""
         ...
 
     async def refund(self, payment: str) -> None:
-        """Gives the money back."""
+        """Gives the money back; again for the same payment: nothing more. Raises OSError."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -89,6 +90,11 @@ class Sessions:
         self._passwords = passwords
         self._windows = windows
         self._rules = rules or SessionRules()
+        self._ended: list[Callable[[str], Awaitable[None]]] = []
+
+    def on_end(self, reaction: Callable[[str], Awaitable[None]]) -> None:
+        """Adds somebody who is told of each session that somebody ends, before the end is answered."""
+        self._ended.append(reaction)
 
     async def login(self, name: str, password: str, *, address: str, device: str, kind: SessionKind) -> Login:
         """Begins a session for a handle or verified e-mail address.
@@ -176,10 +182,13 @@ class Sessions:
         """Ends one session at once. Raises ServiceError `resource.not_found`."""
         if not await self._db.write(lambda c: store.delete(c, account, session)):
             raise ServiceError("resource.not_found")
+        await self._react([session])
 
     async def end_all(self, account: AccountId, *, but: str | None = None) -> int:
         """Ends all sessions of the account, but for one; returns how many."""
-        return await self._db.write(lambda c: store.delete_all(c, account, but))
+        ended = await self._db.write(lambda c: store.delete_all(c, account, but))
+        await self._react(ended)
+        return len(ended)
 
     async def forget_expired(self) -> int:
         """Deletes what is over. To be called now and then."""
@@ -210,11 +219,11 @@ class Sessions:
         """Sets another password and ends all sessions, but for one. For those who have shown that they may."""
         fresh = await self._passwords.hash(new)
 
-        def write(c: sa.Connection) -> None:
+        def write(c: sa.Connection) -> list[str]:
             account_store.update(c, account, password=fresh)
-            store.delete_all(c, account, but)
+            return store.delete_all(c, account, but)
 
-        await self._db.write(write)
+        await self._react(await self._db.write(write))
 
     async def _find(self, secret: str, kind: SessionKind) -> sa.Row[Any]:
         digest, now = secrets.digest(secret), self._clock.now_ms()
@@ -226,10 +235,16 @@ class Sessions:
         if row.digest != digest and now - row.rotated_ms > self._rules.grace_ms:
             # The old secret turned up late: somebody has a copy of the cookie. Nobody keeps this session.
             await self._db.write(lambda c: store.delete(c, row.account, row.id))
+            await self._react([row.id])
             raise ServiceError("auth.session_revoked")
         if now - row.seen_ms > 5 * _MINUTE_MS:
             await self._db.write(lambda c: store.touch(c, row.id, now))
         return row
+
+    async def _react(self, ended: Iterable[str]) -> None:
+        for session in ended:
+            for reaction in self._ended:
+                await reaction(session)
 
     def _over(self, created_ms: int, seen_ms: int) -> int:
         idle, longest = self._rules.idle_days * _DAY_MS, self._rules.longest_days * _DAY_MS

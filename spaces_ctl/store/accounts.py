@@ -1,23 +1,19 @@
-"""Queries of accounts, bans, appeals and the account log."""
+"""Queries of accounts, bans and appeals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
-from spaces_ctl.events import AccountEvent
-from spaces_ctl.model import AccountId, Actor
+from spaces_ctl.model import AccountId
 from spaces_ctl.store.chunks import chunks
 from spaces_ctl.store.insert import insert_new, upsert
-from spaces_ctl.store.tables.accounts import account_log, accounts, appeals, live_bans
+from spaces_ctl.store.tables.accounts import accounts, appeals, live_bans
 
 __all__ = [
-    "AccountRecorded",
     "appeal",
-    "append_log",
     "ban",
     "by_email",
     "by_external",
@@ -27,7 +23,7 @@ __all__ = [
     "insert",
     "lift_ban",
     "live_ban",
-    "log_page",
+    "newest",
     "one",
     "open_appeals",
     "resolve_appeal",
@@ -35,18 +31,6 @@ __all__ = [
 ]
 
 Row = sa.Row[Any]
-
-
-class AccountRecorded(msgspec.Struct, frozen=True, kw_only=True):
-    """An event in the account log."""
-
-    sequence: int
-    """Ascending in the order of commit; with gaps."""
-    account: AccountId
-    """Whom it is about."""
-    at_ms: int
-    actor: Actor
-    event: AccountEvent
 
 
 def insert(c: sa.Connection, **values: Any) -> bool:
@@ -62,6 +46,11 @@ def one(c: sa.Connection, account: AccountId) -> Row | None:
 def by_ids(c: sa.Connection, ids: Iterable[AccountId]) -> list[Row]:
     """Rows of those that exist."""
     return [row for chunk in chunks(ids) for row in c.execute(sa.select(accounts).where(accounts.c.id.in_(chunk)))]
+
+
+def newest(c: sa.Connection, limit: int) -> list[Row]:
+    """The accounts made last."""
+    return list(c.execute(sa.select(accounts).order_by(accounts.c.id.desc()).limit(limit)))
 
 
 def by_handles(c: sa.Connection, handles: Iterable[str]) -> list[Row]:
@@ -128,36 +117,3 @@ def resolve_appeal(c: sa.Connection, appeal_id: int, granted: bool, note: str, b
     where = (appeals.c.id == appeal_id, appeals.c.resolved_ms.is_(None))
     values = {"granted": granted, "note": note, "resolved_by": by, "resolved_ms": at_ms}
     return c.execute(sa.update(appeals).where(*where).values(**values)).rowcount == 1
-
-
-# The log
-
-_decode_actor = msgspec.msgpack.Decoder(Actor)
-_decode_event: msgspec.msgpack.Decoder[AccountEvent] = msgspec.msgpack.Decoder(AccountEvent)
-
-
-def append_log(c: sa.Connection, account: AccountId, actor: Actor, event: AccountEvent, at_ms: int) -> AccountRecorded:
-    """Appends an event."""
-    values = {
-        "account": account,
-        "at_ms": at_ms,
-        "actor": msgspec.msgpack.encode(actor),
-        "event": msgspec.msgpack.encode(event),
-    }
-    sequence = c.execute(sa.insert(account_log).values(**values).returning(account_log.c.sequence)).scalar_one()
-    return AccountRecorded(sequence=sequence, account=account, at_ms=at_ms, actor=actor, event=event)
-
-
-def log_page(c: sa.Connection, after: int = 0, limit: int = 1000) -> Sequence[AccountRecorded]:
-    """Events above the sequence `after`, ascending."""
-    query = sa.select(account_log).where(account_log.c.sequence > after).order_by(account_log.c.sequence).limit(limit)
-    return [
-        AccountRecorded(
-            sequence=row.sequence,
-            account=row.account,
-            at_ms=row.at_ms,
-            actor=_decode_actor.decode(row.actor),
-            event=_decode_event.decode(row.event),
-        )
-        for row in c.execute(query)
-    ]

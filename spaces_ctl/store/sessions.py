@@ -65,12 +65,12 @@ def delete(c: sa.Connection, account: int, session: str) -> bool:
     return c.execute(sa.delete(sessions).where(*where)).rowcount == 1
 
 
-def delete_all(c: sa.Connection, account: int, but: str | None = None) -> int:
-    """Ends all of an account's, but for one; returns how many."""
+def delete_all(c: sa.Connection, account: int, but: str | None = None) -> list[str]:
+    """Ends all of an account's, but for one; returns which."""
     where = sessions.c.account == account
     if but is not None:
         where = sa.and_(where, sessions.c.id != but)
-    return c.execute(sa.delete(sessions).where(where)).rowcount
+    return list(c.scalars(sa.delete(sessions).where(where).returning(sessions.c.id)))
 
 
 def delete_expired(c: sa.Connection, seen_before_ms: int, created_before_ms: int) -> int:

@@ -1,16 +1,16 @@
-"""A database of both kinds, a clock, a log of events without a policy behind it."""
+"""A database of both kinds, a clock, ids, a log of events without a policy behind it."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from spaces_ctl.clock import ManualClock
 from spaces_ctl.store.database import Database
 from tests.support.around import FakeLog
+from tests.support.databases import *  # noqa: F403
 
 
 @pytest.fixture
@@ -19,11 +19,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite:///{tmp_path}/around.db")
-    await database.create_tables()
-    yield database
-    await database.aclose()
+def db(database: Database) -> Database:
+    return database
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ from spaces_ctl.store.database import Database
 from spaces_ctl.store.notifications import Notice, PushSubscription, Settings
 
 ME = Principal(account=2)
-NOTICE = Notice(kind="invited_to_speak", source="event:1", space=5, by=1, data={"title": "Talk\r\nBcc: all@example.com"})
+NOTICE = Notice(
+    kind="invited_to_speak", source="event:1", space=5, by=1, data={"title": "Talk\r\nBcc: all@example.com"}
+)
 
 
 def b64(data: bytes) -> str:
@@ -105,9 +107,7 @@ def deliveries(db: Database, clock: ManualClock, pusher: PushService, mailbox: M
 
 async def subscribe(notifications: Notifications, who: Principal = ME, number: int = 1) -> PushSubscription:
     browser = Browser()
-    return await notifications.subscribe_push(
-        who, f"https://push.example/{number}", browser.p256dh, b64(browser.auth)
-    )
+    return await notifications.subscribe_push(who, f"https://push.example/{number}", browser.p256dh, b64(browser.auth))
 
 
 async def deliver(deliveries: Deliveries) -> None:

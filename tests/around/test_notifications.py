@@ -64,9 +64,7 @@ def reactor(db: Database, clock: ManualClock, log: FakeLog, new_id: Callable[[],
 
 
 @pytest.fixture
-def fanouts(
-    db: Database, clock: ManualClock, new_id: Callable[[], int], graph: FakeGraph, lists: Lists
-) -> Fanouts:
+def fanouts(db: Database, clock: ManualClock, new_id: Callable[[], int], graph: FakeGraph, lists: Lists) -> Fanouts:
     audiences = Audiences(
         graph=graph, reminders=lists.remind, tickets=lists.ticket, blockers=graph.blockers, present=lists.here
     )

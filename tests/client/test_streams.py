@@ -97,33 +97,66 @@ async def test_leaving_early_closes_the_connection(script: Any, sse: Any) -> Non
         assert response.is_closed
 
 
+async def test_hello_tells_where_to_go_on_and_heartbeats_nothing(script: Any, sse: Any) -> None:
+    hello = 'id: 7\nevent: hello\ndata: {"event": "hello", "data": {"position": 7}}\n\n'
+    beat = 'event: heartbeat\ndata: {"event": "heartbeat", "data": {}}\n\n'
+    script.answers = [sse(hello, beat), sse(event(8)), httpx.Response(204)]
+    async with script.client() as client:
+        assert [one.data["n"] async for one in client.space("abc").events()] == [8]
+    assert script.asked[1].headers["Last-Event-ID"] == "7"
+
+
+def closed(code: str) -> str:
+    return f'event: closed\ndata: {{"event": "closed", "data": {{"code": "{code}", "detail": "d"}}}}\n\n'
+
+
+async def test_a_reader_that_was_too_slow_comes_back(script: Any, sse: Any) -> None:
+    script.answers = [sse(event(1), closed("stream.slow")), sse(event(2)), httpx.Response(204)]
+    async with script.client() as client:
+        assert [one.data["n"] async for one in client.space("abc").events()] == [1, 2]
+    assert script.asked[1].headers["Last-Event-ID"] == "1"
+
+
+async def test_a_session_that_was_ended_is_told(script: Any, sse: Any) -> None:
+    script.answers = [sse(event(1), closed("auth.session_revoked"))]
+    async with script.client() as client:
+        with pytest.raises(api.Unauthorized, match=r"auth\.session_revoked: d"):
+            await take(client.space("abc").events(), 2)
+
+
 async def test_over_a_websocket() -> None:
     asked: list[tuple[str, str | None]] = []
 
     async def handler(socket: ServerConnection) -> None:
         assert socket.request is not None
         asked.append((socket.request.path, socket.request.headers.get("Authorization")))
-        first = 3 if "after=2" in socket.request.path else 1
+        first = 2 * len(asked) - 1
         for number in (first, first + 1):
             await socket.send(json.dumps({"event": "muted", "version": number, "data": {"n": number}}))
-        if first == 1:
-            socket.transport.abort()
-        else:
-            await socket.close(1000)
+        match len(asked):
+            case 1:
+                socket.transport.abort()
+            case 2:
+                await socket.close(4503, "stream.slow")
+            case _:
+                await socket.close(4404, "space.not_found")
 
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
+    taken: list[int] = []
     async with serve(handler, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         retries = api.Retries(sleep=sleep, chance=lambda: 1.0)
         async with api.SpacesClient(f"http://127.0.0.1:{port}", token="t", retries=retries) as client:
-            numbers = [one.data["n"] async for one in client.space("abc").events(over="websocket")]
-    assert numbers == [1, 2, 3, 4]
+            with pytest.raises(api.NotFound, match=r"space\.not_found"):
+                await take(client.space("abc").events(over="websocket"), 99, taken)
+    assert taken == [1, 2, 3, 4, 5, 6]
     assert asked == [
-        ("/api/v1/spaces/abc/events/ws", "Bearer t"),
-        ("/api/v1/spaces/abc/events/ws?after=2", "Bearer t"),
+        ("/api/v1/spaces/abc/ws", "Bearer t"),
+        ("/api/v1/spaces/abc/ws?after=2", "Bearer t"),
+        ("/api/v1/spaces/abc/ws?after=4", "Bearer t"),
     ]
-    assert waits == [0.5]
+    assert waits == [0.5, 0.5]

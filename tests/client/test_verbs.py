@@ -14,11 +14,12 @@ import pytest
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
 from spaces_ctl.client.account_verbs import AccountVerbs
-from spaces_ctl.client.client import Space
+from spaces_ctl.client.space import Space
 from spaces_ctl.model import Speak
 from spaces_ctl.routes import ACCOUNT_ROUTES, SPACE_ROUTES
 
 OF_SPACES = [(Space, command) for command in SPACE_ROUTES]
+DONE = {"space": "abc", "version": 7, "fence_group": None, "number": None}
 OF_ACCOUNTS = [(AccountVerbs, command) for command in ACCOUNT_ROUTES]
 
 
@@ -51,7 +52,7 @@ def value_of(kind: Any) -> Any:
 async def test_each_method_sends_its_command(script: Any, owner: type, command: Any) -> None:
     hints = typing.get_type_hints(command)
     required = {field.name: value_of(hints[field.name]) for field in msgspec.structs.fields(command) if field.required}
-    script.answers = [httpx.Response(200, json={})]
+    script.answers = [httpx.Response(200, json=DONE) if owner is Space else httpx.Response(204)]
     async with script.client() as client:
         target = client.space("abc") if owner is Space else client.me
         await getattr(target, method_of(owner, command).__name__)(**required)

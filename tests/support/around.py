@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import msgspec
 import sqlalchemy as sa
 
 from spaces_ctl.clock import Clock
-from spaces_ctl.events import Recorded, SpaceEvent
-from spaces_ctl.model import SYSTEM, Actor, SpaceId
+from spaces_ctl.commands import SpaceCommand
+from spaces_ctl.events import Recorded, SpaceEvent, TicketBought, TicketRefunded
+from spaces_ctl.model import SYSTEM, AccountId, Actor, SpaceId
+from spaces_ctl.policy import AccountFacts, Denied, Facts, Limits, Needs, decide, evolve, needs
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
 
@@ -44,6 +47,55 @@ class FakeLog:
         if space not in self.spaces:
             raise ServiceError("space.not_found")
         return self.spaces[space]
+
+
+class FakeSpaces:
+    """Commands decided by the real rules on Spaces in memory; `facts` is what tests say of the world."""
+
+    def __init__(self, log: FakeLog, clock: Clock, limits: Limits | None = None) -> None:
+        self._log = log
+        self._clock = clock
+        self._limits = limits or Limits()
+        self.facts = Facts()
+        self.fails: ServiceError | None = None
+        self.after: Callable[[], None] = lambda: None
+
+    def put(self, space: Space) -> None:
+        self._log.spaces[space.id] = space
+
+    async def get(self, space: SpaceId) -> Space:
+        return await self._log.get(space)
+
+    async def execute(self, actor: Actor, space: SpaceId, command: SpaceCommand) -> Space:
+        if self.fails is not None:
+            raise self.fails
+        state = await self.get(space)
+        tickets = self._tickets(space)
+        wanted = needs(state, command, actor, self._limits)
+        facts = msgspec.structs.replace(
+            self.facts, has_ticket=wanted.ticket in tickets, tickets_sold=len(tickets), accounts=self._everybody(wanted)
+        )
+        decided = decide(state, command, actor, facts, self._limits, self._clock.now_ms())
+        if isinstance(decided, Denied):
+            raise ServiceError(decided.code, decided.detail)
+        for event in decided:
+            self._log.add(space, event, actor)
+            state = evolve(state, event, self._clock.now_ms())
+        self.put(state)
+        self.after()
+        return state
+
+    def _everybody(self, wanted: Needs) -> dict[AccountId, AccountFacts]:
+        return {account: self.facts.accounts.get(account, AccountFacts()) for account in wanted.accounts}
+
+    def _tickets(self, space: SpaceId) -> set[AccountId]:
+        held: set[AccountId] = set()
+        for recorded in self._log.events:
+            if recorded.space == space and isinstance(recorded.event, TicketBought):
+                held.add(recorded.event.account)
+            elif recorded.space == space and isinstance(recorded.event, TicketRefunded):
+                held.discard(recorded.event.account)
+        return held
 
 
 class FakeBus:

@@ -123,10 +123,10 @@ impl Revoked {
 
     pub(crate) fn check(&self, claims: &Claims) -> Result<(), Refusal> {
         if self.sids.binary_search(&claims.sid).is_ok() {
-            return Err(Refusal::SessionRevoked);
+            return Err(Refusal::AuthSessionRevoked);
         }
         if claims.epoch < self.min_epoch {
-            return Err(Refusal::TokenExpired);
+            return Err(Refusal::AuthTokenExpired);
         }
         Ok(())
     }
@@ -151,24 +151,24 @@ fn ascending<T: Ord>(list: &[T]) -> bool {
 /// Whether somebody may be in the Space.
 pub(crate) fn check(claims: &Claims, table: &SpaceTable, acls: &Acls, revoked: &Revoked) -> Result<(), Refusal> {
     if !table.live {
-        return Err(Refusal::NotLive);
+        return Err(Refusal::StateScheduled);
     }
     revoked.check(claims)?;
     let Some(account) = claims.account else {
         return match (table.ticketed, table.guests) {
-            (true, _) => Err(Refusal::Ticket),
-            (false, false) => Err(Refusal::TokenMissing),
+            (true, _) => Err(Refusal::TicketRequired),
+            (false, false) => Err(Refusal::AuthTokenMissing),
             (false, true) => Ok(()),
         };
     };
     if acls.any(AclKind::Bar, account) {
-        return Err(Refusal::Removed);
+        return Err(Refusal::ParticipantRemoved);
     }
     if acls.any(AclKind::Deny, account) {
-        return Err(Refusal::Blocked);
+        return Err(Refusal::ParticipantBlockedByHost);
     }
     if table.ticketed && row_of(table, account).is_none() && !acls.any(AclKind::Allow, account) {
-        return Err(Refusal::Ticket);
+        return Err(Refusal::TicketRequired);
     }
     Ok(())
 }

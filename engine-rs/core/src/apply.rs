@@ -200,7 +200,7 @@ impl Engine {
         }
         let fence = space.fence(now);
         for key in space.audience.sessions().collect::<Vec<_>>() {
-            self.close(now, key, Refusal::Ended, false);
+            self.close(now, key, Refusal::StateEnded, false);
         }
         if let Some(mut space) = self.forget(id) {
             space.end_recording(now, &mut self.fresh);

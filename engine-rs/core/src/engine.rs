@@ -178,7 +178,7 @@ impl Verdict {
 /// A session was let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admitted {
-    /// An older connection with the same `sid` on this shard, to be closed with [`Refusal::Superseded`]; `leave` is already
+    /// An older connection with the same `sid` on this shard, to be closed with [`Refusal::SessionSuperseded`]; `leave` is already
     /// done. One on another shard is closed there.
     pub supersedes: Option<SessionKey>,
 }

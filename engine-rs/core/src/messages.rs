@@ -26,7 +26,7 @@ impl Engine {
                 let Some(key) = self.sids.get(&sid).copied() else { return };
                 let Some(session) = self.sessions.get(key) else { return };
                 if (session.since, self.config.shard) < at {
-                    self.close(now, key, Refusal::Superseded, false);
+                    self.close(now, key, Refusal::SessionSuperseded, false);
                 }
             }
             ShardMessage::Publishing { space: id, seat, generation, on, at } => {
@@ -34,7 +34,7 @@ impl Engine {
                 let newer = space.publishing(seat, Publisher { generation, at }, on);
                 let local = space.seats.get(seat.index()).and_then(|info| info.local);
                 if let Some(older) = local.filter(|_| on && newer) {
-                    self.close(now, older, Refusal::Superseded, false);
+                    self.close(now, older, Refusal::SessionSuperseded, false);
                 }
                 self.settle(id);
             }

@@ -34,7 +34,7 @@ pub enum RecordItem {
         /// The group at which this (part of the) recording begins.
         group: u64,
     },
-    /// A seat was given to an account.
+    /// A seat was given to an account, or vacated.
     Seat {
         /// Which Space.
         space: SpaceId,
@@ -44,7 +44,7 @@ pub enum RecordItem {
         seat: SeatNo,
         /// Its generation.
         generation: u32,
-        /// Who.
+        /// Who; 0: nobody any more.
         account: u64,
     },
     /// All seats' frames of one tick.

@@ -13,6 +13,7 @@
 //! Note  5 = UTF-8
 //! End   6 = group u64
 //! ```
+//! A `Seat` of account 0 says that the seat was vacated.
 //! Seat and spurt: bits 0–3 seat, bit 4 first, bit 5 last frame of a talkspurt.
 //!
 //! The header's crc is the CRC-32C (RFC 9260, appendix A) of what stands before it; a record's is the same sum continued

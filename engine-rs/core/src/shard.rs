@@ -66,12 +66,12 @@ impl Engine {
 
     fn try_admit(&mut self, now: Time, key: SessionKey, id: SpaceId, claims: &Claims) -> Result<Admitted, Refusal> {
         if self.ended.contains(id) {
-            return Err(Refusal::Ended);
+            return Err(Refusal::StateEnded);
         }
-        let space = self.spaces.get(&id).ok_or(Refusal::SpaceUnknown)?;
+        let space = self.spaces.get(&id).ok_or(Refusal::SpaceNotFound)?;
         admission::check(claims, &space.table, &space.acls, &self.revoked)?;
         if !Sessions::fits(key) {
-            return Err(Refusal::Capacity);
+            return Err(Refusal::NodeCapacity);
         }
         self.remove(now, key, Some(false));
         let mut supersedes = None;
@@ -87,7 +87,7 @@ impl Engine {
                 self.fresh.push(Output::ToShard { shard: None, message });
             }
         }
-        let Some(space) = self.spaces.get_mut(&id) else { return Err(Refusal::SpaceUnknown) };
+        let Some(space) = self.spaces.get_mut(&id) else { return Err(Refusal::SpaceNotFound) };
         let mut session = Session { space: id, claims: *claims, since: now, slot: 0, publishing: None };
         session.slot = space.audience.add(key, claims.account, session.kind());
         if let Some(account) = claims.named() {
@@ -106,13 +106,13 @@ impl Engine {
     /// Gives a session a track: from now on, and a little of what was just before.
     ///
     /// # Errors
-    /// [`Refusal::TrackUnknown`]; [`Refusal::SpaceUnknown`] for a session that is not admitted.
+    /// [`Refusal::TrackNotFound`]; [`Refusal::SpaceNotFound`] for a session that is not admitted.
     pub fn subscribe(&mut self, _now: Time, key: SessionKey, track: Track) -> Result<(), Refusal> {
-        let session = self.sessions.get(key).ok_or(Refusal::SpaceUnknown)?;
-        let space = self.spaces.get_mut(&session.space).ok_or(Refusal::SpaceUnknown)?;
+        let session = self.sessions.get(key).ok_or(Refusal::SpaceNotFound)?;
+        let space = self.spaces.get_mut(&session.space).ok_or(Refusal::SpaceNotFound)?;
         match track {
-            Track::Stage { part: 2.. } => return Err(Refusal::TrackUnknown),
-            Track::Catalog if space.documents.catalog.is_none() => return Err(Refusal::TrackUnknown),
+            Track::Stage { part: 2.. } => return Err(Refusal::TrackNotFound),
+            Track::Catalog if space.documents.catalog.is_none() => return Err(Refusal::TrackNotFound),
             _ => {}
         }
         space.audience.subscribe(session.slot, track, &space.ring);
@@ -132,16 +132,16 @@ impl Engine {
     /// Makes a session the publisher of a seat. An older one of the seat is closed, as one seat session an account is enough.
     ///
     /// # Errors
-    /// [`Refusal::Role`] if the seat is not this account's, or the session is anonymous.
+    /// [`Refusal::RoleForbidden`] if the seat is not this account's, or the session is anonymous.
     pub fn publish(&mut self, now: Time, key: SessionKey, seat: SeatNo) -> Result<(), Refusal> {
-        let session = self.sessions.get(key).ok_or(Refusal::Role)?;
+        let session = self.sessions.get(key).ok_or(Refusal::RoleForbidden)?;
         let id = session.space;
-        let account = session.claims.named().ok_or(Refusal::Role)?;
-        let space = self.spaces.get(&id).ok_or(Refusal::Role)?;
-        let row = *space.row(seat).filter(|row| row.account == account).ok_or(Refusal::Role)?;
+        let account = session.claims.named().ok_or(Refusal::RoleForbidden)?;
+        let space = self.spaces.get(&id).ok_or(Refusal::RoleForbidden)?;
+        let row = *space.row(seat).filter(|row| row.account == account).ok_or(Refusal::RoleForbidden)?;
         let older = space.seats.get(seat.index()).and_then(|info| info.local).filter(|older| *older != key);
         if let Some(older) = older {
-            self.close(now, older, Refusal::Superseded, false);
+            self.close(now, older, Refusal::SessionSuperseded, false);
         }
         self.unpublish(key);
         let at = (now, self.config.shard);

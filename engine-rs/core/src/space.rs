@@ -203,6 +203,10 @@ impl Space {
             out.push(Output::Record(RecordItem::Start { space, started_at_ms: self.table.started_at_ms, group }));
         }
         if record {
+            let vacated = |row: &&StageRow| !begins && !self.table.stage.iter().any(|after| after.seat == row.seat);
+            for StageRow { seat, generation, .. } in old.stage.iter().filter(vacated).copied() {
+                out.push(Output::Record(RecordItem::Seat { space, group, seat, generation, account: 0 }));
+            }
             for row in &self.table.stage {
                 if begins || !old.stage.iter().any(|before| sits(before, row)) {
                     let (seat, generation, account) = (row.seat, row.generation, row.account.0);

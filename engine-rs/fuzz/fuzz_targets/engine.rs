@@ -188,7 +188,7 @@ impl World {
             14 => Command::EndSpace { space, version },
             _ => {
                 let (account, sid) = (AccountId(u64::from(flags & 7)), (flags & 8 != 0).then_some(Sid(1)));
-                Command::Kick { space, account, sid, reason: Refusal::Removed }
+                Command::Kick { space, account, sid, reason: Refusal::ParticipantRemoved }
             }
         };
         self.apply(&command);

@@ -58,7 +58,7 @@ fuzz_target!(|data: &[u8]| {
                     // Once the time is over, nothing admits.
                     assert!(VERIFIER.verify(token.as_bytes(), u64::MAX).is_err(), "{text}");
                 }
-                Err(refusal) => assert!(matches!(refusal, Refusal::TokenInvalid | Refusal::TokenExpired)),
+                Err(refusal) => assert!(matches!(refusal, Refusal::AuthTokenInvalid | Refusal::AuthTokenExpired)),
             }
         }
     }

@@ -76,8 +76,8 @@ impl From<Closed> for ClientError {
             Closed::Local => Self::NotOpen,
             Closed::Peer { code, reason } => refusal(code).map_or(Self::Closed { code, reason }, Self::Refused),
             Closed::Refused(status) => Self::Refused(match status {
-                Some(403) => Refusal::Origin.code().to_owned(),
-                Some(404) => Refusal::SpaceUnknown.code().to_owned(),
+                Some(403) => Refusal::AuthOrigin.code().to_owned(),
+                Some(404) => Refusal::SpaceNotFound.code().to_owned(),
                 Some(status) => format!("http.{status}"),
                 None => "http".to_owned(),
             }),

@@ -76,7 +76,7 @@ impl Desk {
     pub(crate) fn request(&mut self, request: &Request) -> Answer<Peer> {
         let (place, protocol) = if request.web {
             if !self.origin_allowed(request.origin.as_deref()) {
-                self.stats.count(Refusal::Origin);
+                self.stats.count(Refusal::AuthOrigin);
                 return Answer::Refuse(http::StatusCode::FORBIDDEN);
             }
             let Some(place) = Place::parse(&request.path, request.query.as_deref()) else {
@@ -91,7 +91,7 @@ impl Desk {
         let Some(protocol) = protocol else { return Answer::Refuse(http::StatusCode::BAD_REQUEST) };
         let mut peer = Peer::new(place, Instant::now());
         if self.sessions >= self.max_sessions || self.draining {
-            peer.doomed = Some(Refusal::Capacity);
+            peer.doomed = Some(Refusal::NodeCapacity);
         }
         self.sessions += 1;
         Answer::Accept(protocol, peer)
@@ -152,7 +152,7 @@ impl Desk {
                 peer.admission = Admission::In(space);
                 peer.place = None; // with its token
                 if let Some(older) = admitted.supersedes {
-                    self.closing.push((older.0, Refusal::Superseded));
+                    self.closing.push((older.0, Refusal::SessionSuperseded));
                 }
                 self.stats.admitted += 1;
                 if let Some(session) = peer.protocol.as_mut() {
@@ -204,8 +204,8 @@ impl Desk {
                 Some(place) if peer.place.is_none() => peer.place = Some(place),
                 Some(_) => {}
                 None => {
-                    self.stats.count(Refusal::SpaceUnknown);
-                    return peer.refuse(connection, Refusal::SpaceUnknown);
+                    self.stats.count(Refusal::SpaceNotFound);
+                    return peer.refuse(connection, Refusal::SpaceNotFound);
                 }
             }
         }
@@ -239,7 +239,7 @@ impl Desk {
                 self.engine.subscribe(self.now, SessionKey(connection.key()), track).map(|()| track)
             }
             (Some(_), Some(_)) => Err(Refusal::RateLimited),
-            _ => Err(Refusal::TrackUnknown),
+            _ => Err(Refusal::TrackNotFound),
         };
         let Some(session) = peer.protocol.as_mut() else { return };
         match answer {
@@ -334,18 +334,22 @@ fn seat_number(text: &[u8]) -> Option<SeatNo> {
 /// The drafts' reason for each of ours.
 fn request_error(refusal: Refusal) -> RequestError {
     match refusal {
-        Refusal::TrackUnknown | Refusal::SpaceUnknown | Refusal::NotLive | Refusal::Ended => RequestError::DoesNotExist,
-        Refusal::RateLimited | Refusal::Capacity => RequestError::TooMany,
-        Refusal::TokenMissing
-        | Refusal::TokenInvalid
-        | Refusal::TokenExpired
-        | Refusal::SessionRevoked
-        | Refusal::Origin
-        | Refusal::Removed
-        | Refusal::Blocked
-        | Refusal::Ticket
-        | Refusal::Role
-        | Refusal::Superseded => RequestError::Unauthorized,
+        Refusal::TrackNotFound | Refusal::SpaceNotFound | Refusal::StateScheduled | Refusal::StateEnded => {
+            RequestError::DoesNotExist
+        }
+        Refusal::RateLimited | Refusal::NodeCapacity => RequestError::TooMany,
+        Refusal::AuthTokenMissing
+        | Refusal::AuthTokenInvalid
+        | Refusal::AuthTokenExpired
+        | Refusal::AuthSessionRevoked
+        | Refusal::AuthOrigin
+        | Refusal::ParticipantRemoved
+        | Refusal::ParticipantBlockedByHost
+        | Refusal::TicketRequired
+        | Refusal::RoleForbidden
+        | Refusal::ParticipantNotInSpace
+        | Refusal::ReactionUnknown
+        | Refusal::SessionSuperseded => RequestError::Unauthorized,
     }
 }
 

@@ -332,7 +332,7 @@ impl Shard {
             if endpoint.connections.get(key).is_some_and(|(_, peer)| peer.overdue(now, self.admission_timeout)) {
                 if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
                     self.desk.stats.overdue += 1;
-                    peer.refuse(connection, Refusal::TokenMissing);
+                    peer.refuse(connection, Refusal::AuthTokenMissing);
                 }
             } else if let Some((connection, peer)) = endpoint.connections.peek_mut(key)
                 && let Some(feedback) = peer.feedback(connection)

@@ -95,29 +95,29 @@ impl TokenVerifier {
     /// Checks a token at `now_unix` (seconds since 1970) and returns what it says.
     ///
     /// # Errors
-    /// [`Refusal::TokenMissing`] for no bytes at all, [`Refusal::TokenExpired`] for a token that is in order but too old,
-    /// [`Refusal::TokenInvalid`] for everything else.
+    /// [`Refusal::AuthTokenMissing`] for no bytes at all, [`Refusal::AuthTokenExpired`] for a token that is in order but too old,
+    /// [`Refusal::AuthTokenInvalid`] for everything else.
     pub fn verify(&self, jwt: &[u8], now_unix: u64) -> Result<Claims, Refusal> {
         if jwt.is_empty() {
-            return Err(Refusal::TokenMissing);
+            return Err(Refusal::AuthTokenMissing);
         }
-        let payload = self.signed_payload(jwt).ok_or(Refusal::TokenInvalid)?;
-        let payload: Payload = serde_json::from_slice(&payload).map_err(|_| Refusal::TokenInvalid)?;
+        let payload = self.signed_payload(jwt).ok_or(Refusal::AuthTokenInvalid)?;
+        let payload: Payload = serde_json::from_slice(&payload).map_err(|_| Refusal::AuthTokenInvalid)?;
         let for_us = match &payload.aud {
             Audience::One(audience) => *audience == self.audience,
             Audience::Many(audiences) => audiences.contains(&self.audience),
         };
         if payload.iss != self.issuer || !for_us || payload.nbf.is_some_and(|nbf| nbf > now_unix.saturating_add(LEEWAY))
         {
-            return Err(Refusal::TokenInvalid);
+            return Err(Refusal::AuthTokenInvalid);
         }
         let account = match payload.sub.as_deref() {
             None | Some("guest") => None,
-            Some(text) => Some(AccountId(decimal(text).filter(|id| *id != 0).ok_or(Refusal::TokenInvalid)?)),
+            Some(text) => Some(AccountId(decimal(text).filter(|id| *id != 0).ok_or(Refusal::AuthTokenInvalid)?)),
         };
-        let sid = Sid(decimal(&payload.sid).ok_or(Refusal::TokenInvalid)?);
+        let sid = Sid(decimal(&payload.sid).ok_or(Refusal::AuthTokenInvalid)?);
         if payload.exp.saturating_add(LEEWAY) <= now_unix {
-            return Err(Refusal::TokenExpired);
+            return Err(Refusal::AuthTokenExpired);
         }
         Ok(Claims { account, sid, epoch: payload.epoch, anonymous: payload.anon })
     }
@@ -328,7 +328,7 @@ mod tests {
         let token = signer().mint(&spec());
         let at = |now| signer().verifier().verify(token.as_bytes(), now);
         assert!(at(NOW + 60 + LEEWAY - 1).is_ok());
-        assert_eq!(at(NOW + 60 + LEEWAY), Err(Refusal::TokenExpired));
+        assert_eq!(at(NOW + 60 + LEEWAY), Err(Refusal::AuthTokenExpired));
         assert_eq!(verify(&forge(HEADER, &payload(|p| p["exp"] = u64::MAX.into()))).map(|c| c.sid), Ok(Sid(9)));
     }
 
@@ -353,7 +353,7 @@ mod tests {
             "[]",
             "",
         ] {
-            assert_eq!(verify(&forge(header, &payload(|_| {}))), Err(Refusal::TokenInvalid), "{header}");
+            assert_eq!(verify(&forge(header, &payload(|_| {}))), Err(Refusal::AuthTokenInvalid), "{header}");
         }
     }
 
@@ -387,35 +387,35 @@ mod tests {
             payload(|p| drop(p.remove("aud"))),
             payload(|p| drop(p.remove("sid"))),
         ] {
-            assert_eq!(verify(&forge(HEADER, &bad)), Err(Refusal::TokenInvalid), "{bad}");
+            assert_eq!(verify(&forge(HEADER, &bad)), Err(Refusal::AuthTokenInvalid), "{bad}");
         }
     }
 
     #[test]
     fn no_cut_and_no_flipped_bit_passes() {
         let token = signer().mint(&spec());
-        assert_eq!(verify(""), Err(Refusal::TokenMissing));
+        assert_eq!(verify(""), Err(Refusal::AuthTokenMissing));
         for cut in 1..token.len() {
-            assert_eq!(verify(&token[..cut]), Err(Refusal::TokenInvalid), "{cut}");
+            assert_eq!(verify(&token[..cut]), Err(Refusal::AuthTokenInvalid), "{cut}");
         }
         let verifier = signer().verifier();
         for at in 0..token.len() {
             for bit in 0..8 {
                 let mut bytes = token.clone().into_bytes();
                 bytes[at] ^= 1 << bit;
-                assert_eq!(verifier.verify(&bytes, NOW), Err(Refusal::TokenInvalid), "{at} {bit}");
+                assert_eq!(verifier.verify(&bytes, NOW), Err(Refusal::AuthTokenInvalid), "{at} {bit}");
             }
         }
-        assert_eq!(verify(&format!("{token}=")), Err(Refusal::TokenInvalid));
-        assert_eq!(verify(&format!("{token}.")), Err(Refusal::TokenInvalid));
+        assert_eq!(verify(&format!("{token}=")), Err(Refusal::AuthTokenInvalid));
+        assert_eq!(verify(&format!("{token}.")), Err(Refusal::AuthTokenInvalid));
         let long = forge(HEADER, &payload(|p| drop(p.insert("x".into(), "y".repeat(MAX_TOKEN).into()))));
-        assert_eq!(verify(&long), Err(Refusal::TokenInvalid));
+        assert_eq!(verify(&long), Err(Refusal::AuthTokenInvalid));
     }
 
     #[test]
     fn another_key_under_the_same_id_is_refused() {
         let other = TokenSigner::from_seed("k1", &[8; 32], "https://spaces.test", "spaces").unwrap();
-        assert_eq!(verify(&other.mint(&spec())), Err(Refusal::TokenInvalid));
+        assert_eq!(verify(&other.mint(&spec())), Err(Refusal::AuthTokenInvalid));
         assert_eq!(TokenSigner::from_seed("", &[8; 32], "", "").err(), Some(KeyError::Kid));
         let generated = TokenSigner::generate("i", "a").unwrap();
         assert_ne!(generated.kid(), TokenSigner::generate("i", "a").unwrap().kid());

@@ -59,9 +59,9 @@ fn every_token_that_does_not_hold_has_its_reason() {
     let stranger = TokenSigner::generate("https://issuer", "spaces").unwrap();
     let spec = TokenSpec { account: Some(9), sid: 3, expires_at: now_ms() / 1_000 + 60, epoch: 0, anonymous: false };
     let cases = [
-        (stranger.mint(&spec), Refusal::TokenInvalid),
-        ("not.a.token".to_owned(), Refusal::TokenInvalid),
-        (world.token_of(Some(9), 4, now_ms() / 1_000 - 60), Refusal::TokenExpired),
+        (stranger.mint(&spec), Refusal::AuthTokenInvalid),
+        ("not.a.token".to_owned(), Refusal::AuthTokenInvalid),
+        (world.token_of(Some(9), 4, now_ms() / 1_000 - 60), Refusal::AuthTokenExpired),
     ];
     let mut others = Others::new(&mut world);
     for (token, refusal) in cases {
@@ -88,13 +88,13 @@ fn the_engines_tables_decide_who_comes_in() {
     let (revoked, blocked) = (world.token_of(Some(9), 50, soon), world.token_of(Some(666), 51, soon));
     for via in WITH_TOKEN {
         let key = world.dial(via, Some(&revoked), &["stage"], None);
-        expect(&mut world, key, &refused(Refusal::SessionRevoked));
+        expect(&mut world, key, &refused(Refusal::AuthSessionRevoked));
         let key = world.dial(via, Some(&blocked), &["stage"], None);
-        expect(&mut world, key, &refused(Refusal::Blocked));
+        expect(&mut world, key, &refused(Refusal::ParticipantBlockedByHost));
         let token = world.token(Some(9));
         let nowhere = format!("/spaces/{}", SpaceId(12));
         let key = world.dial_path(via, &nowhere, Some(&token), &["stage"], None);
-        expect(&mut world, key, &refused(Refusal::SpaceUnknown));
+        expect(&mut world, key, &refused(Refusal::SpaceNotFound));
     }
     // Somebody who is blocked while listening goes at once.
     let token = world.token(Some(667));
@@ -102,7 +102,7 @@ fn the_engines_tables_decide_who_comes_in() {
     world.until("subscribed", |world| world.peer(key).subscribed.len() == 1);
     let deny = Command::SetAcl { space: SPACE, kind, owner: AccountId(100), version: 2, accounts: vec![666, 667] };
     world.server.apply(&deny).unwrap();
-    expect(&mut world, key, &refused(Refusal::Blocked));
+    expect(&mut world, key, &refused(Refusal::ParticipantBlockedByHost));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_path_that_is_no_space_and_an_origin_that_is_none_of_ours_get_a_status() {
     let key = world.dial_from("https://ours");
     world.until("subscribed", |world| world.peer(key).subscribed.len() == 1);
     let key = world.dial_path(Via::Raw(Protocol::Moqt18), "/elsewhere", None, &[], None);
-    expect(&mut world, key, &refused(Refusal::SpaceUnknown));
+    expect(&mut world, key, &refused(Refusal::SpaceNotFound));
 }
 
 #[test]
@@ -125,13 +125,13 @@ fn guests_listen_where_they_may_and_never_speak() {
         let key = world.dial(via, None, &["stage"], None);
         world.until("subscribed", |world| world.peer(key).subscribed.len() == 1);
         let key = world.dial(via, None, &[], Some(0));
-        expect(&mut world, key, &refused(Refusal::Role));
+        expect(&mut world, key, &refused(Refusal::RoleForbidden));
     }
     world.guests = false;
     world.upsert();
     for via in EVERY_WAY {
         let key = world.dial(via, None, &["stage"], None);
-        expect(&mut world, key, &refused(Refusal::TokenMissing));
+        expect(&mut world, key, &refused(Refusal::AuthTokenMissing));
     }
 }
 
@@ -142,7 +142,7 @@ fn a_seat_is_its_accounts_alone() {
     for via in WITH_TOKEN {
         let token = world.token(Some(4_711));
         let key = world.dial(via, Some(&token), &[], Some(0));
-        expect(&mut world, key, &refused(Refusal::Role));
+        expect(&mut world, key, &refused(Refusal::RoleForbidden));
     }
     others.hear_on(&mut world, 20, |_, _| {});
 }
@@ -263,7 +263,7 @@ fn beyond_its_capacity_a_server_says_so() {
         let mut world = World::with(1, |config| config.max_sessions = 2);
         let mut others = Others::new(&mut world);
         let key = world.dial(via, None, &["stage"], None);
-        expect(&mut world, key, &refused(Refusal::Capacity));
+        expect(&mut world, key, &refused(Refusal::NodeCapacity));
         others.hear_on(&mut world, 10, |_, _| {});
     }
 }
@@ -272,9 +272,9 @@ fn beyond_its_capacity_a_server_says_so() {
 fn who_never_says_what_it_wants_is_let_go() {
     let mut world = World::with(1, |config| config.admission_timeout = Duration::from_millis(300));
     let silent = world.dial_silent(Via::Raw(Protocol::Moqt18));
-    expect(&mut world, silent, &refused(Refusal::TokenMissing));
+    expect(&mut world, silent, &refused(Refusal::AuthTokenMissing));
     let silent = world.dial_silent(Via::Raw(Protocol::Lite05));
-    expect(&mut world, silent, &refused(Refusal::TokenMissing));
+    expect(&mut world, silent, &refused(Refusal::AuthTokenMissing));
     assert_eq!(world.server.stats().unwrap().shards[0].desk.overdue, 2);
 }
 

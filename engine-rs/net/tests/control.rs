@@ -100,7 +100,7 @@ fn who_is_there_is_known_across_shards_and_who_is_sent_away_is_gone() {
         space: SPACE,
         account: AccountId(account),
         sid: sid.map(Sid),
-        reason: Refusal::Removed,
+        reason: Refusal::ParticipantRemoved,
     };
     world.server.apply(&kick(2_003, Some(1_009))).unwrap();
     assert_eq!(page(&world, 2_002, 1), (vec![(2_003, 1_003)], Some(2_003)));
@@ -109,8 +109,11 @@ fn who_is_there_is_known_across_shards_and_who_is_sent_away_is_gone() {
     assert_eq!(world.server.present(SPACE, (2_000..2_006).collect()).unwrap(), [2_002, 2_003, 2_004, 2_005]);
     for n in [0, 1, 6, 7, 9] {
         world.until("closed", |world| world.is_closed(keys[n]));
-        let reason = Refusal::Removed.code().to_owned();
-        assert_eq!(*world.closed(keys[n]).unwrap(), Closed::Peer { code: Refusal::Removed.wire().into(), reason });
+        let reason = Refusal::ParticipantRemoved.code().to_owned();
+        assert_eq!(
+            *world.closed(keys[n]).unwrap(),
+            Closed::Peer { code: Refusal::ParticipantRemoved.wire().into(), reason }
+        );
     }
     assert_eq!((0..12).filter(|n| world.is_closed(keys[*n])).count(), 5);
     // A speaker who is sent away is not heard any more, and may come again.

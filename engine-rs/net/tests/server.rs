@@ -112,7 +112,7 @@ fn the_newest_connection_of_a_session_wins_across_shards() {
         world.until("subscribed", |world| world.peer(key).subscribed.len() == 1);
         if let Some(older) = last.replace(key) {
             world.until("superseded", |world| world.is_closed(older));
-            assert_eq!(world.closed(older), Some(&refused(Refusal::Superseded)));
+            assert_eq!(world.closed(older), Some(&refused(Refusal::SessionSuperseded)));
         }
     }
     assert!(!world.is_closed(last.unwrap()));
@@ -346,7 +346,7 @@ fn a_drain_says_goodbye_and_lets_nobody_in() {
         let token = world.token(None);
         let late = world.dial(via, Some(&token), &["stage"], None);
         world.until("refused", |world| world.is_closed(late));
-        assert_eq!(world.closed(late), Some(&refused(Refusal::Capacity)));
+        assert_eq!(world.closed(late), Some(&refused(Refusal::NodeCapacity)));
         let (connection, _) = world.connection(listener);
         connection.close(0, "");
         world.until("empty", |world| world.server.stats().unwrap().shards.iter().all(|shard| shard.sessions == 0));
@@ -361,7 +361,7 @@ fn the_end_of_a_space_closes_everybody_with_the_reason() {
     world.server.apply(&Command::EndSpace { space: SPACE, version: 100 }).unwrap();
     for key in listeners {
         world.until("closed", |world| world.is_closed(key));
-        assert_eq!(world.closed(key), Some(&refused(Refusal::Ended)));
+        assert_eq!(world.closed(key), Some(&refused(Refusal::StateEnded)));
     }
 }
 

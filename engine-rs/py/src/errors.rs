@@ -1,6 +1,7 @@
 //! Errors and panics as Python exceptions: one exhaustive mapping for each type of error.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::exceptions::{PyException, PyValueError};
@@ -52,7 +53,10 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("Refused", py.get_type::<Refused>())?;
     module.add("ConnectionFailed", py.get_type::<ConnectionFailed>())?;
     module.add("ConnectionClosed", py.get_type::<ConnectionClosed>())?;
-    module.add("REFUSALS", Refusal::ALL.iter().map(|refusal| refusal.code()).collect::<Vec<_>>())
+    module.add(
+        "REFUSALS",
+        Refusal::ALL.iter().map(|refusal| (refusal.code(), refusal.wire())).collect::<BTreeMap<_, _>>(),
+    )
 }
 
 /// Runs `work` without the interpreter. A panic becomes [`EnginePanic`] instead of ending the process.

@@ -118,23 +118,23 @@ fn the_first_reason_in_the_policys_order_is_the_one_given() {
     };
     assert_eq!(ask(&mut world, other, 1, 1), Ok(()));
     assert_eq!(ask(&mut world, 0, 2, 1), Ok(()), "guests are welcome");
-    assert_eq!(ask(&mut world, barred, 500, 0), Err(Refusal::SessionRevoked));
-    assert_eq!(ask(&mut world, barred, 3, 0), Err(Refusal::TokenExpired));
-    assert_eq!(ask(&mut world, barred, 3, 1), Err(Refusal::Removed));
-    assert_eq!(ask(&mut world, denied, 3, 1), Err(Refusal::Blocked));
+    assert_eq!(ask(&mut world, barred, 500, 0), Err(Refusal::AuthSessionRevoked));
+    assert_eq!(ask(&mut world, barred, 3, 0), Err(Refusal::AuthTokenExpired));
+    assert_eq!(ask(&mut world, barred, 3, 1), Err(Refusal::ParticipantRemoved));
+    assert_eq!(ask(&mut world, denied, 3, 1), Err(Refusal::ParticipantBlockedByHost));
     world.upsert(2, ticketed);
-    assert_eq!(ask(&mut world, other, 4, 1), Err(Refusal::Ticket));
-    assert_eq!(ask(&mut world, 0, 5, 1), Err(Refusal::Ticket));
+    assert_eq!(ask(&mut world, other, 4, 1), Err(Refusal::TicketRequired));
+    assert_eq!(ask(&mut world, 0, 5, 1), Err(Refusal::TicketRequired));
     assert_eq!(ask(&mut world, holder, 6, 1), Ok(()));
     assert_eq!(ask(&mut world, host, 7, 1), Ok(()), "the stage needs no ticket");
     world.upsert(3, closed);
-    assert_eq!(ask(&mut world, 0, 8, 1), Err(Refusal::TokenMissing));
+    assert_eq!(ask(&mut world, 0, 8, 1), Err(Refusal::AuthTokenMissing));
     world.upsert(4, scheduled);
-    assert_eq!(ask(&mut world, barred, 500, 0), Err(Refusal::NotLive));
+    assert_eq!(ask(&mut world, barred, 500, 0), Err(Refusal::StateScheduled));
     world.apply(&Command::EndSpace { space: SPACE, version: 5 });
-    assert_eq!(ask(&mut world, barred, 500, 0), Err(Refusal::Ended));
+    assert_eq!(ask(&mut world, barred, 500, 0), Err(Refusal::StateEnded));
     let unknown = world.engines[0].admit(world.now, SessionKey(99), SpaceId(9), &claims(1, 1));
-    assert_eq!(unknown, Err(Refusal::SpaceUnknown));
+    assert_eq!(unknown, Err(Refusal::SpaceNotFound));
 }
 
 #[test]
@@ -161,14 +161,14 @@ fn those_who_may_not_stay_are_closed_and_nobody_else() {
     let closed: Vec<_> = world.closed.iter().map(|(_, key, why)| (key.0, *why)).collect();
     // 1,002 to 1,006 are even or odd: the even ones stand in the deny set.
     let expected = [
-        (1, Refusal::Removed),
-        (2, Refusal::Blocked),
-        (4, Refusal::Blocked),
-        (6, Refusal::Blocked),
-        (7, Refusal::TokenMissing),
-        (3, Refusal::SessionRevoked),
-        (8, Refusal::Ticket),
-        (5, Refusal::Ticket),
+        (1, Refusal::ParticipantRemoved),
+        (2, Refusal::ParticipantBlockedByHost),
+        (4, Refusal::ParticipantBlockedByHost),
+        (6, Refusal::ParticipantBlockedByHost),
+        (7, Refusal::AuthTokenMissing),
+        (3, Refusal::AuthSessionRevoked),
+        (8, Refusal::TicketRequired),
+        (5, Refusal::TicketRequired),
     ];
     let sorted = |list: &[(u32, Refusal)]| {
         let mut list: Vec<_> = list.iter().map(|(key, why)| (*key, why.code())).collect();
@@ -190,10 +190,10 @@ fn a_revoked_session_and_an_old_epoch_are_closed_where_they_are() {
     let mut world = World::with_seats(5, 1);
     (1..=3).for_each(|key| world.listen(0, key));
     world.apply(&Command::SetRevoked { version: 1, sids: vec![Sid(3)], min_epoch: 1 });
-    assert_eq!(world.closed, [(0, SessionKey(2), Refusal::SessionRevoked)]);
+    assert_eq!(world.closed, [(0, SessionKey(2), Refusal::AuthSessionRevoked)]);
     world.apply(&Command::SetRevoked { version: 2, sids: vec![], min_epoch: 2 });
     assert_eq!(world.closed.len(), 3);
-    assert!(world.closed.iter().skip(1).all(|(_, _, why)| *why == Refusal::TokenExpired));
+    assert!(world.closed.iter().skip(1).all(|(_, _, why)| *why == Refusal::AuthTokenExpired));
 }
 
 #[test]
@@ -225,17 +225,17 @@ fn only_the_seats_own_account_publishes_and_only_once() {
     world.engines[0].admit(START, SessionKey(4), SPACE, &anonymous).unwrap();
     world.engines[0].admit(START, SessionKey(5), SPACE, &guest).unwrap();
     let mut publish = |key, number| world.engines[0].publish(START, SessionKey(key), seat(number));
-    assert_eq!(publish(3, 0), Err(Refusal::Role));
-    assert_eq!(publish(1, 1), Err(Refusal::Role));
-    assert_eq!(publish(1, 5), Err(Refusal::Role));
-    assert_eq!(publish(4, 1), Err(Refusal::Role), "anonymous people do not speak");
-    assert_eq!(publish(5, 1), Err(Refusal::Role));
-    assert_eq!(publish(9, 0), Err(Refusal::Role), "nobody");
+    assert_eq!(publish(3, 0), Err(Refusal::RoleForbidden));
+    assert_eq!(publish(1, 1), Err(Refusal::RoleForbidden));
+    assert_eq!(publish(1, 5), Err(Refusal::RoleForbidden));
+    assert_eq!(publish(4, 1), Err(Refusal::RoleForbidden), "anonymous people do not speak");
+    assert_eq!(publish(5, 1), Err(Refusal::RoleForbidden));
+    assert_eq!(publish(9, 0), Err(Refusal::RoleForbidden), "nobody");
     assert_eq!(publish(1, 0), Ok(()));
     assert_eq!(publish(1, 0), Ok(()));
     assert_eq!(publish(2, 0), Ok(()));
     world.settle(0);
-    assert_eq!(world.closed, [(0, SessionKey(1), Refusal::Superseded)]);
+    assert_eq!(world.closed, [(0, SessionKey(1), Refusal::SessionSuperseded)]);
     assert_eq!(world.engines[0].uplink(START, SessionKey(1), frame(0, 1)), Verdict::NoSeat);
     assert_eq!(world.engines[0].uplink(START, SessionKey(3), frame(0, 1)), Verdict::NoSeat);
     assert_eq!(world.engines[0].uplink(START, SessionKey(2), frame(0, 1)), Verdict::Accepted);
@@ -318,12 +318,15 @@ fn the_end_closes_everybody_and_completes_the_recording() {
     world.run_ms(1_000);
     let mut third = spaces_core::command::SpaceTable { record: true, ..table(3) };
     third.stage[1].generation = 2;
-    world.upsert(2, third);
+    world.upsert(2, third.clone());
     world.run_ms(100);
-    let fence = world.apply(&Command::EndSpace { space: SPACE, version: 3 }).fence_group;
+    third.stage.remove(0);
+    third.stage[1].account = AccountId(200);
+    world.upsert(3, third);
+    let fence = world.apply(&Command::EndSpace { space: SPACE, version: 4 }).fence_group;
     world.run_ms(3_000);
     assert_eq!(world.closed.len(), 3);
-    assert!(world.closed.iter().all(|(_, _, why)| *why == Refusal::Ended));
+    assert!(world.closed.iter().all(|(_, _, why)| *why == Refusal::StateEnded));
     assert_eq!(world.engines[0].counts(SPACE), None);
     assert_eq!(world.engines[0].next_timeout(), None);
     let rows: Vec<_> = world
@@ -334,7 +337,11 @@ fn the_end_closes_everybody_and_completes_the_recording() {
             _ => None,
         })
         .collect();
-    assert_eq!(rows, [(0, 1, 100), (1, 1, 101), (1, 2, 101), (2, 1, 102)]);
+    assert_eq!(
+        rows,
+        [(0, 1, 100), (1, 1, 101), (1, 2, 101), (2, 1, 102), (0, 1, 0), (2, 1, 200)],
+        "vacated, given to another"
+    );
     assert!(matches!(world.records.first(), Some(RecordItem::Start { group: 0, .. })));
     assert_eq!(world.records.last(), Some(&RecordItem::End { space: SPACE, group: fence }));
     let ticks: Vec<_> = world
@@ -390,8 +397,8 @@ fn subscribers_of_the_state_get_the_latest_and_each_new_one() {
     let bare = Config { catalog: Bytes::new(), ..Config::default() };
     let mut world = World::new(14, 1, bare);
     world.upsert(1, table(1));
-    assert_eq!(world.join(0, 1, 50, &[Track::Catalog]), Err(Refusal::TrackUnknown));
-    assert_eq!(world.join(0, 1, 50, &[Track::Stage { part: 2 }]), Err(Refusal::TrackUnknown));
+    assert_eq!(world.join(0, 1, 50, &[Track::Catalog]), Err(Refusal::TrackNotFound));
+    assert_eq!(world.join(0, 1, 50, &[Track::Stage { part: 2 }]), Err(Refusal::TrackNotFound));
 }
 
 #[test]

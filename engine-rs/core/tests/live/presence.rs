@@ -15,7 +15,7 @@ fn watch(version: u64, accounts: &[u64]) -> Command {
 
 fn kick(account: u64, sid: Option<u64>) -> Command {
     let (account, sid) = (AccountId(account), sid.map(Sid));
-    Command::Kick { space: SPACE, account, sid, reason: Refusal::Removed }
+    Command::Kick { space: SPACE, account, sid, reason: Refusal::ParticipantRemoved }
 }
 
 /// What was told of people since the last call: `+` account and sid, `-` account and sid.
@@ -116,7 +116,7 @@ fn who_is_kicked_is_out_everywhere_and_may_come_again() {
     enter(&mut world, 0, 3, &Claims { anonymous: true, ..claims(50, 9) });
     enter(&mut world, 0, 4, &claims(51, 10));
     world.apply(&kick(50, Some(8)));
-    assert_eq!(world.closed, [(0, SessionKey(2), Refusal::Removed)]);
+    assert_eq!(world.closed, [(0, SessionKey(2), Refusal::ParticipantRemoved)]);
     world.apply(&kick(50, None));
     assert_eq!(world.closed.len(), 3, "all of the account's, unnamed ones too: {:?}", world.closed);
     world.apply(&kick(50, None));
@@ -141,7 +141,7 @@ fn nothing_of_a_kicked_speaker_is_sent_until_they_join_again() {
         world.engines[shard].apply(world.now, &kick(account(1).0, None)).unwrap();
         world.settle(shard);
     }
-    assert_eq!(world.closed, [(1, SessionKey(1), Refusal::Removed)]);
+    assert_eq!(world.closed, [(1, SessionKey(1), Refusal::ParticipantRemoved)]);
     let before = world.verdict(1, Verdict::NoSeat);
     (0..3).for_each(|shard| world.nets[shard].log = Some(Vec::new()));
     world.run_ms(1_000);

@@ -91,11 +91,11 @@ fn a_second_connection_on_another_shard_takes_over() {
     world.engines[2].publish(world.now, SessionKey(1), seat(0)).unwrap();
     world.settle(2);
     world.run_ms(5);
-    assert_eq!(world.closed, [(0, SessionKey(1), Refusal::Superseded)]);
+    assert_eq!(world.closed, [(0, SessionKey(1), Refusal::SessionSuperseded)]);
     world.engines[1].admit(world.now, SessionKey(5), SPACE, &claims(account(0).0, 10)).unwrap();
     world.settle(1);
     world.run_ms(5);
-    assert_eq!(world.closed[1..], [(2, SessionKey(1), Refusal::Superseded)]);
+    assert_eq!(world.closed[1..], [(2, SessionKey(1), Refusal::SessionSuperseded)]);
     world.engines[1].publish(world.now, SessionKey(5), seat(0)).unwrap();
     world.settle(1);
     world.run_ms(5);

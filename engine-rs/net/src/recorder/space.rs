@@ -166,7 +166,7 @@ impl Recording {
         self.part.as_ref().map_or(0, |part| part.log.pending() + part.tracks.pending())
     }
 
-    /// A seat was given to somebody.
+    /// A seat was given to somebody, or vacated.
     pub(super) fn seat(&mut self, context: &Context<'_>, group: u64, sitting: Sitting) {
         self.heard = (group, context.now);
         match &mut self.part {
@@ -433,7 +433,7 @@ impl Recording {
 fn give(part: &mut Part, group: u64, sitting: Sitting) {
     let Sitting { seat, generation, account } = sitting;
     part.record(&Record::Seat { group, seat, generation, account });
-    part.tracks.sit(sitting);
+    part.tracks.sit(group, sitting);
 }
 
 #[cfg(test)]

@@ -28,8 +28,8 @@ const MOST_SITTINGS: usize = 4 * MAX_SEATS;
 struct Track {
     writer: TrackWriter,
     out: Out,
-    /// Nobody else has taken the seat: the track is carried on in silence.
-    current: bool,
+    /// The last group in which its person sat there; until then it is carried on in silence.
+    until: Option<u64>,
 }
 
 /// All tracks of one part.
@@ -45,18 +45,24 @@ impl Tracks {
         Self { part, start_group, sittings: Vec::new(), tracks: BTreeMap::new() }
     }
 
-    /// A seat was given to somebody. A track that somebody else has on it rests from now on.
-    pub(super) fn sit(&mut self, sitting: Sitting) {
+    /// From `group` on a seat is somebody's, or nobody's (account 0). A track that somebody else has on it ends before, unless
+    /// that person comes back.
+    pub(super) fn sit(&mut self, group: u64, sitting: Sitting) {
+        for ((seat, account), track) in &mut self.tracks {
+            if *seat == sitting.seat && *account == sitting.account {
+                track.until = None;
+            } else if *seat == sitting.seat && track.until.is_none() {
+                track.until = Some(group.saturating_sub(1));
+            }
+        }
+        if sitting.account == 0 {
+            return; // a late frame still goes to the person who sat there
+        }
         self.sittings.retain(|known| (known.seat, known.generation) != (sitting.seat, sitting.generation));
         if self.sittings.len() >= MOST_SITTINGS {
             self.sittings.remove(0);
         }
         self.sittings.push(sitting);
-        for ((seat, account), track) in &mut self.tracks {
-            if *seat == sitting.seat {
-                track.current = *account == sitting.account;
-            }
-        }
     }
 
     /// Writes a frame to its person's track, which begins with it if there is none yet. A frame of a generation that was
@@ -71,7 +77,7 @@ impl Tracks {
             let channels = if frame.opus.first().is_some_and(|toc| toc & 4 != 0) { 2 } else { 1 };
             let path = directory.join(files::track_name(part, seat, account));
             let info = TrackInfo { space, seat, account, part, start_group, started_at_ms, channels, serial };
-            Track { writer: TrackWriter::new(&info), out: Out::new(path), current: true }
+            Track { writer: TrackWriter::new(&info), out: Out::new(path), until: None }
         });
         let done = track.writer.frame(group, &frame.opus);
         track.out.push(&track.writer.take());
@@ -80,16 +86,16 @@ impl Tracks {
 
     /// Groups before `group` are over.
     pub(super) fn advance(&mut self, group: u64) {
-        for track in self.tracks.values_mut().filter(|track| track.current) {
+        for track in self.tracks.values_mut().filter(|track| track.until.is_none()) {
             track.writer.advance(group);
             track.out.push(&track.writer.take());
         }
     }
 
-    /// Ends every track with `group`.
+    /// Ends every track with `group`, or when its person left.
     pub(super) fn finish(&mut self, group: u64) {
         for track in self.tracks.values_mut() {
-            track.writer.finish(group);
+            track.writer.finish(track.until.unwrap_or(group));
             track.out.push(&track.writer.take());
         }
     }
@@ -129,7 +135,7 @@ impl Tracks {
 
     /// Gives back the handles of resting tracks. What is not durable keeps its handle, to be made so later.
     pub(super) fn park(&mut self, durably: bool) {
-        for track in self.tracks.values_mut().filter(|track| !track.current) {
+        for track in self.tracks.values_mut().filter(|track| track.until.is_some()) {
             if !(durably && track.out.is_unsynced()) {
                 track.out.park();
             }

@@ -75,6 +75,34 @@ fn a_person_is_a_track_also_after_leaving_the_seat_and_coming_back() {
     }
 }
 
+#[test]
+fn a_track_ends_when_its_person_leaves_the_seat() {
+    let (voice, mut desk) = (Voice::new(), Desk::new(FsyncPolicy::Never));
+    desk.at(0, &start(0));
+    (0..4u8).for_each(|number| desk.at(0, &sits(0, number, 1, 10 + u64::from(number))));
+    for group in 0..1_000 {
+        match group {
+            100 => desk.at(group, &sits(group, 1, 1, 0)),  // vacated
+            200 => desk.at(group, &sits(group, 2, 2, 22)), // given to somebody else, who says nothing
+            300 => desk.at(group, &sits(group, 3, 1, 0)),  // vacated, and taken again by the same person
+            600 => desk.at(group, &sits(group, 3, 2, 13)),
+            _ => {}
+        }
+        let speaks = [true, group < 100, group < 200, !(300..600).contains(&group)];
+        let seats: Vec<_> = (0u8..).zip(speaks).filter(|(_, speaks)| *speaks).map(|(number, _)| number).collect();
+        let generation = |number| if number == 3 && group >= 600 { 2 } else { 1 };
+        let seats: Vec<_> = seats.into_iter().map(|number| (number, generation(number))).collect();
+        desk.at(group, &voice.tick(group, &seats));
+    }
+    desk.at(1_000, &end(999));
+    desk.pass(1_010);
+    for (number, groups) in [(0, 1_000), (1, 100), (2, 200), (3, 1_000)] {
+        let bytes = desk.memory.file(&format!("part-0001.seat-0{number}.account-1{number}.opus"));
+        assert_eq!(track_end(&bytes), Some(TrackEnd { groups, finished: true }), "seat {number}");
+    }
+    assert_eq!(desk.memory.names().len(), 5, "who said nothing has no track: {:?}", desk.memory.names());
+}
+
 /// The engine says nothing while nobody speaks; a kill then may still cost less than a second.
 #[test]
 fn silence_is_carried_on_by_the_clock() {

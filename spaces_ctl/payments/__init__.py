@@ -1,0 +1,1 @@
+"""Payment providers. The sandbox is included; a deployment brings its own (`service.ports.PaymentProvider`)."""
