@@ -6,7 +6,7 @@ Bans from live features and appeals are the platform's, not the graph's: they st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import httpx
@@ -37,7 +37,7 @@ from spaces_ctl.store import graph as graph_store
 from spaces_ctl.store.chunks import chunks
 from spaces_ctl.store.database import Database
 
-__all__ = ["HttpGraph"]
+__all__ = ["HttpGraph", "Invalidations"]
 
 T = TypeVar("T")
 Answer = TypeVar("Answer", bound=msgspec.Struct)
@@ -189,7 +189,10 @@ class HttpGraph:
     # Changes
 
     async def apply(self, event: AccountEvent, actor: Actor, at_ms: int) -> bool:
-        """Makes `event` so, over there or (bans) here, then records it in our account log; False if it was so."""
+        """Makes `event` so, over there or (bans) here, then records it in our account log; False if it was so already.
+
+        What was made so there but, by a crash, not recorded here is not told again.
+        """
         change = _change(event)
         if change is None:
             return await self._db.write(lambda c: _platform(c, event, actor, at_ms))
@@ -303,3 +306,23 @@ def _platform(c: sa.Connection, event: AccountEvent, actor: Actor, at_ms: int) -
 
 def _banned(c: sa.Connection, accounts: Iterable[AccountId], now_ms: int) -> set[AccountId]:
     return {account for account, until in graph_store.bans(c, accounts).items() if until is None or until > now_ms}
+
+
+class Invalidations:
+    """Takes the deployment's word, signed with the same key, that accounts have changed over there."""
+
+    def __init__(self, graph: HttpGraph, key: bytes) -> None:
+        """On the graph whose cache is meant."""
+        self._graph = graph
+        self._key = key
+
+    def take(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now_s: int) -> None:
+        """Forgets what is cached of the accounts named. Raises ServiceError `auth.token_invalid`, `request.invalid`."""
+        timestamp, signature = headers.get(wire.TIMESTAMP_HEADER, ""), headers.get(wire.SIGNATURE_HEADER, "")
+        if not wire.genuine(self._key, timestamp, signature, method, target, body, now_s):
+            raise ServiceError("auth.token_invalid", "Not signed with the graph's key.")
+        try:
+            changed = msgspec.json.decode(body, type=wire.IdsRequest)
+            self._graph.invalidate([int(account) for account in changed.accounts])
+        except (msgspec.DecodeError, ValueError) as error:
+            raise ServiceError("request.invalid", 'Expected {"accounts": [ids]}.') from error

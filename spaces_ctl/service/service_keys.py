@@ -21,6 +21,7 @@ from spaces_ctl.clock import Clock
 from spaces_ctl.service import scopes
 from spaces_ctl.service import secret as secrets
 from spaces_ctl.service.accounts import Accounts
+from spaces_ctl.service.answering import AnsweringDatabase
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.oauth import OAuth, Tokens
 from spaces_ctl.service.oauth_errors import OAuthError
@@ -65,7 +66,7 @@ class ServiceKeys:
         self, *, db: Database, clock: Clock, accounts: Accounts, oauth: OAuth, windows: Windows, audience: Sequence[str]
     ) -> None:
         """`audience` are the names under which an assertion may mean us: issuer and token endpoint."""
-        self._db = db
+        self._db = AnsweringDatabase(db)
         self._clock = clock
         self._accounts = accounts
         self._oauth = oauth
@@ -128,9 +129,15 @@ class ServiceKeys:
         account = await self._accounts.external((await self._of(principal)).namespace, external, name)
         return msgspec.structs.replace(principal, account=account.id, operator=False)
 
+    def may_mint(self, principal: Principal) -> None:
+        """Raises ServiceError `auth.scope` unless this is a service key that may mint join tokens."""
+        scopes.require(principal, "join_tokens")
+        if principal.app is None:
+            raise ServiceError("auth.scope", "Needs a service key.")
+
     async def user(self, principal: Principal, external: str, name: str = "") -> int:
         """The account of one of the key's users. Raises ServiceError `auth.scope`, `request.invalid`."""
-        scopes.require(principal, "join_tokens")
+        self.may_mint(principal)
         return (await self._accounts.external((await self._of(principal)).namespace, external, name)).id
 
     async def exchange(self, form: Mapping[str, str]) -> Tokens:

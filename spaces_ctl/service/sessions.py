@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from spaces_ctl.clock import Clock
 from spaces_ctl.model import AccountId
 from spaces_ctl.service import secret as secrets
+from spaces_ctl.service.answering import AnsweringDatabase
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.passwords import Passwords
 from spaces_ctl.service.ports import Principal
@@ -85,7 +86,7 @@ class Sessions:
         rules: SessionRules | None = None,
     ) -> None:
         """`windows` counts wrong passwords, in this process."""
-        self._db = db
+        self._db = AnsweringDatabase(db)
         self._clock = clock
         self._passwords = passwords
         self._windows = windows
@@ -178,6 +179,10 @@ class Sessions:
             if self._over(row.created_ms, row.seen_ms) > now
         ]
 
+    def expires_ms(self, session: Session) -> int:
+        """When a session is over, unless it is used again before."""
+        return self._over(session.created_ms, session.seen_ms)
+
     async def end(self, account: AccountId, session: str) -> None:
         """Ends one session at once. Raises ServiceError `resource.not_found`."""
         if not await self._db.write(lambda c: store.delete(c, account, session)):
@@ -196,7 +201,7 @@ class Sessions:
         idle, longest = round(self._rules.idle_days * _DAY_MS), round(self._rules.longest_days * _DAY_MS)
         return await self._db.write(lambda c: store.delete_expired(c, now - idle, now - longest))
 
-    async def change_password(self, principal: Principal, old: str, new: str, *, address: str) -> None:
+    async def change_password(self, principal: Principal, old: str, new: str) -> None:
         """Sets another password and ends all other sessions. An account without one needs no old one.
 
         Raises ServiceError `auth.credentials`, `request.invalid`, `rate.limited`.

@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
-from argon2 import PasswordHasher
 
 from spaces_ctl.clock import ManualClock
-from spaces_ctl.policy.limits import Limits
 from spaces_ctl.service.accounts import Accounts
 from spaces_ctl.service.graph import EmbeddedGraph
-from spaces_ctl.service.passwords import Passwords
-from spaces_ctl.service.snowflake import Snowflakes
 from spaces_ctl.store.database import Database
+from tests.support.identity import Identity, serving
 
 
 @pytest.fixture
@@ -29,17 +28,28 @@ async def db(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def embedded(db: Database) -> EmbeddedGraph:
-    return EmbeddedGraph(db=db)
+async def identity(db: Database, clock: ManualClock) -> AsyncIterator[Identity]:
+    services = Identity(db, clock, "http://spaces.test")
+    yield services
+    services.close()
 
 
 @pytest.fixture
-def accounts(db: Database, embedded: EmbeddedGraph, clock: ManualClock) -> Accounts:
-    return Accounts(db=db, graph=embedded, clock=clock, next_id=Snowflakes(clock).next, limits=Limits())
+def embedded(identity: Identity) -> EmbeddedGraph:
+    return identity.graph
 
 
 @pytest.fixture
-def passwords() -> Iterator[Passwords]:
-    quick = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    yield quick
-    quick.close()
+def accounts(identity: Identity) -> Accounts:
+    return identity.accounts
+
+
+@pytest.fixture
+async def browser(identity: Identity) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser on our own page, as far as headers and cookies go."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    headers = {"origin": identity.url, "sec-fetch-site": "same-origin", "user-agent": "Firefox on a laptop"}
+    app = identity.app()
+    async with serving(app, listener), httpx.AsyncClient(base_url=base, headers=headers) as client:
+        yield client

@@ -1,0 +1,166 @@
+"""Profiles: one's own to edit, others' to see; lists of whom one follows, blocks and mutes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get, patch
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from spaces_ctl.api.auth.logins import AccountAnswer, account_answer, known
+from spaces_ctl.api.injected import Injected
+from spaces_ctl.api.paging import Cursors
+from spaces_ctl.api.wire import account_id, timestamp
+from spaces_ctl.service.accounts import Accounts
+from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.graph import WritableGraph
+from spaces_ctl.service.ports import Principal, Profile
+
+__all__ = ["router"]
+
+Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many at most.")]
+
+
+class ProfileAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as others see it."""
+
+    id: str
+    handle: str
+    name: str
+    picture: str
+    protected: bool
+    created_at: str
+
+
+class ProfileList(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of accounts."""
+
+    data: list[ProfileAnswer]
+    next: str | None
+
+
+class EditProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is given is changed. `picture` is an https URL."""
+
+    handle: str | None = None
+    name: str | None = None
+    description: str | None = None
+    picture: str | None = None
+
+
+@patch("/me", operation_id="edit_me")
+async def edit(
+    data: JSONBody[EditProfile], principal: Injected[Principal], accounts: Injected[Accounts]
+) -> AccountAnswer:
+    """Changes one's own profile."""
+    changes = msgspec.structs.asdict(data)
+    return account_answer(await accounts.edit(known(principal), **changes))
+
+
+@get("/me/blocks", operation_id="list_blocks")
+async def blocks(
+    principal: Injected[Principal],
+    graph: Injected[WritableGraph],
+    cursors: Injected[Cursors],
+    limit: Limit = 100,
+    cursor: FromQuery[str | None] = None,
+) -> ProfileList:
+    """Whom one blocks, by id."""
+    return await _page(graph, cursors, "blocks", await graph.blocked_by(known(principal)), cursor, limit)
+
+
+@get("/me/mutes", operation_id="list_mutes")
+async def mutes(
+    principal: Injected[Principal],
+    graph: Injected[WritableGraph],
+    cursors: Injected[Cursors],
+    limit: Limit = 100,
+    cursor: FromQuery[str | None] = None,
+) -> ProfileList:
+    """Whom one mutes, by id."""
+    return await _page(graph, cursors, "mutes", await graph.muted_by(known(principal)), cursor, limit)
+
+
+@get("/me/following", operation_id="list_following")
+async def following(
+    principal: Injected[Principal],
+    graph: Injected[WritableGraph],
+    cursors: Injected[Cursors],
+    limit: Limit = 100,
+    cursor: FromQuery[str | None] = None,
+) -> ProfileList:
+    """Whom one follows, by id."""
+    return await _page(graph, cursors, "following", await graph.following(known(principal)), cursor, limit)
+
+
+@get("/me/followers", operation_id="list_followers")
+async def followers(
+    principal: Injected[Principal],
+    graph: Injected[WritableGraph],
+    cursors: Injected[Cursors],
+    limit: Limit = 100,
+    cursor: FromQuery[str | None] = None,
+) -> ProfileList:
+    """Who follows one, by id."""
+    after = cursors.read("followers", cursor, int) or 0
+    ids = await graph.followers(known(principal), after, limit + 1)
+    return await _shown(graph, cursors, "followers", ids, limit)
+
+
+@get("/accounts/{account:str}", operation_id="get_account")
+async def account(account: FromPath[str], graph: Injected[WritableGraph]) -> ProfileAnswer:
+    """An account by id."""
+    try:
+        key = account_id(account)
+    except ValueError as error:
+        raise ServiceError("account.not_found") from error
+    found = await graph.profiles([key])
+    if key not in found:
+        raise ServiceError("account.not_found")
+    return _answer(found[key])
+
+
+@get("/accounts/by-handle/{handle:str}", operation_id="get_account_by_handle")
+async def by_handle(handle: FromPath[str], graph: Injected[WritableGraph]) -> ProfileAnswer:
+    """An account by handle."""
+    found = await graph.by_handle([handle])
+    if handle.lower() not in found:
+        raise ServiceError("account.not_found")
+    return _answer(found[handle.lower()])
+
+
+async def _page(
+    graph: WritableGraph, cursors: Cursors, name: str, ids: Sequence[int], cursor: str | None, limit: int
+) -> ProfileList:
+    after = cursors.read(name, cursor, int) or 0
+    return await _shown(graph, cursors, name, [key for key in ids if key > after][: limit + 1], limit)
+
+
+async def _shown(graph: WritableGraph, cursors: Cursors, name: str, ids: Sequence[int], limit: int) -> ProfileList:
+    page = ids[:limit]
+    profiles = await graph.profiles(page)
+    return ProfileList(
+        data=[_answer(profiles[key]) for key in page if key in profiles],
+        next=cursors.make(name, page[-1]) if len(ids) > limit else None,
+    )
+
+
+def _answer(profile: Profile) -> ProfileAnswer:
+    return ProfileAnswer(
+        id=str(profile.id),
+        handle=profile.handle,
+        name=profile.name,
+        picture=profile.picture,
+        protected=profile.protected,
+        created_at=timestamp(profile.created_ms),
+    )
+
+
+router = Router(
+    path="/",
+    route_handlers=[edit, blocks, mutes, following, followers, account, by_handle],
+    tags=["Account"],
+)
+"""Depends on `principal, accounts, graph, cursors`."""
