@@ -7,7 +7,7 @@ finished and everything is closed in the opposite order. The engine is not close
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,7 +27,7 @@ from spaces_ctl.service.joins import Joins
 from spaces_ctl.service.journal import BlockEntry, Journal
 from spaces_ctl.service.media import MediaReaction
 from spaces_ctl.service.node_lease import NodeLease
-from spaces_ctl.service.oauth import OAuth
+from spaces_ctl.service.oauth import OAuth, OAuthRules
 from spaces_ctl.service.oauth_apps import OAuthApps
 from spaces_ctl.service.passwords import Passwords
 from spaces_ctl.service.ports import EventBus, Recordings
@@ -37,7 +37,7 @@ from spaces_ctl.service.reactor import Reactor
 from spaces_ctl.service.reading import Reading
 from spaces_ctl.service.recovery import boot
 from spaces_ctl.service.service_keys import ServiceKeys
-from spaces_ctl.service.sessions import Sessions
+from spaces_ctl.service.sessions import SessionRules, Sessions
 from spaces_ctl.service.side_effects import SideEffects
 from spaces_ctl.service.snowflake import Snowflakes
 from spaces_ctl.service.spaces import Spaces
@@ -133,14 +133,18 @@ async def open_services(
     node: str = "main",
     node_number: int = 0,
     clock: Clock | None = None,
-    graph: WritableGraph | None = None,
+    graph: Callable[[Database], WritableGraph] | None = None,
     recordings: Recordings | None = None,
+    session_rules: SessionRules | None = None,
+    oauth_rules: OAuthRules | None = None,
+    join_token_s: float = 3600.0,
     watchdog: Watchdog | None = None,
 ) -> AsyncIterator[Services]:
     """Opens everything on an engine that runs; `attached`: it has outlived an earlier control loop.
 
     `addresses` are `host:port` of the engine as clients reach it; `directory` keeps the journal; `node_number` (0 to
-    1023) goes into ids; `graph` None is the embedded one; without `recordings` nothing becomes of them. The database
+    1023) goes into ids; `graph` makes the social graph, None is the embedded one; without `recordings` nothing becomes
+    of them; `join_token_s` is how long a join token admits. The database
     has its tables already. Raises what `Database.open` raises, ServiceError, OSError.
     """
     clock, limits, watchdog = clock or SystemClock(), limits or Limits(), watchdog or Watchdog()
@@ -155,12 +159,11 @@ async def open_services(
         stack.push_async_callback(journal.aclose)
         bus: LocalBus | PostgresBus = LocalBus() if db.dialect == "sqlite" else PostgresBus(db)
         await stack.enter_async_context(bus)
-        own_graph = graph is None
-        graph = graph or ProtectingGraph(db=db)
+        social: WritableGraph = ProtectingGraph(db=db) if graph is None else graph(db)
         spaces = Spaces(
             db=db,
             engine=engine,
-            graph=graph,
+            graph=social,
             bus=bus,
             clock=clock,
             limits=limits,
@@ -169,25 +172,38 @@ async def open_services(
             epoch=epoch,
         )
         effects = SideEffects(spaces=spaces, journal=journal)
-        if own_graph and isinstance(graph, ProtectingGraph):
-            graph.effects = effects
-        tokens = Tokens(signer=signer, engine=engine, clock=clock, db=db, version_base=epoch << EPOCH_SHIFT)
+        if isinstance(social, ProtectingGraph):
+            social.effects = effects
+        tokens = Tokens(
+            signer=signer,
+            engine=engine,
+            clock=clock,
+            db=db,
+            version_base=epoch << EPOCH_SHIFT,
+            lifetime_s=join_token_s,
+        )
         presence, timers = Presence(spaces=spaces, engine=engine), TimerLoop(spaces=spaces)
 
         # Not through `ProtectingGraph.apply`, which would journal again what comes from the journal.
-        record = partial(EmbeddedGraph.apply, graph) if isinstance(graph, EmbeddedGraph) else graph.apply
+        record = partial(EmbeddedGraph.apply, social) if isinstance(social, EmbeddedGraph) else social.apply
 
         async def record_block(entry: BlockEntry) -> None:
             await record(AccountBlocked(by=entry.by, account=entry.account), Actor(account=entry.by), entry.at_ms)
 
-        accounts = Accounts(db=db, graph=graph, clock=clock, next_id=ids.next, limits=limits)
+        accounts = Accounts(db=db, graph=social, clock=clock, next_id=ids.next, limits=limits)
         accounts.on_event(effects.react)
         passwords = Passwords()
         stack.callback(passwords.close)
-        sessions = Sessions(db=db, clock=clock, passwords=passwords, windows=windows)
-        oauth = OAuth(db=db, clock=clock, apps=OAuthApps(db=db, clock=clock), issuer=public_url)
+        sessions = Sessions(db=db, clock=clock, passwords=passwords, windows=windows, rules=session_rules)
+        sessions.on_end(tokens.sign_out)
+        oauth = OAuth(db=db, clock=clock, apps=OAuthApps(db=db, clock=clock), issuer=public_url, rules=oauth_rules)
         service_keys = ServiceKeys(
-            db=db, clock=clock, accounts=accounts, oauth=oauth, windows=windows, audience=[public_url]
+            db=db,
+            clock=clock,
+            accounts=accounts,
+            oauth=oauth,
+            windows=windows,
+            audience=[public_url, f"{public_url}/2/oauth2/token"],
         )
         services = Services(
             clock=clock,
@@ -196,18 +212,18 @@ async def open_services(
             db=db,
             bus=bus,
             engine=engine,
-            graph=graph,
+            graph=social,
             spaces=spaces,
             joins=Joins(
                 spaces=spaces,
                 engine=engine,
-                graph=graph,
+                graph=social,
                 tokens=tokens,
                 addresses=tuple(addresses),
                 certificate_sha256=certificate_sha256,
             ),
             effects=effects,
-            reading=Reading(spaces=spaces, db=db, graph=graph, engine=engine, clock=clock),
+            reading=Reading(spaces=spaces, db=db, graph=social, engine=engine, clock=clock),
             presence=presence,
             timers=timers,
             upkeep=Upkeep(
