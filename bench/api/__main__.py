@@ -2,9 +2,9 @@
 
     python -m bench.api [--seconds 5] [--json out.json]
 
-The server runs in a process of its own (uvicorn, uvloop, httptools; SQLite in a temporary directory; a fake engine), the
-load in this one: 16 connections that ask again as soon as they are answered. CPU is the server process's own, user and
-system, over the measured time; it is the figure to trust on a busy machine.
+The server runs in a process of its own (uvicorn, uvloop, httptools; SQLite in a temporary directory; a fake engine),
+the load in this one: 16 connections that ask again as soon as they are answered. CPU is the server process's own, user
+and system, over the measured time; it is the figure to trust on a busy machine.
 """
 
 from __future__ import annotations
