@@ -1,18 +1,27 @@
-"""Fail if a Rust dependency's licence is not in deny.toml's allow list.
+"""Fail if a dependency's licence does not let the project be distributed under MIT or Apache-2.0.
 
-The same rule as `cargo deny check licenses`, without having to build that tool: an SPDX expression passes when one
-side of each OR, and all sides of each AND, are allowed.
+Rust: the allow list of deny.toml, the same rule as `cargo deny check licenses` without having to build that tool: an
+SPDX expression passes when one side of each OR, and all sides of each AND, are allowed.
+
+Python: what the extra `server` pulls in. Wheels are installed beside ours, not linked into it, so a copyleft that ends
+at its own files (MPL) is fine, and one that reaches further (GPL, AGPL, LGPL, SSPL) is not.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import PackageMetadata, PackageNotFoundError, distribution
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 ROOT = Path(__file__).parent.parent
+FAR_REACHING = re.compile(r"\b(A|L)?GPL|SSPL|GNU .*General Public", re.IGNORECASE)
 
 
 def allowed(expression: str, allow: frozenset[str]) -> bool:
@@ -59,6 +68,37 @@ def allowed(expression: str, allow: frozenset[str]) -> bool:
     return disjunction()
 
 
+def licence_of(metadata: PackageMetadata) -> str:
+    """What a wheel says of itself: SPDX expression, else classifiers, else the first line of the old free text."""
+    classifiers = [name for name in metadata.get_all("Classifier") or [] if name.startswith("License")]
+    expression, free = ((metadata.get_all(name) or [""])[0] for name in ("License-Expression", "License"))
+    return expression or "; ".join(classifiers) or free.partition("\n")[0] or "none given"
+
+
+def closure(root: Requirement) -> dict[str, str]:
+    """Licences of everything installed that `root` requires, by name."""
+    found: dict[str, str] = {}
+    done: set[tuple[str, frozenset[str]]] = set()
+    waiting = [root]
+    while waiting:
+        requirement = waiting.pop()
+        name, extras = canonicalize_name(requirement.name), frozenset(requirement.extras)
+        if (name, extras) in done:
+            continue
+        done.add((name, extras))
+        try:
+            package = distribution(name)
+        except PackageNotFoundError:
+            continue  # for another system or Python
+        found[name] = licence_of(package.metadata)
+        for text in package.requires or []:
+            needed = Requirement(text)
+            marker = needed.marker
+            if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras | {""}):
+                waiting.append(needed)
+    return found
+
+
 def main() -> int:
     """Print every package that is not allowed; 1 if there is one."""
     allow = frozenset(tomllib.loads((ROOT / "deny.toml").read_text())["licenses"]["allow"])
@@ -69,8 +109,12 @@ def main() -> int:
     refused = [p for p in packages if p["source"] and not allowed(p["license"] or "none", allow)]
     for package in refused:
         print(f"{package['name']} {package['version']}: licence {package['license']} is not allowed by deny.toml")
-    print(f"{len(packages)} packages, {len(refused)} refused")
-    return 1 if refused else 0
+    wheels = closure(Requirement("spaces-ctl[server]"))
+    reaching = {name: licence for name, licence in wheels.items() if FAR_REACHING.search(licence)}
+    for name, licence in reaching.items():
+        print(f"{name}: licence {licence} reaches into what it is used by")
+    print(f"{len(packages)} crates, {len(wheels)} wheels, {len(refused) + len(reaching)} refused")
+    return 1 if refused or reaching else 0
 
 
 if __name__ == "__main__":

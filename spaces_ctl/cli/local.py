@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from spaces_ctl.settings import Settings
     from spaces_ctl.store.database import Database
 
-__all__ = ["NODE", "Local", "locally", "on_database"]
+__all__ = ["NODE", "Local", "locally", "store_refusals"]
 
 T = TypeVar("T")
 
@@ -39,41 +40,34 @@ class Local(NamedTuple):
 
 def locally(config: Path | None, work: Callable[[Local], Awaitable[T]]) -> T:
     """Runs `work` on the accounts in the settings' database. Raises Failure."""
+    from spaces_ctl.service.errors import ServiceError
+
     settings = read_settings(config)
     if settings.graph.mode == "http":
         raise Failure(f"accounts are kept by {settings.graph.url} (graph.mode is http)", Exit.USAGE)
 
-    async def main(db: Database) -> T:
-        async with _composed(settings, db) as local:
+    async def main() -> T:
+        async with _opened(settings) as local:
             return await work(local)
 
-    return on_database(settings, main)
-
-
-def on_database(settings: Settings, work: Callable[[Database], Awaitable[T]], *, any_schema: bool = False) -> T:
-    """Runs `work` on the settings' database, of this version's tables unless `any_schema`. Raises Failure."""
-    from spaces_ctl.service.errors import ServiceError
-    from spaces_ctl.store.database import Database
-    from spaces_ctl.store.errors import BadUrl, StoreError, Unavailable, Unreachable, WrongSchema
-    from spaces_ctl.store.migrate import check
-
-    async def main() -> T:
-        db = await Database.open(settings.database.full_url)
-        try:
-            if not any_schema:
-                await check(db)
-            return await work(db)
-        finally:
-            await db.aclose()
-
     try:
-        return asyncio.run(main())
+        with store_refusals():
+            return asyncio.run(main())
     except ServiceError as error:
         raise Failure(error.detail, Exit.REFUSED, code=error.code) from error
+
+
+@contextlib.contextmanager
+def store_refusals() -> Iterator[None]:
+    """The store's errors as failures of a command."""
+    from spaces_ctl.store.errors import BadUrl, StoreError, Unavailable, Unreachable, WrongSchema
+
+    try:
+        yield
     except BadUrl as error:
         raise Failure(f"database.url: {error}", Exit.USAGE) from error
     except WrongSchema as error:
-        raise Failure(f"{error}: run spaces db migrate", Exit.SCHEMA) from error
+        raise Failure(str(error), Exit.SCHEMA) from error
     except (Unreachable, Unavailable) as error:
         raise Failure(f"database.url: {error}", Exit.UNREACHABLE) from error
     except StoreError as error:
@@ -81,7 +75,7 @@ def on_database(settings: Settings, work: Callable[[Database], Awaitable[T]], *,
 
 
 @asynccontextmanager
-async def _composed(settings: Settings, db: Database) -> AsyncIterator[Local]:
+async def _opened(settings: Settings) -> AsyncIterator[Local]:
     from spaces_ctl.clock import SystemClock
     from spaces_ctl.service.accounts import Accounts
     from spaces_ctl.service.graph import EmbeddedGraph
@@ -92,21 +86,22 @@ async def _composed(settings: Settings, db: Database) -> AsyncIterator[Local]:
     from spaces_ctl.service.sessions import SessionRules, Sessions
     from spaces_ctl.service.snowflake import Snowflakes
     from spaces_ctl.service.windows import Windows
+    from spaces_ctl.store.database import Database
+    from spaces_ctl.store.migrate import check
 
-    clock, passwords = SystemClock(), Passwords()
-    windows = Windows(clock)
-    accounts = Accounts(
-        db=db,
-        graph=EmbeddedGraph(db=db),
-        clock=clock,
-        next_id=Snowflakes(clock, NODE).next,
-        limits=settings.limits.resolve(),
-    )
-    rules = SessionRules(idle_days=settings.auth.session_days)
-    sessions = Sessions(db=db, clock=clock, passwords=passwords, windows=windows, rules=rules)
-    oauth = OAuth(db=db, clock=clock, apps=OAuthApps(db=db, clock=clock), issuer=settings.http.public_url)
-    keys = ServiceKeys(db=db, clock=clock, accounts=accounts, oauth=oauth, windows=windows, audience=[])
+    db, clock = await Database.open(settings.database.full_url), SystemClock()
+    passwords: Passwords | None = None
     try:
+        await check(db)
+        passwords, windows = Passwords(), Windows(clock)
+        ids, limits = Snowflakes(clock, NODE), settings.limits.resolve()
+        accounts = Accounts(db=db, graph=EmbeddedGraph(db=db), clock=clock, next_id=ids.next, limits=limits)
+        rules = SessionRules(idle_days=settings.auth.session_days)
+        sessions = Sessions(db=db, clock=clock, passwords=passwords, windows=windows, rules=rules)
+        oauth = OAuth(db=db, clock=clock, apps=OAuthApps(db=db, clock=clock), issuer=settings.http.public_url)
+        keys = ServiceKeys(db=db, clock=clock, accounts=accounts, oauth=oauth, windows=windows, audience=[])
         yield Local(db, accounts, sessions, keys, passwords)
     finally:
-        passwords.close()
+        if passwords is not None:
+            passwords.close()
+        await db.aclose()

@@ -1,10 +1,11 @@
 """All commands together, and how they end."""
 
 import sys
+import traceback
 
 import typer
 
-from spaces_ctl.cli import account, config, demo, key, moderation, space, token
+from spaces_ctl.cli import account, config, database, demo, key, moderation, space, token
 from spaces_ctl.cli import login as logins
 from spaces_ctl.cli import serve as serving
 from spaces_ctl.cli.exits import Exit, Failure, tell
@@ -28,6 +29,7 @@ app.add_typer(account.app, name="account")
 app.add_typer(token.app, name="token")
 app.add_typer(key.app, name="key")
 app.add_typer(moderation.app, name="moderation")
+app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")
 
 
@@ -44,3 +46,7 @@ def main() -> None:
         sys.exit(tell(failure))
     except KeyboardInterrupt:
         sys.exit(tell(Failure("interrupted", Exit.INTERRUPTED)))
+    except Exception as error:
+        # A fault of ours: whoever mends it needs to see where.
+        traceback.print_exception(error)
+        sys.exit(tell(Failure(f"{type(error).__name__}: {error}", Exit.FAILED)))

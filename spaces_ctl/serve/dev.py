@@ -9,20 +9,20 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from json import dump, dumps, loads
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
 from spaces_ctl import commands as c
-from spaces_ctl.serve.composition import compose, migrated
+from spaces_ctl.serve.composition import compose, database_refusals
 from spaces_ctl.serve.logs import configure
 from spaces_ctl.serve.run import Composed, Place, Running, serve
-from spaces_ctl.service.accounts import Accounts
 from spaces_ctl.service.errors import ServiceError
-from spaces_ctl.service.passwords import Passwords
 from spaces_ctl.service.ports import Principal
-from spaces_ctl.service.sessions import SessionKind, Sessions
+from spaces_ctl.service.services import Services
+from spaces_ctl.service.sessions import SessionKind
 from spaces_ctl.settings import Settings
+from spaces_ctl.store.migrate import upgrade
 
 __all__ = ["DIRECTORY", "PASSWORD", "Seeded", "banner", "development", "report", "seed", "serve_development"]
 
@@ -49,12 +49,6 @@ class Seeded(NamedTuple):
     """A bearer token, good for everything that the account may do."""
 
 
-class _Services(Protocol):
-    accounts: Accounts
-    sessions: Sessions
-    passwords: Passwords
-
-
 def development(settings: Settings, directory: Path) -> Settings:
     """The settings with database, keys and recordings below `directory`, and tickets that nobody pays for."""
     replace = msgspec.structs.replace
@@ -76,7 +70,8 @@ def serve_development(settings: Settings, directory: Path, *, json: bool) -> Non
 
     @asynccontextmanager
     async def seeded(settings: Settings, running: Running) -> AsyncIterator[Composed]:
-        await migrated(settings)
+        with database_refusals():
+            await upgrade(settings.database.full_url)
         async with compose(settings, running) as composed:
             people[:] = await seed(composed.services, directory)
             yield composed
@@ -96,7 +91,7 @@ def since_start() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
-async def seed(services: _Services, directory: Path) -> list[Seeded]:
+async def seed(services: Services, directory: Path) -> list[Seeded]:
     """The people, made at the first time; their tokens are the same at every start."""
     file = directory / _TOKENS
     kept = _kept(file)
@@ -122,7 +117,7 @@ async def seed(services: _Services, directory: Path) -> list[Seeded]:
     return people
 
 
-async def _acquaint(services: _Services, people: Sequence[Seeded]) -> None:
+async def _acquaint(services: Services, people: Sequence[Seeded]) -> None:
     """Everybody follows the host, so that there is something in everybody's bar."""
     host = people[0]
     for one in people[1:]:
@@ -152,7 +147,7 @@ def banner(place: Place, people: Sequence[Seeded], directory: Path, seconds: flo
 Spaces for development, ready after {seconds:.1f} s. State is kept in {directory}; delete it to begin anew.
 
   page     {url}/
-  API      {url}/api/v1, described at {url}/api/v1/docs
+  API      {url}/api/v1, described at {url}/reference/
   audio    {place.media_urls[0]}, certificate {place.certificate_sha256 or "from your files"}
 
 Accounts (password: {PASSWORD}), ids and tokens:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -13,13 +14,25 @@ from spaces_ctl.engine import TokenSigner
 from spaces_ctl.serve.errors import BadSettings
 from spaces_ctl.settings.model import Settings
 
-__all__ = ["join_signer"]
+__all__ = ["derived", "join_signer"]
 
 FILE = "join-key"
 
 
+def derived(settings: Settings, purpose: str) -> bytes:
+    """A key of 32 bytes for something else, the same at every start. Raises BadSettings."""
+    return hmac.digest(_seed(settings), f"spaces {purpose}".encode(), "sha256")
+
+
 def join_signer(settings: Settings) -> TokenSigner:
     """The signer. Raises BadSettings if the key cannot be read or kept."""
+    seed = _seed(settings)
+    # Named after the key: another key is another name, and a node that knows both tells them apart.
+    kid = hashlib.sha256(b"spaces join key" + hashlib.sha256(seed).digest()).hexdigest()[:16]
+    return TokenSigner.from_seed(kid, seed)
+
+
+def _seed(settings: Settings) -> bytes:
     text = settings.auth.signing_key or _kept(settings.node.data_directory / FILE)
     try:
         seed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -27,9 +40,7 @@ def join_signer(settings: Settings) -> TokenSigner:
         seed = b""
     if len(seed) != 32:
         raise BadSettings(f"{settings.node.data_directory / FILE}: expected 32 bytes in base64url")
-    # Named after the key: another key is another name, and a node that knows both tells them apart.
-    kid = hashlib.sha256(b"spaces join key" + hashlib.sha256(seed).digest()).hexdigest()[:16]
-    return TokenSigner.from_seed(kid, seed)
+    return seed
 
 
 def _kept(file: Path) -> str:

@@ -16,6 +16,7 @@ from spaces_ctl.engine import (
     InvalidTable,
     Joined,
     Left,
+    Roster,
     SetAcl,
     SetRevoked,
     SetState,
@@ -88,6 +89,14 @@ class FakeEngine:
         here = {account for account, anonymous in self._sessions(space).values() if not anonymous}
         return {account for account in accounts if account in here}
 
+    async def roster(self, space: SpaceId, *, after: AccountId = 0, limit: int = 100) -> Roster:
+        """A page of those who are connected by name."""
+        sids = {
+            account: sid for sid, (account, anonymous) in self._sessions(space).items() if account and not anonymous
+        }
+        later = sorted((account, sid) for account, sid in sids.items() if account > after)
+        return Roster(later[:limit], later[limit - 1][0] if len(later) > limit else None)
+
     async def kick(self, space: SpaceId, account: AccountId) -> Applied:
         """Closes the account's sessions."""
         self._known(space)
@@ -148,11 +157,7 @@ class FakeEngine:
     def heard(self, space: SpaceId, account: AccountId) -> bool:
         """Whether frames of the account reach listeners."""
         room = self._rooms.get(space)
-        if (
-            room is None
-            or not room.table.live
-            or account not in {who for who, anon in room.sessions.values() if not anon}
-        ):
+        if room is None or not room.table.live or (account, False) not in room.sessions.values():
             return False
         row = next((row for row in room.table.stage if row.account == account), None)
         return row is not None and not row.muted and (room.table.mic_open or row.role != "speaker")

@@ -48,12 +48,11 @@ class PeopleBook:
         """
         known = self._of.get(space.id)
         before = known or People()
+        blocks = {owner: before.blocks.get(owner) for owner in space.deny_owners}
         return People(
             blocks={
-                owner: before.blocks[owner]
-                if owner in before.blocks
-                else frozenset(await self._graph.blocked_by(owner))
-                for owner in space.deny_owners
+                owner: frozenset(await self._graph.blocked_by(owner)) if members is None else members
+                for owner, members in blocks.items()
             },
             tickets=await self._tickets(space, known, events),
             profiles=await self._profiles(space, before),

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from spaces_ctl.engine import Applied, Command, Counts, Event
+from spaces_ctl.engine import Applied, Command, Counts, EngineError, Event, Roster
 from spaces_ctl.events import Recorded
 from spaces_ctl.model import AccountId, Actor, ClientClass, CommunityRole, SpaceId
 from spaces_ctl.policy.facts import AccountFacts, Needs
@@ -116,6 +116,14 @@ class MediaEngine(Protocol):
 
     async def apply(self, command: Command) -> Applied:
         """Carries a command out on every shard."""
+        ...
+
+    async def apply_all(self, commands: Iterable[Command]) -> list[Applied | EngineError]:
+        """Carries out many in order, one answer each."""
+        ...
+
+    async def roster(self, space: SpaceId, *, after: AccountId = 0, limit: int = 100) -> Roster:
+        """A page of the people who are there by name."""
         ...
 
     async def present(self, space: SpaceId, accounts: Iterable[AccountId]) -> set[AccountId]:

@@ -1,7 +1,7 @@
 """Brings the engine to what the log says: whole values, in an order in which nobody is let in who should be out.
 
-The log is the truth and the engine a copy of it. Whatever goes wrong on the way, the remedy is the same: forget what the
-engine was told and tell it everything again with higher versions.
+The log is the truth and the engine a copy of it. Whatever goes wrong on the way, the remedy is the same: forget what
+the engine was told and tell it everything again with higher versions.
 
 A version is `lease epoch << 40 | n`: `n` counts up in the process that holds the lease, and a later holder's epoch is
 greater, so that nothing which an earlier holder still has on its way can undo what a later one said.
@@ -94,7 +94,8 @@ class Programmer:
                 fence = await self._send(space, known, want)
             except SpaceEnded:
                 # Its people are out, and stay out: what there is left to say of it is for nobody.
-                return self._over(space)
+                self._over(space)
+                return None
             except StaleVersion as stale:
                 self._doubt_after(space, stale.have)
             except (EnginePanic, EngineTimeout, UnknownSpace) as error:
@@ -160,7 +161,8 @@ class Programmer:
         try:
             applied = await self._engine.apply(EndSpace(space=space, version=self._version()))
         except UnknownSpace:
-            return self._over(space)
+            self._over(space)
+            return None
         self._over(space)
         return applied.fence_group
 

@@ -28,7 +28,10 @@ class SideEffects:
         self._journal = journal
 
     async def react(self, event: e.AccountEvent, actor: Actor) -> None:
-        """Returns when what follows from `event` holds in every live Space (`Accounts.on_event`). Raises ServiceError."""
+        """Returns when what follows from `event` holds in every live Space: for `Accounts.on_event`.
+
+        Raises ServiceError (`engine.unavailable`, `store.unavailable`).
+        """
         match event:
             case e.AccountBlocked():
                 await self.blocked(Actor(account=event.by), event.account)
@@ -79,11 +82,13 @@ class SideEffects:
 
     async def record_blocks(self, record: Callable[[BlockEntry], Awaitable[object]]) -> None:
         """Has `record` write every journaled block into the graph. Raises what it raises; the rest stays."""
-        for entry in self._journal.entries if self._journal is not None else ():
+        journal = self._journal
+        if journal is None:
+            return
+        for entry in journal.entries:
             if isinstance(entry, BlockEntry):
                 await record(entry)
-                assert self._journal is not None
-                await self._journal.settled(entry)
+                await journal.settled(entry)
 
     def _hosted_by(self, owner: AccountId | None) -> list[SpaceId]:
         return [space for space, state in self._spaces.live.items() if owner in state.deny_owners]

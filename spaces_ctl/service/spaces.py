@@ -147,7 +147,7 @@ class Spaces:
         return self._folded.live
 
     async def blocks_changed(self, space: SpaceId, owner: AccountId, account: AccountId, on: bool) -> None:
-        """`owner`, host or co-host there, blocks `account` or does not any more: the engine is told, nothing decided."""
+        """`owner`, host or co-host there, blocks `account` or not any more: the engine is told, nothing decided."""
 
         async def run() -> None:
             state = self.live.get(space)
@@ -215,7 +215,10 @@ class Spaces:
         await self._alone(space, run)
 
     async def settle(self) -> None:
-        """Brings what was decided while the database was down into the log. Raises ServiceError (`store.unavailable`)."""
+        """Brings what was decided while the database was down into the log.
+
+        Raises ServiceError (`store.unavailable`).
+        """
         for space in self._unlogged():
             await self.refresh(space)
 

@@ -1,8 +1,7 @@
 """Gives the commands that are due, from the table of timers.
 
-A timer is deleted by the commit that makes it needless, not by having rung: a command that could not be carried out rings
-again, and one that changed nothing or was refused is taken away. Every command looks once more whether it is due, so
-that ringing twice, or on two nodes, does no harm.
+A command that could not be carried out rings again when its lease is over; one that changed nothing or was refused is
+taken away. Every command looks once more whether it is due, so that ringing twice, or on two nodes, does no harm.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from spaces_ctl.service.journal import BlockEntry
 from spaces_ctl.service.presence import Presence
 from spaces_ctl.service.side_effects import SideEffects
 from spaces_ctl.service.spaces import Spaces
-from spaces_ctl.service.timers import TimerLoop
 
 __all__ = ["Upkeep", "Watchdog"]
 
@@ -48,7 +47,6 @@ class Upkeep:
         *,
         spaces: Spaces,
         presence: Presence,
-        timers: TimerLoop,
         effects: SideEffects,
         record_block: Callable[[BlockEntry], Awaitable[object]],
         watchdog: Watchdog,
@@ -57,7 +55,6 @@ class Upkeep:
         """`record_block` writes a journaled block into the graph."""
         self._spaces = spaces
         self._presence = presence
-        self._timers = timers
         self._effects = effects
         self._record_block = record_block
         self._watchdog = watchdog

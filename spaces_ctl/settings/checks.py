@@ -35,11 +35,12 @@ def _addresses(settings: Settings) -> Iterator[tuple[str, str]]:
             ipaddress.ip_address(address)
         except ValueError:
             yield path, f"expected an IP address, got {address!r}"
-    for proxy in settings.http.trusted_proxies:
-        try:
-            ipaddress.ip_network(proxy)
-        except ValueError:
-            yield "http.trusted_proxies", f"expected an IP address or network, got {proxy!r}"
+    for name in ("trusted_proxies", "metrics_from"):
+        for network in getattr(settings.http, name):
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                yield f"http.{name}", f"expected an IP address or network, got {network!r}"
     if settings.http.public_url and not _is_origin(settings.http.public_url):
         yield "http.public_url", f"expected https://HOST or http://HOST[:PORT], got {settings.http.public_url!r}"
     for origin in settings.http.cors_origins:
@@ -115,6 +116,8 @@ def _identity(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "auth.local_login", "nobody could log in: switch it on or add [[auth.oidc]]"
     if graph.mode == "http" and not graph.url.startswith(("http://", "https://")):
         yield "graph.url", f"expected http://HOST or https://HOST with mode http, got {graph.url!r}"
+    if graph.mode == "http" and not graph.key:
+        yield "graph.key", "is needed with mode http"
 
 
 def _messages(settings: Settings) -> Iterator[tuple[str, str]]:

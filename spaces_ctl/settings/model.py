@@ -62,6 +62,8 @@ class Http(Section, frozen=True, kw_only=True):
     """Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     cors_origins: tuple[str, ...] = ()
     """Other web origins that may use the API from a browser."""
+    metrics_from: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks that may read /metrics."""
 
 
 class Media(Section, frozen=True, kw_only=True):
@@ -174,8 +176,8 @@ class Graph(Section, frozen=True, kw_only=True):
     """embedded: kept here. http: your own service answers."""
     url: str = ""
     """Your service, for http."""
-    token: Annotated[str, SECRET] = ""
-    """Bearer token for it."""
+    key: Annotated[str, SECRET] = ""
+    """With which requests in both directions are signed (docs/social-graph.md)."""
     timeout_ms: Positive = 2_000
     """How long it may take to answer."""
 

@@ -16,7 +16,7 @@ def revoke(c: sa.Connection, sid: int, until_ms: int) -> None:
 
 
 def current(c: sa.Connection, now_ms: int) -> dict[int, int]:
-    """sid → until when (ms), of those that are not over."""
+    """Sid → until when (ms), of those that are not over."""
     rows = c.execute(sa.select(revoked_sids.c.sid, revoked_sids.c.until_ms).where(revoked_sids.c.until_ms > now_ms))
     return {row.sid: row.until_ms for row in rows}
 

@@ -165,9 +165,9 @@ client_id = "a"
 client_secret = "topsecret"
 """
     )
-    loaded = load(file, {"SPACES_GRAPH__TOKEN_FILE": str(tmp_path / "secret"), "SPACES_PAYMENTS__SECRET": "topsecret"})
+    loaded = load(file, {"SPACES_GRAPH__KEY_FILE": str(tmp_path / "secret"), "SPACES_PAYMENTS__SECRET": "topsecret"})
     assert loaded.settings.mail.password == "hunter2"
-    assert loaded.settings.graph.token == "hunter2"
+    assert loaded.settings.graph.key == "hunter2"
     lines = {line.path: line for line in shown(loaded)}
     assert lines["mail.password"].value == MASK
     assert lines["mail.password"].source == f"{tmp_path}/secret by {file}:3"
@@ -240,7 +240,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("[database]\nurl = 'sqlite://x'", "database.url: expected sqlite:///PATH, got 'sqlite://x'"),
         ("[limits.override]\nmax_stage = 14", "limits.override.max_stage: the engine has 13 seats, got 14"),
         ("[auth]\nlocal_login = false", "auth.local_login: nobody could log in: switch it on or add [[auth.oidc]]"),
-        ("[graph]\nmode = 'http'", "graph.url: expected http://HOST or https://HOST with mode http, got ''"),
+        ("[graph]\nmode = 'http'\nkey = 'k'", "graph.url: expected http://HOST or https://HOST with mode http, got ''"),
         (
             "[push]\nvapid_private_key = 'x'",
             "push.subject: expected mailto:ADDRESS or https://… with vapid_private_key",

@@ -108,7 +108,7 @@ class Run:
             async def die(events: object) -> None:
                 raise Crash
 
-            bus.publish = die  # type: ignore[method-assign,assignment]
+            bus.publish = die  # type: ignore[method-assign]
 
     def disarm(self) -> None:
         self.world.engine.after = lambda command: None
@@ -142,12 +142,18 @@ class Run:
             assert self.space not in self.world.engine.spaces
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(plan=steps)
 def test_after_any_crash_the_engine_is_what_the_log_says(
     sqlite_template: Path, tmp_path: Path, plan: list[tuple[int, c.SpaceCommand, str, int, bool]]
 ) -> None:
     async def main() -> None:
+        if not sqlite_template.exists():
+            with_tables = await Database.open(f"sqlite:///{sqlite_template}", synchronous="normal")
+            await with_tables.create_tables()
+            await with_tables.aclose()
         file = tmp_path / "crashes.db"
         for old in tmp_path.glob("crashes.db*"):
             old.unlink()

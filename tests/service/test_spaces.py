@@ -1,15 +1,11 @@
 """One command, from the question to the answer."""
 
-import asyncio
-
 import pytest
 
 from spaces_ctl import commands as c
 from spaces_ctl import events as e
-from spaces_ctl.engine import EngineTimeout, SetAcl, UpsertSpace
-from spaces_ctl.model import Status
 from spaces_ctl.service.errors import ServiceError
-from tests.support.worlds import ANN, BEN, HOST, World, who
+from tests.support.worlds import ANN, HOST, World
 
 
 async def test_what_is_decided_is_in_the_engine_when_the_answer_comes(world: World) -> None:

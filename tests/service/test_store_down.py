@@ -75,7 +75,9 @@ async def test_what_protects_is_in_force_at_once_and_in_the_log_later(world: Wor
     await world.spaces.settle()
     log = await world.spaces.log.tail(space, before.version)
     assert [recorded.event for recorded in log] == [recorded.event for recorded in outcome.events]
-    assert {recorded.at_ms for recorded in log} == {outcome.events[0].at_ms}, "when it happened, not when it was written"
+    assert {recorded.at_ms for recorded in log} == {outcome.events[0].at_ms}, (
+        "when it happened, not when it was written"
+    )
     assert world.journal is not None
     assert world.journal.entries == ()
     assert world.bus.published[-len(log) :] == list(log)
@@ -229,9 +231,8 @@ asyncio.run(main())
 
 async def test_a_killed_process_leaves_a_journal_that_can_be_read(tmp_path: Path) -> None:
     file = tmp_path / "journal"
-    child = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", WRITES_AND_DIES, file], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", WRITES_AND_DIES, str(file)]
+    child = await asyncio.to_thread(lambda: subprocess.run(command, capture_output=True, text=True, check=False))
     assert (child.returncode, child.stdout) == (-signal.SIGKILL, "answered\n"), child.stderr
     with file.open("ab") as tail:
         tail.write(os.urandom(11))  # the record that was being written

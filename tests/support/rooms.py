@@ -171,4 +171,3 @@ class Ear:
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
-

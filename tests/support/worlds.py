@@ -149,7 +149,6 @@ class World:
         return await self.spaces.get(space)
 
 
-
 async def matches(world: World, space: SpaceId) -> None:
     """The engine holds what the log says, folded from its beginning."""
     state = replay(Space(id=space), await world.spaces.log.tail(space, 0))

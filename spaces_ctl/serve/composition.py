@@ -1,0 +1,253 @@
+"""The deployment as its settings want it: the services (`service.services`) with the application in front of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from litestar.types import ControllerRouterHandler
+
+from spaces_ctl.api.app import ApiServices, create_app
+from spaces_ctl.api.auth import embedding, logins, profiles, providers
+from spaces_ctl.api.auth.logins import AuthRules
+from spaces_ctl.api.oauth import apps, authorize, tokens
+from spaces_ctl.api.security import CsrfTokens
+from spaces_ctl.api.settings import ApiSettings
+from spaces_ctl.serve.errors import BadSettings, DatabaseUnreachable, SchemaOutdated
+from spaces_ctl.serve.run import Running
+from spaces_ctl.serve.secrets import derived
+from spaces_ctl.service.email_links import EmailLinks
+from spaces_ctl.service.graph import WritableGraph
+from spaces_ctl.service.oauth import OAuthRules
+from spaces_ctl.service.oidc import Oidc
+from spaces_ctl.service.oidc import OidcProvider as Provider
+from spaces_ctl.service.services import Services, open_services
+from spaces_ctl.service.sessions import SessionRules
+from spaces_ctl.settings.model import Settings
+from spaces_ctl.store.database import Database
+from spaces_ctl.store.errors import BadUrl, Unavailable, Unreachable, WrongSchema
+from spaces_ctl.store.migrate import check
+
+__all__ = ["Deployment", "compose", "database_refusals"]
+
+_PROFILES: list[ControllerRouterHandler] = [
+    profiles.edit,
+    profiles.blocks,
+    profiles.mutes,
+    profiles.following,
+    profiles.followers,
+    profiles.account,
+    profiles.by_handle,
+]
+"""All but `GET /me`, which the API answers itself, with where one is wanted now."""
+
+_ROUTERS: list[ControllerRouterHandler] = [
+    logins.router,
+    providers.router,
+    embedding.router,
+    apps.router,
+    authorize.router,
+    tokens.router,
+]
+
+
+class Deployment:
+    """The services of one life of the control loop, and their application."""
+
+    def __init__(self, settings: Settings, running: Running, services: Services, graph: WritableGraph) -> None:
+        self.services = services
+        self._draining = False
+        self.app: Any = _application(settings, running, self, graph)
+        """ASGI."""
+
+    async def failed(self) -> None:
+        """Waits; raises what a background task of the services died of."""
+        await self.services.failed()
+
+    def draining(self) -> None:
+        """Not ready for anything new."""
+        self._draining = True
+
+    async def check_draining(self) -> None:
+        """For `/readyz`. Raises RuntimeError."""
+        if self._draining:
+            raise RuntimeError("the server is stopping")
+
+
+@asynccontextmanager
+async def compose(settings: Settings, running: Running) -> AsyncIterator[Deployment]:
+    """Everything open and live Spaces in the engine. Raises CannotStart."""
+    place, auth = running.place, settings.auth
+    pin = place.certificate_sha256
+    with database_refusals():
+        db = await Database.open(settings.database.full_url)
+        try:
+            await check(db)
+        finally:
+            await db.aclose()
+    async with AsyncExitStack() as stack:
+        with _data_refusals(settings):
+            services = await stack.enter_async_context(
+                open_services(
+                    database_url=settings.database.full_url,
+                    engine=running.engine,
+                    attached=running.attached,
+                    signer=running.signer,
+                    addresses=[url.removeprefix("https://") for url in place.media_urls],
+                    certificate_sha256=None if pin is None else bytes.fromhex(pin),
+                    directory=settings.node.data_directory,
+                    public_url=place.public_url,
+                    limits=settings.limits.resolve(),
+                    node=settings.node.name,
+                    node_number=settings.node.id,
+                    graph=_graph_over_http(settings, stack),
+                    session_rules=SessionRules(idle_days=auth.session_days),
+                    oauth_rules=OAuthRules(access_ms=auth.access_token_minutes * 60_000),
+                    join_token_s=auth.join_token_minutes * 60,
+                    watchdog=running.watchdog,
+                )
+            )
+        yield Deployment(settings, running, services, services.graph)
+
+
+@contextlib.contextmanager
+def database_refusals() -> Iterator[None]:
+    """The store's errors as reasons not to start."""
+    try:
+        yield
+    except BadUrl as error:
+        raise BadSettings(f"database.url: {error}") from error
+    except (Unreachable, Unavailable) as error:
+        raise DatabaseUnreachable(f"database.url: {error}") from error
+    except WrongSchema as error:
+        raise SchemaOutdated(str(error)) from error
+
+
+@contextlib.contextmanager
+def _data_refusals(settings: Settings) -> Iterator[None]:
+    try:
+        with database_refusals():
+            yield
+    except OSError as error:
+        directory = settings.node.data_directory
+        raise BadSettings(f"node.data_directory: cannot use {directory}: {error.strerror or error}") from error
+
+
+def _application(settings: Settings, running: Running, deployment: Deployment, graph: WritableGraph) -> Any:
+    services, place = deployment.services, running.place
+    csrf_key = derived(settings, "csrf")
+    api = ApiSettings(
+        public_url=place.public_url,
+        media_urls=place.media_urls,
+        trusted_proxies=settings.http.trusted_proxies,
+        cors_origins=settings.http.cors_origins,
+        metrics_from=settings.http.metrics_from,
+        csrf_key=csrf_key,
+    )
+    rules = AuthRules(local_login=settings.auth.local_login, registration=settings.auth.registration)
+    called = ApiServices(
+        clock=services.clock,
+        bus=services.bus,
+        spaces=services.spaces,
+        joins=services.joins,
+        reading=services.reading,
+        accounts=services.accounts,
+        idempotency=services.idempotency,
+        authentication=services.authentication,
+        checks={"database": services.reading.head, "serving": deployment.check_draining},
+        engine_figures=running.engine.stats,
+        more={
+            "api_settings": api,
+            "auth_rules": rules,
+            "authentication": services.authentication,
+            "csrf_tokens": CsrfTokens(csrf_key),
+            "email_links": _email_links(settings, place.public_url, services),
+            "graph": graph,
+            "invalidations": _invalidations(settings, graph),
+            "oauth": services.oauth,
+            "oidc": _oidc(settings, place.public_url, services),
+            "passwords": services.passwords,
+            "service_keys": services.service_keys,
+            "sessions": services.sessions,
+        },
+    )
+    return create_app(called, api, routers=_PROFILES, root_routers=_ROUTERS)
+
+
+def _email_links(settings: Settings, public_url: str, services: Services) -> EmailLinks | None:
+    mail = settings.mail
+    if not mail.host:
+        return None
+    from spaces_ctl.service.mail import SmtpMailer
+
+    mailer = SmtpMailer(
+        host=mail.host,
+        port=mail.port,
+        sender=mail.sender,
+        username=mail.username or None,
+        password=mail.password or None,
+        security=mail.security,
+    )
+    return EmailLinks(
+        db=services.db,
+        clock=services.clock,
+        mailer=mailer,
+        sessions=services.sessions,
+        passwords=services.passwords,
+        windows=services.windows,
+        public_url=public_url,
+    )
+
+
+def _oidc(settings: Settings, public_url: str, services: Services) -> Oidc:
+    return Oidc(
+        db=services.db,
+        clock=services.clock,
+        accounts=services.accounts,
+        providers=[
+            Provider(
+                name=one.name,
+                issuer=one.issuer,
+                client_id=one.client_id,
+                client_secret=one.client_secret,
+                label=one.label,
+                scopes=one.scopes,
+            )
+            for one in settings.auth.oidc
+        ],
+        public_url=public_url,
+        registration=settings.auth.registration,
+    )
+
+
+def _graph_over_http(settings: Settings, stack: AsyncExitStack) -> Any:
+    """Makes the deployment's own graph on the services' database; None for the embedded one."""
+    chosen = settings.graph
+    if chosen.mode == "embedded":
+        return None
+    from spaces_ctl.clock import SystemClock
+    from spaces_ctl.service.graph_http import HttpGraph
+
+    def make(db: Database) -> HttpGraph:
+        graph = HttpGraph(
+            url=chosen.url,
+            key=chosen.key.encode(),
+            db=db,
+            clock=SystemClock(),
+            timeout_s=chosen.timeout_ms / 1000,
+        )
+        stack.push_async_callback(graph.aclose)
+        return graph
+
+    return make
+
+
+def _invalidations(settings: Settings, graph: WritableGraph) -> Any:
+    if settings.graph.mode != "http":
+        return None
+    from spaces_ctl.service.graph_http import HttpGraph, Invalidations
+
+    assert isinstance(graph, HttpGraph)
+    return Invalidations(graph, settings.graph.key.encode())

@@ -1,0 +1,4 @@
+
+from tests.support.databases import *  # noqa: F403
+
+
