@@ -289,6 +289,10 @@ class Speaker(_Client[_engine.NativeSpeaker]):
         """
         return self._native.sent_log()
 
+    def react(self, index: int) -> None:
+        """Reacts with kind `index`, counted from 0. Whether the server counts it is not told (rate, role, loss)."""
+        self._native.react(index)
+
     def stats(self) -> SpeakerStats:
         """Counters since the start."""
         return SpeakerStats(**self._native.stats())
@@ -428,6 +432,10 @@ class Listener(_Client[_engine.NativeListener]):
     def pull(self, samples: int) -> bytes:
         """The mixed sound that a sound card plays now: call it at the pace of playing, instead of iterating `pcm`."""
         return self._native.pull(samples)
+
+    def react(self, index: int) -> None:
+        """Reacts with kind `index`, counted from 0. Whether the server counts it is not told (rate, role, loss)."""
+        self._native.react(index)
 
     def stats(self) -> ListenerStats:
         """Counters since the start."""

@@ -159,6 +159,13 @@ class Counts(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Reactions(Event):
+    """How many of each kind of reaction came since the last such event, once a second at most."""
+
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingGap(Event):
     """The recording lacks `groups` ticks of 20 ms from `from_group` on: the disk was full, slow or failing."""
 
@@ -177,6 +184,7 @@ EVENTS: Mapping[str, Callable[..., Event]] = {
     "speaking": SeatSpeaking,
     "over_budget": SeatOverBudget,
     "counts": Counts,
+    "reactions": Reactions,
     "recording_gap": RecordingGap,
 }
 

@@ -53,6 +53,7 @@ from spaces_ctl._tables import (
     Event,
     Joined,
     Left,
+    Reactions,
     RecordingGap,
     Resync,
     SeatOverBudget,
@@ -90,6 +91,7 @@ __all__ = [
     "ListenerLoad",
     "ListenerStats",
     "LoadStats",
+    "Reactions",
     "Recording",
     "RecordingGap",
     "Refused",
@@ -204,6 +206,10 @@ class EngineConfig:
     """A connection without a packet for this long is lost, in milliseconds."""
     max_heard: int = 13
     """The loudest seats that are heard at once."""
+    reactions: int = 5
+    """Kinds of reactions, 16 at most; which is which is the deployment's."""
+    reaction_rate: int = 5
+    """Reactions a second that one session may send; twice as many at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +340,8 @@ class Engine:
             max_sessions=config.max_sessions,
             idle_timeout_ms=config.idle_timeout_ms,
             max_heard=config.max_heard,
+            reactions=config.reactions,
+            reaction_rate=config.reaction_rate,
         )
 
     async def _call(self, function: Callable[[], T]) -> T:
@@ -408,6 +416,15 @@ class Engine:
         Raises ValueError unless `limit` is 1 to 10,000.
         """
         return Roster(*await self._call(lambda: self._native.roster(space, after, limit)))
+
+    async def react(self, space: int, account: int, index: int) -> None:
+        """Somebody who is in the Space reacts, by other ways than their session: kind `index`, counted from 0.
+
+        Raises `Refused` with `participant.not_in_space`, `reaction.unknown` or `rate.limited`.
+        """
+        if not 0 <= index < 256:
+            raise ValueError(f"reaction {index} is not in 0 to 255")
+        await self._call(lambda: self._native.react(space, account, index))
 
     async def set_token_keys(self, signers: Sequence[TokenSigner] = (), **public_keys: bytes) -> None:
         """Takes tokens of these keys only, from now on."""

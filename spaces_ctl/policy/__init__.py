@@ -12,7 +12,7 @@ from spaces_ctl.policy.facts import AccountFacts, Facts, Needs
 from spaces_ctl.policy.limits import PRESETS, Limits
 from spaces_ctl.policy.roles import role_of
 from spaces_ctl.policy.rules import RULES
-from spaces_ctl.policy.seats import admitted_free, deny_exempt, watched
+from spaces_ctl.policy.seats import admitted_free, deny_exempt, spared_by, watched
 from spaces_ctl.policy.state import Space
 from spaces_ctl.policy.timers import Timer, TimerKind, timers
 
@@ -33,6 +33,7 @@ __all__ = [
     "evolve",
     "needs",
     "role_of",
+    "spared_by",
     "timers",
     "watched",
 ]

@@ -85,22 +85,30 @@ class AccountRule(msgspec.Struct, frozen=True):
     guards: tuple[AccountGuard, ...] = ()
 
 
+def _nothing_decided(case: _Case) -> bool:
+    """Nothing against the actor; a violation in another's Space is none of theirs, not even to know of."""
+    return case.facts.decided_ms is None or (case.command.space is not None and not case.facts.created_space)
+
+
 def _closed(case: _Case) -> bool:
     decided_ms = case.facts.decided_ms
-    return decided_ms is None or case.now_ms > decided_ms + case.limits.appeal_days * DAY_MS
+    return decided_ms is not None and case.now_ms > decided_ms + case.limits.appeal_days * DAY_MS
 
 
 _SELF = AccountGuard("target.self", lambda case: case.command.account == case.me)
 _EXISTS = AccountGuard("account.not_found", lambda case: not case.facts.target.exists)
-_NO_BLOCK = AccountGuard("role.forbidden", lambda case: case.facts.blocks or case.facts.blocked)
+_THERE_TO_FOLLOW = AccountGuard(
+    # nobody learns that they were blocked: whoever did it is simply not there
+    "account.not_found",
+    lambda case: not case.facts.target.exists or case.facts.blocked,
+)
+_UNBLOCKED = AccountGuard("role.forbidden", lambda case: case.facts.blocks)
 _REASON = AccountGuard("report.reason_required", lambda case: not case.command.reason.strip())
 _UNTIL = AccountGuard(
     "setting.invalid", lambda case: case.command.until_ms is not None and case.command.until_ms <= case.now_ms
 )
-_OWN_SPACE = AccountGuard(
-    "role.forbidden", lambda case: case.command.space is not None and not case.facts.created_space
-)
 _NO_APPEAL_YET = AccountGuard("appeal.exists", lambda case: case.facts.appealed)
+_DECIDED = AccountGuard("appeal.not_found", _nothing_decided)
 _WINDOW = AccountGuard("appeal.window_closed", _closed)
 _OPEN_APPEAL = AccountGuard("appeal.not_found", lambda case: case.facts.appeal is None or case.facts.appeal.resolved)
 
@@ -109,13 +117,13 @@ ACCOUNT_RULES: dict[type[AccountCommand], AccountRule] = {
     c.Unblock: AccountRule(False, (_SELF,)),
     c.MuteAccount: AccountRule(False, (_SELF, _EXISTS)),
     c.UnmuteAccount: AccountRule(False, (_SELF,)),
-    c.Follow: AccountRule(False, (_SELF, _EXISTS, _NO_BLOCK)),
+    c.Follow: AccountRule(False, (_SELF, _THERE_TO_FOLLOW, _UNBLOCKED)),
     c.Unfollow: AccountRule(False, (_SELF,)),
     c.SetProtected: AccountRule(False),
     c.SetListeningVisibility: AccountRule(False),
     c.BanFromLive: AccountRule(True, (_SELF, _EXISTS, _REASON, _UNTIL)),
     c.LiftBan: AccountRule(True, (_SELF,)),
-    c.Appeal: AccountRule(False, (_OWN_SPACE, _NO_APPEAL_YET, _WINDOW)),
+    c.Appeal: AccountRule(False, (_DECIDED, _WINDOW, _NO_APPEAL_YET)),
     c.ResolveAppeal: AccountRule(True, (_OPEN_APPEAL,)),
 }
 """Who may what, and what forbids it, in order. Logged-out people may nothing."""

@@ -12,7 +12,7 @@ from spaces_ctl import events as ev
 from spaces_ctl.model import AccountId, StageRole
 from spaces_ctl.policy.case import Case, Outcomes, outcomes
 from spaces_ctl.policy.facts import Needs
-from spaces_ctl.policy.seats import deny_exempt
+from spaces_ctl.policy.seats import deny_exempt, spared_by
 from spaces_ctl.policy.state import Space
 
 __all__ = [
@@ -118,7 +118,7 @@ def purge(case: Case, owner: AccountId) -> None:
     and co-hosts (nobody becomes co-host who blocks one of them, and later it concerns accounts only); a host's list
     spares only the creator.
     """
-    exempt = {case.state.creator} if owner == case.state.admin else deny_exempt(case.state)
+    exempt = spared_by(case.state, owner)
     for account in _known(case.state):
         if account == owner or account in exempt or not case.blocks(owner, account):
             continue

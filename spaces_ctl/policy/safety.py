@@ -29,7 +29,7 @@ from spaces_ctl.policy.leaving import (
     put_out,
 )
 from spaces_ctl.policy.retention import Retention
-from spaces_ctl.policy.seats import deny_exempt
+from spaces_ctl.policy.seats import spared_by
 from spaces_ctl.policy.state import Space
 
 
@@ -92,8 +92,7 @@ def blocked(case: Case, command: c.Blocked) -> None:
     state, account = case.state, command.account
     if state.status is not Status.LIVE or case.role not in (Role.HOST, Role.COHOST) or account == case.me:
         return
-    exempt = deny_exempt(state) if case.role is Role.COHOST else {state.creator}
-    if account in exempt:
+    if account in spared_by(state, case.me):
         return
     if account in state.here or case.known(account).present:
         put_out(case, account, ev.RemovedHow.BLOCKED, bar=False)

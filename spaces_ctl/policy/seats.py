@@ -6,7 +6,16 @@ from spaces_ctl.model import AccountId, StageRole
 from spaces_ctl.policy.limits import Limits
 from spaces_ctl.policy.state import Space
 
-__all__ = ["admitted_free", "deny_exempt", "free_seat", "is_invited", "room_for_cohost", "room_for_speaker", "watched"]
+__all__ = [
+    "admitted_free",
+    "deny_exempt",
+    "free_seat",
+    "is_invited",
+    "room_for_cohost",
+    "room_for_speaker",
+    "spared_by",
+    "watched",
+]
 
 _SEATS = 13
 """What the engine has."""
@@ -46,6 +55,11 @@ def is_invited(state: Space, account: AccountId, role: StageRole, now_ms: int) -
 def deny_exempt(state: Space) -> frozenset[AccountId]:
     """Whom the block lists of host and co-hosts do not put out: each other, and the creator, whose Space it is."""
     return frozenset((state.creator, *state.hosts))
+
+
+def spared_by(state: Space, owner: AccountId) -> frozenset[AccountId]:
+    """Whom one block list in particular does not put out: the host's spares the creator, a co-host's all who host."""
+    return frozenset({state.creator}) if owner == state.admin else deny_exempt(state)
 
 
 def watched(state: Space) -> frozenset[AccountId]:

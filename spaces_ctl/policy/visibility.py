@@ -9,11 +9,13 @@ from collections.abc import Iterable
 
 import msgspec
 
-from spaces_ctl.model import AccountId, Actor, Role, Status
+from spaces_ctl.model import AccountId, Actor, Status
 from spaces_ctl.policy.state import Space
 
 __all__ = [
+    "Listener",
     "Viewer",
+    "blocked_joined_as_speaker",
     "blocked_labels",
     "blocked_speakers",
     "card_reaches",
@@ -103,9 +105,9 @@ def may_peek(state: Space) -> bool:
     return state.status in (Status.SCHEDULED, Status.LIVE)
 
 
-def may_list_buyers(state: Space, actor: Actor, role: Role) -> bool:
+def may_list_buyers(state: Space, actor: Actor) -> bool:
     """Whether an actor may see who bought tickets: the creator alone."""
-    return role is not Role.SYSTEM and actor.account is not None and actor.account == state.creator
+    return actor.account is not None and actor.account == state.creator
 
 
 def _see_each_other(viewer: Viewer, account: AccountId) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,9 +13,12 @@ import sqlalchemy as sa
 from spaces_ctl import commands as cmd
 from spaces_ctl import events as ev
 from spaces_ctl.clock import Clock
-from spaces_ctl.model import AccountId, Actor
+from spaces_ctl.model import AccountId, Actor, SpaceId
+from spaces_ctl.policy import Denied
+from spaces_ctl.policy.accounts import Appealed, PlatformFacts, decide_account
 from spaces_ctl.policy.facts import AccountFacts, Needs
 from spaces_ctl.policy.limits import Limits
+from spaces_ctl.service.answering import AnsweringDatabase, answering
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.graph import WritableGraph
 from spaces_ctl.service.ports import Principal
@@ -26,7 +29,6 @@ __all__ = ["HANDLE", "Account", "Accounts", "Reaction", "account_of", "free_hand
 
 HANDLE = re.compile(r"[a-z0-9_]{1,15}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
-_DAY_MS = 86_400_000
 
 Reaction = Callable[[ev.AccountEvent, Actor], Awaitable[None]]
 """Told of account events after they are committed and before the command is answered; may be told twice."""
@@ -61,21 +63,16 @@ class Accounts:
         self, *, db: Database, graph: WritableGraph, clock: Clock, next_id: Callable[[], int], limits: Limits
     ) -> None:
         """`next_id` makes ids for accounts and appeals (`service.snowflake`)."""
-        self._db = db
+        self._db = AnsweringDatabase(db)
         self._graph = graph
         self._clock = clock
         self._next_id = next_id
         self._limits = limits
         self._reactions: list[Reaction] = []
-        self._violation: Callable[[AccountId, int], Awaitable[int | None]] | None = None
 
     def on_event(self, reaction: Reaction) -> None:
         """Adds somebody who reacts to account events, for example in live Spaces."""
         self._reactions.append(reaction)
-
-    def violations_from(self, found: Callable[[AccountId, int], Awaitable[int | None]]) -> None:
-        """Says where appeals learn when a violation was found in an account's Space (ms; None: there is none)."""
-        self._violation = found
 
     # Making and editing
 
@@ -179,119 +176,105 @@ class Accounts:
     # Commands
 
     async def execute(self, principal: Principal, command: cmd.AccountCommand) -> ev.AccountEvent | None:
-        """Carries a command out; the event, or None if it was so already.
+        """Carries a command out; the event that answers it, or None if it was so already.
 
-        When it returns, reactions (a blocked speaker leaves the blocker's stage) are done. Raises ServiceError:
-        `auth.token_missing`, `role.forbidden`, `target.self`, `account.not_found`, `setting.invalid`,
-        `report.reason_required`, `appeal.*`.
+        When it returns, reactions (a blocked speaker leaves the blocker's stage) are done. Raises ServiceError: the
+        policy's refusals (`policy.accounts`), `auth.token_missing`, `request.invalid`, `graph.unavailable`.
         """
+        with answering():
+            return await self._execute(principal, command)
+
+    async def _execute(self, principal: Principal, command: cmd.AccountCommand) -> ev.AccountEvent | None:
         actor, now = principal.actor(), self._clock.now_ms()
-        if actor.account is None and not principal.operator:
+        if principal.operator:
+            actor = msgspec.structs.replace(actor, moderator=True)
+        if actor.account is None and not actor.moderator:
             raise ServiceError("auth.token_missing")
+        facts = await self._facts(actor, _tidied(command), now)
+        decision = decide_account(command, actor, facts, self._limits, now)
+        if isinstance(decision, Denied):
+            raise ServiceError(decision.code, decision.detail)
         if isinstance(command, cmd.MuteAccount | cmd.UnmuteAccount):
-            on = isinstance(command, cmd.MuteAccount)
-            me = await self._towards(actor, command.account)
-            await self._graph.mute(me, command.account, on, now)
+            await self._graph.mute(_me(actor), command.account, isinstance(command, cmd.MuteAccount), now)
             return None
-        event = await self._decide(actor, principal, command, now)
-        changed = await self._commit(event, actor, now)
-        if changed or isinstance(event, ev.AccountBlocked | ev.LiveBanned):
-            # Also when it was so already: the call before may have died between commit and reaction.
+        await self._keep_appeals(decision, actor, now)
+        changed = [event for event in decision if await self._graph.apply(event, actor, now)]
+        # What was so already is reacted to as well: the call before may have died between commit and reaction.
+        again = (ev.AccountBlocked(by=_me(actor), account=command.account),) if isinstance(command, cmd.Block) else ()
+        for event in dict.fromkeys((*changed, *again)):
             for reaction in self._reactions:
                 await reaction(event, actor)
-        return event if changed else None
+        answers = [event for event in changed if not isinstance(event, ev.Followed) or len(changed) == 1]
+        return answers[0] if answers else None
 
-    async def _decide(
-        self, actor: Actor, principal: Principal, command: cmd.AccountCommand, now: int
-    ) -> ev.AccountEvent:
+    async def _facts(self, actor: Actor, command: cmd.AccountCommand, now: int) -> PlatformFacts:
+        me, target = actor.account, getattr(command, "account", None)
+        both = frozenset({(me, target), (target, me)}) if me is not None and target is not None else frozenset()
+        accounts = frozenset(account for account in (me, target) if account is not None)
+        needs = Needs(accounts=accounts, blocks=both, follows=both)
+        known = await self._graph.facts(needs, now)
+        values: dict[str, Any] = {
+            "actor": known.accounts.get(me, AccountFacts()) if me is not None else AccountFacts(),
+            "target": known.accounts.get(target, AccountFacts()) if target is not None else AccountFacts(),
+            "blocks": (me, target) in known.blocks,
+            "blocked": (target, me) in known.blocks,
+            "follows": (me, target) in known.follows,
+            "followed": (target, me) in known.follows,
+        }
         match command:
-            case cmd.Block(account=account):
-                return ev.AccountBlocked(by=await self._towards(actor, account), account=account)
-            case cmd.Unblock(account=account):
-                return ev.AccountUnblocked(by=await self._towards(actor, account), account=account)
-            case cmd.Follow(account=account):
-                me = await self._towards(actor, account, may_follow=True)
-                return ev.Followed(by=me, account=account)
-            case cmd.Unfollow(account=account):
-                return ev.Followed(by=await self._towards(actor, account), account=account, on=False)
-            case cmd.SetProtected(on=on):
-                return ev.Protected(account=_me(actor), on=on)
-            case cmd.SetListeningVisibility(visible=visible):
-                return ev.ListeningVisibility(account=_me(actor), visible=visible)
-            case cmd.BanFromLive(account=account, reason=reason, until_ms=until_ms):
-                _moderates(principal)
-                await self._known(account, now)
-                if not reason.strip() or len(reason) > 400:
-                    raise ServiceError("report.reason_required")
-                if until_ms is not None and until_ms <= now:
-                    raise ServiceError("setting.invalid", "The ban would be over already.")
-                return ev.LiveBanned(account=account, reason=reason, until_ms=until_ms)
-            case cmd.LiftBan(account=account):
-                _moderates(principal)
-                await self._known(account, now)
-                return ev.BanLifted(account=account)
-            case cmd.Appeal(text=text, space=space):
-                return await self._appeal(_me(actor), text, space, now)
-            case cmd.ResolveAppeal(appeal=appeal, grant=grant, note=note):
-                _moderates(principal)
+            case cmd.SetListeningVisibility():
+                own = (await self._graph.profiles([_me(actor)])).get(_me(actor))
+                values["listening_visible"] = own is None or own.listening_visible
+            case cmd.Appeal(space=space):
+                values |= await self._about_appeal(_me(actor), space, now)
+            case cmd.ResolveAppeal(appeal=appeal):
                 row = await self._db.read(lambda c: store.appeal(c, appeal))
-                if row is None or row.resolved_ms is not None:
-                    raise ServiceError("appeal.not_found")
-                return ev.AppealResolved(appeal=appeal, account=row.account, granted=grant, note=note)
-            case _:
-                raise TypeError(f"not an account command: {command!r}")
+                if row is not None:
+                    resolved = row.resolved_ms is not None
+                    values["appeal"] = Appealed(account=row.account, space=row.space, resolved=resolved)
+        return PlatformFacts(**values)
 
-    async def _towards(self, actor: Actor, target: AccountId, *, may_follow: bool = False) -> AccountId:
-        me = _me(actor)
-        if target == me:
-            raise ServiceError("target.self")
-        pairs = frozenset({(target, me), (me, target)}) if may_follow else frozenset()
-        needs = Needs(accounts=frozenset({target}), blocks=pairs)
-        facts = await self._graph.facts(needs, self._clock.now_ms())
-        # Who blocks somebody is not there for them to follow.
-        if not facts.accounts[target].exists or (target, me) in facts.blocks:
-            raise ServiceError("account.not_found")
-        if (me, target) in facts.blocks:
-            raise ServiceError("role.forbidden", "Unblock the account first.")
-        return me
+    async def _about_appeal(self, me: AccountId, space: SpaceId | None, now: int) -> dict[str, Any]:
+        def read(c: sa.Connection) -> dict[str, Any]:
+            decided_ms, created = None, False
+            if space is None:
+                ban = store.live_ban(c, me)
+                if ban is not None and (ban.until_ms is None or ban.until_ms > now):
+                    decided_ms = ban.at_ms
+            else:
+                creator, decided_ms = store.violation(c, space)
+                created = creator == me
+            appealed = store.has_open_appeal(c, me, space)
+            return {"decided_ms": decided_ms, "created_space": created, "appealed": appealed}
 
-    async def _known(self, account: AccountId, now: int) -> AccountFacts:
-        facts = await self._graph.facts(Needs(accounts=frozenset({account})), now)
-        if not facts.accounts[account].exists:
-            raise ServiceError("account.not_found")
-        return facts.accounts[account]
+        return {**await self._db.read(read), "next_appeal": self._next_id()}
 
-    async def _appeal(self, me: AccountId, text: str, space: int | None, now: int) -> ev.AppealFiled:
-        text = _valid_text(text, "text", 4000)
-        if space is None:
-            ban = await self._db.read(lambda c: store.live_ban(c, me))
-            against = ban.at_ms if ban is not None and (ban.until_ms is None or ban.until_ms > now) else None
-        else:
-            against = await self._violation(me, space) if self._violation else None
-        if against is None:
-            raise ServiceError("appeal.not_found", "There is nothing to appeal against.")
-        if now > against + self._limits.appeal_days * _DAY_MS:
-            raise ServiceError("appeal.window_closed")
-        if await self._db.read(lambda c: store.open_appeals(c, me, space)):
-            raise ServiceError("appeal.exists")
-        return ev.AppealFiled(appeal=self._next_id(), account=me, text=text, space=space)
+    async def _keep_appeals(self, events: Sequence[ev.AccountEvent], actor: Actor, now: int) -> None:
+        for event in events:
+            match event:
+                case ev.AppealFiled(appeal=appeal, account=account, space=space, text=text):
+                    values = {"id": appeal, "account": account, "space": space, "text": text, "filed_ms": now}
+                    await self._db.write(lambda c, values=values: store.file_appeal(c, **values))  # type: ignore[misc]
+                case ev.AppealResolved(appeal=appeal, granted=granted, note=note):
+                    resolved = (appeal, granted, note, actor.account, now)
+                    if not await self._db.write(lambda c, r=resolved: store.resolve_appeal(c, *r)):  # type: ignore[misc]
+                        raise ServiceError("appeal.not_found")
+                case _:
+                    pass
 
-    async def _commit(self, event: ev.AccountEvent, actor: Actor, now: int) -> bool:
-        match event:
-            case ev.AppealFiled():
-                filed = {"id": event.appeal, "account": event.account, "space": event.space, "text": event.text}
-                await self._db.write(lambda c: store.file_appeal(c, **filed, filed_ms=now))
-                return await self._graph.apply(event, actor, now)
-            case ev.AppealResolved(appeal=appeal, granted=granted, note=note):
-                by = actor.account
-                if not await self._db.write(lambda c: store.resolve_appeal(c, appeal, granted, note, by, now)):
-                    raise ServiceError("appeal.not_found")
-                row = await self._db.read(lambda c: store.appeal(c, appeal))
-                if granted and row is not None and row.space is None:
-                    await self._commit(ev.BanLifted(account=event.account), actor, now)
-                return await self._graph.apply(event, actor, now)
-            case _:
-                return await self._graph.apply(event, actor, now)
+
+def _tidied(command: cmd.AccountCommand) -> cmd.AccountCommand:
+    """Raises ServiceError `request.invalid` for texts that are too long."""
+    match command:
+        case cmd.Appeal(text=text):
+            _valid_text(text, "text", 4000)
+        case cmd.BanFromLive(reason=reason):
+            _valid_text(reason, "reason", 400, empty=True)
+        case cmd.ResolveAppeal(note=note):
+            _valid_text(note, "note", 4000, empty=True)
+        case _:
+            pass
+    return command
 
 
 def account_of(row: sa.Row[Any]) -> Account:
@@ -319,11 +302,6 @@ def _me(actor: Actor) -> AccountId:
     if actor.account is None:
         raise ServiceError("auth.token_missing")
     return actor.account
-
-
-def _moderates(principal: Principal) -> None:
-    if not (principal.moderator or principal.operator):
-        raise ServiceError("role.forbidden")
 
 
 def _valid_handle(handle: str) -> str:

@@ -7,6 +7,7 @@ import logging
 from spaces_ctl.clock import Clock
 from spaces_ctl.model import AccountId
 from spaces_ctl.service import secret as secrets
+from spaces_ctl.service.answering import AnsweringDatabase
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.passwords import Passwords
 from spaces_ctl.service.ports import Mailer
@@ -43,7 +44,7 @@ class EmailLinks:
         public_url: str,
     ) -> None:
         """Links lead to `public_url`/i/verify and /i/reset."""
-        self._db = db
+        self._db = AnsweringDatabase(db)
         self._clock = clock
         self._mailer = mailer
         self._sessions = sessions

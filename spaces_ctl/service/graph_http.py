@@ -189,7 +189,10 @@ class HttpGraph:
     # Changes
 
     async def apply(self, event: AccountEvent, actor: Actor, at_ms: int) -> bool:
-        """Makes `event` so, over there or (bans) here, then records it in our account log; False if it was so."""
+        """Makes `event` so, over there or (bans) here, then records it in our account log; False if it was so already.
+
+        What was made so there but, by a crash, not recorded here is not told again.
+        """
         change = _change(event)
         if change is None:
             return await self._db.write(lambda c: _platform(c, event, actor, at_ms))

@@ -14,9 +14,11 @@ from spaces_ctl import commands, events
 from spaces_ctl.clock import Clock
 from spaces_ctl.events import AccountEvent, Recorded
 from spaces_ctl.model import AccountId, Actor, SpaceId
+from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.reactor import Unit
+from spaces_ctl.store import event_log
 from spaces_ctl.store import moderation as store
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.moderation import Action, Appeal, Case, Report
@@ -41,14 +43,16 @@ class Moderation:
         new_id: Callable[[], int],
         execute: Execute,
         execute_account: ExecuteAccount,
+        get: Callable[[SpaceId], Awaitable[Space]],
         reports_an_hour: int = 20,
     ) -> None:
-        """`execute` is that of `Spaces`, `execute_account` that of `Accounts`."""
+        """`execute` and `get` are those of `Spaces`, `execute_account` that of `Accounts`."""
         self._db = db
         self._clock = clock
         self._new_id = new_id
         self._execute = execute
         self._execute_account = execute_account
+        self._get = get
         self._reports_an_hour = reports_an_hour
 
     async def report(self, principal: Principal, space: SpaceId, command: ReportCommand) -> None:
@@ -176,6 +180,43 @@ class Moderation:
         action = "grant_appeal" if grant else "deny_appeal"
         await self._act(principal, action, why, resolve, account=appeal.account, space=appeal.space)
 
+    async def violation_found(self, account: AccountId, space: SpaceId) -> int | None:
+        """When a violation that still stands was found in the account's Space (ms); for `Accounts.violations_from`."""
+        try:
+            state = await self._get(space)
+        except ServiceError as refused:
+            if refused.info.http >= 500:
+                raise
+            return None
+        if state.creator != account or not state.violation:
+            return None
+        log = await self._db.read(lambda c: event_log.read(c, space))
+        found = [item.at_ms for item in log if isinstance(item.event, events.ViolationFound)]
+        return found[-1] if found else None
+
+    async def on_account_event(self, event: AccountEvent, actor: Actor) -> None:
+        """A reaction for `Accounts.on_event`: bans and appeals by whatever way are in the trail, and take effect."""
+        match event:
+            case events.LiveBanned(account=account, reason=reason):
+                await self._log("live_banned", actor, reason, account=account)
+            case events.BanLifted(account=account):
+                await self._log("ban_lifted", actor, "", account=account)
+            case events.AppealResolved(appeal=appeal, account=account, granted=granted, note=note):
+                found = await self._db.read(
+                    lambda c: store.appeals(c, unresolved=False, after=appeal - 1, limit=1)
+                )
+                space = found[0].space if found and found[0].id == appeal else None
+                if granted and space is not None:
+                    await self._clear(Principal(account=actor.account, moderator=True), space)
+                await self._log("appeal_resolved", actor, note, account=account, space=space)
+
+    async def _log(
+        self, action: str, actor: Actor, why: str, *, account: AccountId, space: SpaceId | None = None
+    ) -> None:
+        who = Principal(account=actor.account, moderator=True)
+        line = self._line(who, action, why, account=account, space=space)
+        await self._db.write(lambda c: store.append_action(c, msgspec.structs.replace(line, outcome="logged")))
+
     # The trail
 
     async def trail(
@@ -281,7 +322,7 @@ class Moderation:
 
 
 class ModerationReaction:
-    """Turns `Reported` into the queue."""
+    """Turns `Reported` into the queue, and puts what moderators did in Spaces into the trail, by whatever way."""
 
     def __init__(
         self, *, new_id: Callable[[], int], before_ms: int = 600_000, after_ms: int = 120_000
@@ -293,18 +334,32 @@ class ModerationReaction:
 
     async def prepare(self, recorded: Sequence[Recorded]) -> Unit:
         """See `Reaction`."""
-        reported = [item for item in recorded if isinstance(item.event, events.Reported)]
 
         def unit(c: sa.Connection) -> None:
-            for item in reported:
-                self._write(c, item)
+            for item in recorded:
+                if isinstance(item.event, events.Reported):
+                    self._report(c, item, item.event)
+                elif (action := _moderated(item)) is not None:
+                    self._trail(c, item, action)
 
         return unit
 
-    def _write(self, c: sa.Connection, item: Recorded) -> None:
-        event = item.event
-        if not isinstance(event, events.Reported):
-            return
+    def _trail(self, c: sa.Connection, item: Recorded, action: str) -> None:
+        id_ = self._new_id()
+        line = Action(
+            id=id_,
+            of=id_,
+            at_ms=item.at_ms,
+            moderator=item.actor.account,
+            action=action,
+            space=item.space,
+            account=getattr(item.event, "account", None),
+            why=getattr(item.event, "note", ""),
+            outcome="logged",
+        )
+        store.append_action(c, line)
+
+    def _report(self, c: sa.Connection, item: Recorded, event: events.Reported) -> None:
         kind, subject = "space", item.space
         if event.account is not None:
             kind, subject = "account", event.account
@@ -332,6 +387,22 @@ class ModerationReaction:
             at_ms=item.at_ms,
         )
         store.add_report(c, case, report)
+
+
+def _moderated(item: Recorded) -> str | None:
+    """What a moderator did there, if one did."""
+    match item.event:
+        case events.Ended(how=events.EndedHow.VIOLATION):
+            return "space_ended"
+        case events.Canceled(how=events.CanceledHow.MODERATOR):
+            return "space_canceled"
+        case events.Removed(how=events.RemovedHow.MODERATOR):
+            return "account_removed"
+        case events.ViolationFound():
+            return "violation_found"
+        case events.ViolationCleared():
+            return "violation_cleared"
+    return None
 
 
 def _moderates(principal: Principal) -> None:

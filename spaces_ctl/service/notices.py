@@ -80,6 +80,8 @@ def notices(recorded: Recorded, space: Space) -> list[Direct | Many]:
             return [told, one.many("space_canceled", Audience("tickets", recorded.space), how=how.value)]
         case e.Edited(scheduled_start_ms=int(at)):
             return [one.many("space_moved", Audience("reminders", recorded.space), scheduled_start_ms=at)]
+        case e.HostReminded(before_ms=before_ms):
+            return one.direct("host_reminder", space.creator, before_ms=before_ms)
         case e.Ended(how=e.EndedHow.VIOLATION):
             return one.direct("ended_for_violation", space.creator)
         case e.Ended():
@@ -143,11 +145,13 @@ class _Maker:
             data={"title": self._space.title, **data},
         )
 
-    def direct(self, kind: str, account: AccountId, by: AccountId | None = None) -> list[Direct | Many]:
+    def direct(
+        self, kind: str, account: AccountId, by: AccountId | None = None, **data: object
+    ) -> list[Direct | Many]:
         actor = by if by is not None else self._recorded.actor.account
         if account == actor and kind != "space_ended":
             return []
-        return [Direct(account, self._notice(kind, actor, self._source, {}))]
+        return [Direct(account, self._notice(kind, actor, self._source, dict(data)))]
 
     def many(
         self, kind: str, audience: Audience, source: str = "", by: AccountId | None = None, **data: object

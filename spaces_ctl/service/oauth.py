@@ -21,6 +21,7 @@ from spaces_ctl.clock import Clock
 from spaces_ctl.model import AccountId
 from spaces_ctl.service import redirects, scopes
 from spaces_ctl.service import secret as secrets
+from spaces_ctl.service.answering import AnsweringDatabase
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.oauth_apps import App, OAuthApps
 from spaces_ctl.service.oauth_errors import OAuthError
@@ -81,7 +82,7 @@ class OAuth:
         self, *, db: Database, clock: Clock, apps: OAuthApps, issuer: str, rules: OAuthRules | None = None
     ) -> None:
         """`issuer` is our public URL without a trailing slash (RFC 8414)."""
-        self._db = db
+        self._db = AnsweringDatabase(db)
         self._clock = clock
         self.apps = apps
         self.issuer = issuer

@@ -13,6 +13,7 @@ from spaces_ctl.clock import Clock
 from spaces_ctl.model import AccountId
 from spaces_ctl.service import redirects, scopes
 from spaces_ctl.service import secret as secrets
+from spaces_ctl.service.answering import AnsweringDatabase
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.oauth_errors import OAuthError
 from spaces_ctl.service.secret import Kind
@@ -49,7 +50,7 @@ class OAuthApps:
 
     def __init__(self, *, db: Database, clock: Clock) -> None:
         """On an open database."""
-        self._db = db
+        self._db = AnsweringDatabase(db)
         self._clock = clock
 
     async def register(

@@ -23,6 +23,7 @@ from spaces_ctl.model import AccountId
 from spaces_ctl.service import redirects
 from spaces_ctl.service import secret as secrets
 from spaces_ctl.service.accounts import Accounts, free_handle
+from spaces_ctl.service.answering import AnsweringDatabase
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.secret import Kind
 from spaces_ctl.store import oidc as store
@@ -91,7 +92,7 @@ class Oidc:
 
         Without `registration` only people who are linked already can log in.
         """
-        self._db = db
+        self._db = AnsweringDatabase(db)
         self._clock = clock
         self._accounts = accounts
         self.providers = {provider.name: provider for provider in providers}

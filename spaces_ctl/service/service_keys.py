@@ -21,6 +21,7 @@ from spaces_ctl.clock import Clock
 from spaces_ctl.service import scopes
 from spaces_ctl.service import secret as secrets
 from spaces_ctl.service.accounts import Accounts
+from spaces_ctl.service.answering import AnsweringDatabase
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.oauth import OAuth, Tokens
 from spaces_ctl.service.oauth_errors import OAuthError
@@ -65,7 +66,7 @@ class ServiceKeys:
         self, *, db: Database, clock: Clock, accounts: Accounts, oauth: OAuth, windows: Windows, audience: Sequence[str]
     ) -> None:
         """`audience` are the names under which an assertion may mean us: issuer and token endpoint."""
-        self._db = db
+        self._db = AnsweringDatabase(db)
         self._clock = clock
         self._accounts = accounts
         self._oauth = oauth

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from spaces_ctl.clock import Clock
 from spaces_ctl.model import AccountId
 from spaces_ctl.service import secret as secrets
+from spaces_ctl.service.answering import AnsweringDatabase
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.passwords import Passwords
 from spaces_ctl.service.ports import Principal
@@ -85,7 +86,7 @@ class Sessions:
         rules: SessionRules | None = None,
     ) -> None:
         """`windows` counts wrong passwords, in this process."""
-        self._db = db
+        self._db = AnsweringDatabase(db)
         self._clock = clock
         self._passwords = passwords
         self._windows = windows

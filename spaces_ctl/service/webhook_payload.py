@@ -26,10 +26,10 @@ _CREATOR = Audience(apps=False)
 _OPERATOR = Audience(creator=False, apps=False)
 
 _AUDIENCES: dict[type[SpaceEvent], Audience] = {
-    # Who reported, and what moderators found before it shows, is nobody's business.
+    # Who reported is nobody's business.
     e.Reported: _OPERATOR,
-    e.ViolationFound: _OPERATOR,
-    e.ViolationCleared: _OPERATOR,
+    e.ViolationFound: _CREATOR,
+    e.ViolationCleared: _CREATOR,
     # Nobody learns who blocks whom.
     e.DenySetAttached: _OPERATOR,
     e.DenySetDetached: _OPERATOR,
@@ -68,17 +68,19 @@ def audience_of(event: SpaceEvent) -> Audience:
     return _AUDIENCES.get(type(event), _EVERYONE)
 
 
+_BLOCKS = frozenset({e.RemovedHow.BLOCKED.value, e.RemovedHow.BLOCKED_BY_NEW_HOST.value})
 _IDS = frozenset({"account", "by", "creator", "owner", "post", "community"})
 _TIMES = {"scheduled_start_ms": "scheduled_start", "expires_ms": "expires", "until_ms": "until"}
 
 
-def payload(recorded: Recorded, space: str, *, causes: bool) -> str:
-    """The body as JSON. `causes`: with why somebody was put out or muted by whom, for creator and operator only."""
+def payload(recorded: Recorded, space: str, owner: str) -> str:
+    """The body as JSON, as the endpoint's `owner` may know it: nobody but the operator learns of a block."""
     fields: dict[str, Any] = msgspec.to_builtins(recorded.event)
     fields.pop("event", None)
-    # A listener app that hears "left: blocked" would know what nobody is told.
-    if not causes and "how" in fields and isinstance(recorded.event, e.SpeakerRemoved | e.CohostRemoved | e.Left):
-        fields.pop("how")
+    if owner != "operator" and fields.get("how") in _BLOCKS:
+        fields["how"] = e.RemovedHow.REMOVED.value
+    if owner.startswith("app:") and isinstance(recorded.event, e.Muted):
+        fields.pop("by", None)
     data: dict[str, Any] = {"space": space, "version": recorded.version}
     for name, value in fields.items():
         if name in _TIMES and value is not None:

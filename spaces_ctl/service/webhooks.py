@@ -219,7 +219,7 @@ class WebhookReaction:
             sequence=recorded.sequence,
             space=recorded.space,
             kind=kind_of(recorded.event),
-            body=payload(recorded, self._space_name(recorded.space), causes=not endpoint.owner.startswith("app:")),
+            body=payload(recorded, self._space_name(recorded.space), endpoint.owner),
             state="pending",
             created_ms=recorded.at_ms,
         )

@@ -1,22 +1,27 @@
 """What the X API v2 reads: Spaces that are scheduled or live, by id, creator and words; buyers; shared posts.
 
-`XApi` gathers whole answers (Spaces with the accounts, topics and posts they refer to); `api.xapi` gives them X's form.
+`api.xapi` gives all of it X's form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
-from typing import Protocol
 
 import msgspec
+import sqlalchemy as sa
 
 from spaces_ctl.model import AccountId, SpaceId, Status
 from spaces_ctl.policy.state import Space
+from spaces_ctl.service.answering import AnsweringDatabase, answering
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Profile, SocialGraph
+from spaces_ctl.service.posts import Posts, PostView
+from spaces_ctl.store import facts, search, summaries
+from spaces_ctl.store.database import Database
+from spaces_ctl.store.summaries import Summary
 
-__all__ = ["Page", "Post", "SpaceSource", "SpaceView", "SpeakerIds", "Topic", "XApi"]
+__all__ = ["Buyers", "Shared", "SpaceView", "SpeakerIds", "Topic", "XApi"]
 
 VISIBLE = frozenset({Status.SCHEDULED, Status.LIVE})
 """Lobbies are not public; ended and canceled Spaces are not found, as X's documentation says."""
@@ -32,143 +37,160 @@ class SpeakerIds(StrEnum):
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
-    """What Spaces are about."""
+    """What Spaces are about. There is no catalogue of topics: an id is its own name."""
 
     id: str
     name: str
-    description: str = ""
-
-
-class Post(msgspec.Struct, frozen=True, kw_only=True):
-    """A post that was shared in a Space."""
-
-    id: int
-    author: AccountId
-    text: str
-    created_ms: int
 
 
 class SpaceView(msgspec.Struct, frozen=True, kw_only=True):
-    """A Space, with the numbers that are not in its state."""
+    """A Space, as X shows it."""
 
-    space: Space
-    participants: int
-    """Named people in it now."""
+    id: SpaceId
+    status: Status
+    creator: AccountId
+    title: str
+    lang: str
+    topics: tuple[str, ...]
+    ticketed: bool
+    created_ms: int
+    started_ms: int | None
+    ended_ms: int | None
+    scheduled_start_ms: int | None
+    updated_ms: int
+    hosts: tuple[AccountId, ...]
+    """Primary admin, then co-hosts in order of addition."""
     speakers: tuple[AccountId, ...]
     invited: tuple[AccountId, ...]
+    participants: int
+    """Named people in it now."""
+    subscribers: int
+    """Reminders set and tickets bought."""
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of something, by position."""
+class Buyers(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of those who bought a ticket, in the order of buying."""
 
-    items: tuple[int, ...]
+    accounts: tuple[AccountId, ...]
+    next: int | None
+    """Where the next page begins."""
+
+
+class Shared(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of posts shared in a Space, the latest first."""
+
+    posts: tuple[PostView, ...]
+    missing: tuple[int, ...]
+    """Shared, but gone or not for the viewer's eyes."""
     next: int | None
     previous: int | None
-
-
-class SpaceSource(Protocol):
-    """Where Spaces come from."""
-
-    async def get(self, ids: Sequence[SpaceId]) -> dict[SpaceId, Space]:
-        """Those that exist, in any state."""
-        ...
-
-    async def by_creators(self, creators: Sequence[AccountId]) -> Sequence[SpaceId]:
-        """Live and scheduled Spaces of these creators, newest first."""
-        ...
-
-    async def search(self, query: str, states: frozenset[Status], limit: int) -> Sequence[SpaceId]:
-        """Spaces in these states whose title has the words, best first."""
-        ...
-
-    async def buyers(self, space: SpaceId, offset: int, limit: int) -> Sequence[AccountId]:
-        """Who has bought a ticket, in a stable order."""
-        ...
-
-    async def posts(self, ids: Sequence[int]) -> dict[int, Post]:
-        """Posts that exist."""
-        ...
-
-    async def topics(self, ids: Sequence[str]) -> dict[str, Topic]:
-        """Topics that are known."""
-        ...
-
-    def participants(self, space: SpaceId) -> int:
-        """Named people connected now."""
-        ...
 
 
 class XApi:
     """The reads behind X's six endpoints."""
 
-    def __init__(self, *, source: SpaceSource, graph: SocialGraph, speaker_ids: SpeakerIds = SpeakerIds.NOW) -> None:
-        """`speaker_ids` is the deployment's choice (`xapi.speaker_ids`)."""
-        self._source = source
+    def __init__(
+        self,
+        *,
+        db: Database,
+        graph: SocialGraph,
+        posts: Posts,
+        space_of: Callable[[SpaceId], Awaitable[Space]],
+        participants: Callable[[SpaceId], int],
+        speaker_ids: SpeakerIds = SpeakerIds.NOW,
+    ) -> None:
+        """`space_of` and `participants` are `Spaces.get` and the named people connected now; `speaker_ids` is the
+        deployment's choice (`xapi.speaker_ids`).
+        """
+        self._db = AnsweringDatabase(db)
         self._graph = graph
+        self._posts = posts
+        self._space_of = space_of
+        self._participants = participants
         self._speaker_ids = speaker_ids
 
     async def spaces(self, ids: Sequence[SpaceId]) -> dict[SpaceId, SpaceView]:
         """Those that are public now."""
-        found = await self._source.get(ids)
+        found = await self._db.read(lambda c: summaries.by_ids(c, ids))
         return {space.id: self._view(space) for space in found.values() if space.status in VISIBLE}
 
     async def by_creators(self, creators: Sequence[AccountId]) -> list[SpaceView]:
         """Public Spaces of these creators, newest first."""
-        return await self._ordered(await self._source.by_creators(creators))
+        found = await self._db.read(lambda c: summaries.by_creators(c, creators, tuple(VISIBLE)))
+        return [self._view(space) for space in found]
 
     async def search(self, query: str, states: frozenset[Status], limit: int) -> list[SpaceView]:
-        """Public Spaces whose title has the words, best first."""
-        return await self._ordered(await self._source.search(query, states & VISIBLE, limit))
+        """Public Spaces that have the words, newest first."""
 
-    async def buyers(self, space: SpaceId, viewer: AccountId, offset: int, limit: int) -> Page | None:
-        """Accounts that bought a ticket; None if the Space is not found.
+        def read(c: sa.Connection) -> list[Summary]:
+            ids = search.search(c, query, states=tuple(states & VISIBLE), limit=limit)
+            return list(summaries.by_ids(c, ids).values())
+
+        return [self._view(space) for space in await self._db.read(read)]
+
+    async def buyers(self, space: SpaceId, viewer: AccountId, after: int, limit: int) -> Buyers | None:
+        """Who bought a ticket; None if the Space is not found.
 
         Raises ServiceError `role.forbidden` unless the viewer is the creator.
         """
         view = (await self.spaces([space])).get(space)
         if view is None:
             return None
-        if view.space.creator != viewer:
+        if view.creator != viewer:
             raise ServiceError("role.forbidden")
-        return _page(await self._source.buyers(space, offset, limit + 1), offset, limit)
+        rows = await self._db.read(lambda c: facts.buyers(c, space, limit + 1, after))
+        page = rows[:limit]
+        return Buyers(
+            accounts=tuple(row.account for row in page), next=page[-1].sequence if len(rows) > limit else None
+        )
 
-    async def posts(self, space: SpaceId, offset: int, limit: int) -> tuple[Page, dict[int, Post]] | None:
-        """Posts shared in the Space, newest first; None if the Space is not found."""
-        view = (await self.spaces([space])).get(space)
-        if view is None:
+    async def posts(self, space: SpaceId, viewer: AccountId | None, offset: int, limit: int) -> Shared | None:
+        """Posts shared in the Space; None if the Space is not found."""
+        if space not in await self.spaces([space]):
             return None
-        shared = tuple(reversed(view.space.posts))
-        page = _page(shared[offset : offset + limit + 1], offset, limit)
-        return page, await self._source.posts(page.items)
+        shared = tuple(reversed((await self._space_of(space)).posts))
+        wanted = shared[offset : offset + limit]
+        with answering():
+            seen = tuple(await self._posts.many(viewer, wanted))
+        known = {view.post.id for view in seen}
+        return Shared(
+            posts=seen,
+            missing=tuple(post for post in wanted if post not in known),
+            next=offset + limit if len(shared) > offset + limit else None,
+            previous=max(0, offset - limit) if offset > 0 else None,
+        )
 
     async def profiles(self, accounts: Iterable[AccountId]) -> dict[AccountId, Profile]:
         """Profiles of those that exist."""
-        return await self._graph.profiles(accounts)
+        with answering():
+            return await self._graph.profiles(accounts)
 
-    async def topics(self, ids: Iterable[str]) -> dict[str, Topic]:
-        """Topics that are known."""
-        return await self._source.topics(tuple(dict.fromkeys(ids)))
+    def topics(self, ids: Iterable[str]) -> dict[str, Topic]:
+        """Topics by id."""
+        return {topic: Topic(id=topic, name=topic) for topic in ids}
 
-    async def _ordered(self, ids: Sequence[SpaceId]) -> list[SpaceView]:
-        found = await self.spaces(ids)
-        return [found[space] for space in ids if space in found]
-
-    def _view(self, space: Space) -> SpaceView:
-        on_stage = tuple(seat.account for seat in space.stage)
-        ever = tuple(dict.fromkeys((*space.spoke_ever, *on_stage)))
-        invited = (account for account, invitation in space.invites.items() if invitation.role == "speaker")
+    def _view(self, space: Summary) -> SpaceView:
+        admin = () if space.admin is None else (space.admin,)
+        hosts = tuple(dict.fromkeys((*admin, *space.hosts)))
+        on_stage = (*space.hosts, *space.speakers)
+        ever = tuple(dict.fromkeys((*on_stage, *space.spoke)))
         return SpaceView(
-            space=space,
-            # The engine counts connections, the log knows seats: somebody on stage whose connection is lost takes part.
-            participants=max(self._source.participants(space.id), len(on_stage)),
+            id=space.id,
+            status=space.status,
+            creator=space.creator,
+            title=space.title,
+            lang=space.lang,
+            topics=space.topics,
+            ticketed=space.ticketing is not None,
+            created_ms=space.created_ms,
+            started_ms=space.started_ms,
+            ended_ms=space.ended_ms,
+            scheduled_start_ms=space.scheduled_start_ms,
+            updated_ms=space.updated_ms,
+            hosts=hosts,
             speakers=on_stage if self._speaker_ids is SpeakerIds.NOW else ever,
-            invited=tuple(dict.fromkeys((*space.invited_ever, *invited))),
+            invited=space.invited,
+            # The engine counts connections, the log knows seats: who is on stage takes part, connected or not.
+            participants=max(self._participants(space.id), len(on_stage)),
+            subscribers=space.subscribers + space.tickets,
         )
-
-
-def _page(items: Sequence[int], offset: int, limit: int) -> Page:
-    return Page(
-        items=tuple(items[:limit]),
-        next=offset + limit if len(items) > limit else None,
-        previous=max(0, offset - limit) if offset > 0 else None,
-    )

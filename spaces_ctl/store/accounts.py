@@ -7,10 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spaces_ctl.model import AccountId
+from spaces_ctl.events import ViolationFound
+from spaces_ctl.model import AccountId, SpaceId
 from spaces_ctl.store.chunks import chunks
 from spaces_ctl.store.insert import insert_new, upsert
 from spaces_ctl.store.tables.accounts import accounts, appeals, live_bans
+from spaces_ctl.store.tables.log import space_events
+from spaces_ctl.store.tables.spaces import spaces
 
 __all__ = [
     "appeal",
@@ -20,14 +23,15 @@ __all__ = [
     "by_handles",
     "by_ids",
     "file_appeal",
+    "has_open_appeal",
     "insert",
     "lift_ban",
     "live_ban",
     "newest",
     "one",
-    "open_appeals",
     "resolve_appeal",
     "update",
+    "violation",
 ]
 
 Row = sa.Row[Any]
@@ -100,11 +104,20 @@ def file_appeal(c: sa.Connection, **values: Any) -> None:
     c.execute(sa.insert(appeals).values(**values))
 
 
-def open_appeals(c: sa.Connection, account: AccountId, space: int | None) -> list[Row]:
-    """Unresolved appeals of the account against its ban (no `space`) or against a violation."""
+def has_open_appeal(c: sa.Connection, account: AccountId, space: int | None) -> bool:
+    """Whether the account has an unresolved appeal against its ban (no `space`) or against a violation."""
     same = appeals.c.space.is_(None) if space is None else appeals.c.space == space
-    query = sa.select(appeals).where(appeals.c.account == account, same, appeals.c.resolved_ms.is_(None))
-    return list(c.execute(query))
+    query = sa.select(appeals.c.id).where(appeals.c.account == account, same, appeals.c.resolved_ms.is_(None))
+    return c.execute(query.limit(1)).first() is not None
+
+
+def violation(c: sa.Connection, space: SpaceId) -> tuple[AccountId | None, int | None]:
+    """The Space's creator, and when the violation was found that holds now (ms); None for what is not."""
+    row = c.execute(sa.select(spaces.c.creator, spaces.c.violation).where(spaces.c.id == space)).one_or_none()
+    if row is None or not row.violation:
+        return (None if row is None else row.creator), None
+    found = (space_events.c.space == space, space_events.c.kind == ViolationFound.__name__)
+    return row.creator, c.scalar(sa.select(sa.func.max(space_events.c.at_ms)).where(*found))
 
 
 def appeal(c: sa.Connection, appeal_id: int) -> Row | None:

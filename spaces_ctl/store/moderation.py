@@ -76,7 +76,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     account: AccountId | None = None
     why: str = ""
     outcome: str = "asked"
-    """asked, done, or the code of the refusal."""
+    """asked, done, the code of the refusal; or logged: seen in a log, by whatever way it was done."""
 
 
 class Appeal(msgspec.Struct, frozen=True, kw_only=True):

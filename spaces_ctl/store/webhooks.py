@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from spaces_ctl.model import SpaceId
-from spaces_ctl.store.insert import insert_new
+from spaces_ctl.store.insert import insert_into, insert_new
 from spaces_ctl.store.rows import struct_of
 from spaces_ctl.store.tables.webhooks import webhook_attempts, webhook_endpoints, webhook_lanes, webhook_messages
 
@@ -137,11 +136,10 @@ def enqueue(c: sa.Connection, new: Sequence[Message]) -> None:
 
 def _open_lane(c: sa.Connection, endpoint_id: int, space: SpaceId, due_ms: int) -> None:
     table = webhook_lanes
-    make = postgresql.insert if c.dialect.name == "postgresql" else sqlite.insert
     row = {"endpoint": endpoint_id, "space": space, "due_ms": due_ms, "tries": 0, "claim": 0}
     # An update that changes nothing, instead of nothing, waits for whoever is about to delete the lane.
     same = {"tries": table.c.tries}
-    c.execute(make(table).values(**row).on_conflict_do_update(index_elements=["endpoint", "space"], set_=same))
+    c.execute(insert_into(c, table).values(**row).on_conflict_do_update(index_elements=["endpoint", "space"], set_=same))
 
 
 def _pending(endpoint_id: int, space: SpaceId) -> sa.Select[Any]:

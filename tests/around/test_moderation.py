@@ -19,6 +19,7 @@ from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.reactor import Reactor
 from spaces_ctl.store.database import Database
 from tests.support.around import FakeLog, FakeSpaces
+from tests.support.projected import Projected
 
 MODERATOR = Principal(account=90, moderator=True)
 ANN = Principal(account=2)
@@ -47,6 +48,7 @@ def moderation(
         new_id=new_id,
         execute=spaces.execute,
         execute_account=accounts.execute,
+        get=spaces.get,
         reports_an_hour=3,
     )
 
@@ -201,6 +203,46 @@ async def test_a_granted_appeal_against_a_violation_clears_it(
     appeal = await moderation.appeal(Principal(account=person.id), "it was a play", 5)
     await moderation.resolve_appeal(MODERATOR, appeal, True, "a play")
     assert not (await spaces.get(5)).violation
+
+
+async def test_what_moderators_do_by_other_ways_is_in_the_trail_too(
+    moderation: Moderation, accounts: Accounts, spaces: FakeSpaces, log: FakeLog, reactor: Reactor
+) -> None:
+    person = await accounts.create(handle="host")
+    accounts.on_event(moderation.on_account_event)
+    await accounts.execute(MODERATOR, commands.BanFromLive(account=person.id, reason="spam"))
+    await spaces.execute(MODERATOR.actor(), 5, commands.End())
+    log.add(5, e.ViolationFound(note="hate"), MODERATOR.actor())
+    log.add(5, e.Removed(account=7, how=e.RemovedHow.REMOVED, bar=True), Actor(account=1))
+    await reactor.drain()
+    trail = [(line.action, line.why, line.moderator, line.outcome) for line in await moderation.trail(MODERATOR)]
+    assert trail == [
+        ("violation_found", "hate", 90, "logged"),
+        ("violation_found", "", 90, "logged"),
+        ("space_ended", "", 90, "logged"),
+        ("live_banned", "spam", 90, "logged"),
+    ]
+
+
+async def test_a_violation_is_known_to_appeals_and_an_appeal_granted_elsewhere_clears_it(
+    db: Database, clock: ManualClock, moderation: Moderation, accounts: Accounts, spaces: FakeSpaces
+) -> None:
+    person = await accounts.create(handle="host")
+    host = Principal(account=person.id)
+    accounts.violations_from(moderation.violation_found)
+    accounts.on_event(moderation.on_account_event)
+    projected = Projected(db, clock)
+    await projected.live(6, creator=person.id)
+    spaces.put(projected.states[6])
+    assert await refused(moderation.appeal(host, "why", 6)) == "appeal.not_found"
+    await projected.add(6, e.Ended(how=e.EndedHow.VIOLATION), e.ViolationFound())
+    spaces.put(projected.states[6])
+    assert await moderation.violation_found(person.id, 6) == clock.now_ms()
+    assert await moderation.violation_found(2, 6) is None
+    assert await moderation.violation_found(2, 99) is None
+    appeal = await moderation.appeal(host, "it was a play", 6)
+    await accounts.execute(MODERATOR, commands.ResolveAppeal(appeal=appeal, grant=True))
+    assert not (await spaces.get(6)).violation
 
 
 @pytest.mark.parametrize("who", [ANN, Principal()])

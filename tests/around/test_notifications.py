@@ -99,6 +99,7 @@ CASES: list[tuple[e.SpaceEvent, Actor, AccountId, str | None]] = [
     (e.AdminChanged(account=2, how=e.AdminHow.SUCCEEDED), Actor(system=True), 2, "became_host"),
     (e.Ended(how=e.EndedHow.HOST), Actor(account=1), HOST, "space_ended"),
     (e.Ended(how=e.EndedHow.VIOLATION), Actor(account=8, moderator=True), HOST, "ended_for_violation"),
+    (e.HostReminded(before_ms=600_000), Actor(system=True), HOST, "host_reminder"),
     (e.ViolationFound(), Actor(account=8, moderator=True), HOST, "violation_found"),
     (e.ReplayReady(duration_ms=1), Actor(system=True), HOST, "replay_ready"),
     (e.TicketBought(account=2, payment="p"), Actor(system=True), 2, "ticket_bought"),

@@ -424,7 +424,7 @@ async def test_who_may_hear_of_what(
     assert sorted(heard["app"]) == [("S5", "speaker_removed"), ("S6", "speaker_removed")]
     assert sorted(heard["creator"]) == [("S5", "setting_changed"), ("S5", "speaker_removed"), ("S5", "ticket_bought")]
     hows = {got.path.split("?")[1]: got.body["data"].get("how") for got in receiver.got if "how" in got.body["data"]}
-    assert hows == {"operator": "blocked", "creator": "blocked"}, "an app does not learn that it was a block"
+    assert hows == {"operator": "blocked", "creator": "removed", "app": "removed"}, "nobody learns of a block"
 
 
 async def test_a_filter_of_kinds_holds_and_what_was_before_the_endpoint_is_not_sent(

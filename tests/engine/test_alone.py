@@ -77,6 +77,8 @@ def test_waiting_calls_let_other_threads_run() -> None:
         max_sessions=10,
         idle_timeout_ms=10_000,
         max_heard=13,
+        reactions=5,
+        reaction_rate=5,
     )
     began = int(time.time() * 1000)
     native.apply([("upsert_space", 9, 1, True, False, True, False, True, began, [])])

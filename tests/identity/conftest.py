@@ -50,5 +50,6 @@ async def browser(identity: Identity) -> AsyncIterator[httpx.AsyncClient]:
     listener = socket.create_server(("127.0.0.1", 0))
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
     headers = {"origin": identity.url, "sec-fetch-site": "same-origin", "user-agent": "Firefox on a laptop"}
-    async with serving(identity.app(), listener), httpx.AsyncClient(base_url=base, headers=headers) as client:
+    app = identity.app()
+    async with serving(app, listener), httpx.AsyncClient(base_url=base, headers=headers) as client:
         yield client

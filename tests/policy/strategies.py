@@ -50,3 +50,21 @@ def _field(name: str, kind: Any) -> st.SearchStrategy[Any]:
             return of_struct(kind.cls)
         case _:
             raise NotImplementedError(kind)
+
+
+def plain(struct: type) -> Any:
+    """One struct with dull values."""
+    dull: dict[type, Any] = {msgspec.inspect.IntType: 1, msgspec.inspect.StrType: "x", msgspec.inspect.BoolType: True}
+    info = msgspec.inspect.type_info(struct)
+    assert isinstance(info, msgspec.inspect.StructType)
+    values: dict[str, Any] = {}
+    for field in info.fields:
+        if not field.required:
+            continue
+        if isinstance(field.type, msgspec.inspect.EnumType):
+            values[field.name] = next(iter(field.type.cls))
+        elif isinstance(field.type, msgspec.inspect.VarTupleType):
+            values[field.name] = ("x", "y")
+        else:
+            values[field.name] = dull[type(field.type)]
+    return struct(**values)

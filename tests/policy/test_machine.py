@@ -51,7 +51,8 @@ over = precondition(lambda self: self.world.state.status is Status.ENDED)
 
 def seats_left_over(limits: Limits) -> Limits:
     """The same preset with few speakers, so that walks meet full stages."""
-    stage = 4 + limits.max_cohosts
+    crowded = limits.max_stage < 1 + limits.max_cohosts + limits.max_speakers
+    stage = (3 if crowded else 4) + limits.max_cohosts
     return replace(limits, max_speakers=3, max_stage=stage, min_followers_to_host=1, clip_cohort_percent=50)
 
 
@@ -104,7 +105,7 @@ class Walk(RuleBasedStateMachine):
             case _:
                 pass
         # most walks are to see a live Space with some people in it
-        if kind < 30:
+        if kind < 28:
             self.create(n, m, None if kind < 20 else pick([2 * HOUR, 26 * HOUR], n), m % 4 != 3)
         if kind < 25 and world.state.status in (Status.LOBBY, Status.SCHEDULED):
             self.start(0)
@@ -206,10 +207,11 @@ class Walk(RuleBasedStateMachine):
     @opened
     @rule(n=N, m=N)
     def ticket(self, n: int, m: int) -> None:
-        unwelcome = sorted(self.world.barred | {blocked for _, blocked in self.world.blocks})
+        hosts = self.world.state.hosts
+        unwelcome = sorted(self.world.barred | {blocked for by, blocked in self.world.blocks if by in hosts})
         who = pick(unwelcome, m) if unwelcome and m % 4 == 3 else pick(self.people, m)
         bought = c.BuyTicket(account=who, payment="" if n % 7 == 0 else "p")
-        if n % 5 == 4:
+        if n % 5 == 4 or (self.world.tickets and n % 2):
             who = pick([*sorted(self.world.tickets), who], m)
             self.world.give(c.RefundTicket(account=who, payment="" if n % 7 == 0 else "p"))
         elif n % 5 == 3:
@@ -230,7 +232,7 @@ class Walk(RuleBasedStateMachine):
         """Several come; some ask to speak, some of them are let, one is asked to co-host."""
         for step in range(2 + m % 8):
             who = pick(self.people, n + step)
-            self.world.come(who)
+            self.world.come(who, anonymous=step == 6)
             if step % 3 == 2:
                 self.world.give(c.AddCohost(account=who), self.somebody_hosting(0))
                 self.world.give(c.AcceptCohost(), who)
@@ -374,7 +376,7 @@ class Walk(RuleBasedStateMachine):
         self.world.give(c.AddCohost(account=who), self.somebody_hosting(0 if m % 8 else m))
         if accept % 3 == 0:
             self.world.give(c.Request(), who)
-        if accept % 3:
+        if accept % 2:
             self.world.give(c.AcceptCohost(), who)
 
     @live
@@ -383,8 +385,12 @@ class Walk(RuleBasedStateMachine):
         """Also by somebody banned a moment ago, or whose connection was lost a moment ago."""
         invited = [a for a, i in self.world.state.invites.items() if i.role is StageRole.COHOST]
         who = pick(sorted(invited), n) if invited else self.somebody_listening(n)
+        if not invited:
+            self.world.give(c.AddCohost(account=who), self.somebody_hosting(0))
         listed = {who} - self.world.banned if m % 8 == 7 else set()
         unseen = {who} & self.world.present if m % 8 == 6 else set()
+        if m % 8 == 5:
+            self.world.block(who, self.somebody_hosting(n))
         self.world.banned |= listed
         self.world.present -= unseen
         self.world.give(c.AcceptCohost(), who)
@@ -637,12 +643,13 @@ def test_random_walks_hold_every_invariant(seen: Seen) -> None:
 
 def test_every_event_with_every_cause_was_reached(seen: Seen) -> None:
     missing: set[Caused] = all_causes() - set(seen.caused)
-    assert not missing
+    assert sorted(f"{kind.__name__}: {how}" for kind, how in missing) == []
 
 
 def test_every_guard_refused_its_command(seen: Seen) -> None:
     guarded = {(command, guard.code) for command, rule in RULES.items() for guard in rule.guards}
-    assert not guarded - set(seen.denied) - NOT_WITH_A_TRUE_ENGINE
+    missing = guarded - set(seen.denied) - NOT_WITH_A_TRUE_ENGINE
+    assert sorted(f"{command.__name__}: {code}" for command, code in missing) == []
 
 
 def test_every_state_and_missing_role_refused(seen: Seen) -> None:
@@ -651,8 +658,8 @@ def test_every_state_and_missing_role_refused(seen: Seen) -> None:
     assert not {"role.forbidden", "space.not_found", *states} - codes
 
 
-def test_every_command_was_refused_and_carried_out(seen: Seen) -> None:
+def test_every_command_was_carried_out_and_every_request_refused(seen: Seen) -> None:
     made = {command for command, _, _ in seen.by_command}
     silent = {kind for kind, rule in RULES.items() if not rule.outcomes}
     assert set(RULES) - made == silent
-    assert set(RULES) - {command for command, _ in seen.denied} == set()
+    assert set(RULES) - {command for command, _ in seen.denied} <= set(_ENGINES_OWN)

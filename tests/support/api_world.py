@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +11,8 @@ from litestar.connection import ASGIConnection
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
 from spaces_ctl.api.app import ApiServices, create_app
-from spaces_ctl.api.settings import ApiSettings
-from spaces_ctl.clock import ManualClock
+from spaces_ctl.api.settings import ApiSettings, Rate
 from spaces_ctl.engine import TokenSigner
-from spaces_ctl.events import Recorded
 from spaces_ctl.model import SpaceId
 from spaces_ctl.policy.limits import Limits
 from spaces_ctl.service.accounts import Accounts
@@ -30,6 +25,7 @@ from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.reading import Reading
 from spaces_ctl.service.tokens import Tokens
 from spaces_ctl.store import accounts as account_store
+from spaces_ctl.store.bus import LocalBus
 from spaces_ctl.store.database import Database
 from tests.support.worlds import World
 
@@ -38,43 +34,11 @@ MODERATOR = 90
 EVERYBODY = (HOST, ANN, BEN, CID, DAN, EVE, MODERATOR, *range(20, 40))
 
 
-class MemoryBus:
-    """Within the process; a subscriber who lags behind is dropped."""
-
-    def __init__(self, most: int = 1000) -> None:
-        self._most = most
-        self._queues: dict[asyncio.Queue[Recorded | None], SpaceId | None] = {}
-
-    async def publish(self, events: Sequence[Recorded]) -> None:
-        for queue, space in list(self._queues.items()):
-            for recorded in events:
-                if space is None or space == recorded.space:
-                    if queue.qsize() >= self._most:
-                        self.drop(queue)
-                        break
-                    queue.put_nowait(recorded)
-
-    def drop(self, queue: asyncio.Queue[Recorded | None]) -> None:
-        self._queues.pop(queue, None)
-        queue.put_nowait(None)
-
-    def drop_all(self) -> None:
-        for queue in list(self._queues):
-            self.drop(queue)
-
-    @asynccontextmanager
-    async def subscribe(self, space: SpaceId | None = None) -> AsyncIterator[AsyncIterator[Recorded]]:
-        queue: asyncio.Queue[Recorded | None] = asyncio.Queue()
-        self._queues[queue] = space
-
-        async def events() -> AsyncIterator[Recorded]:
-            while (recorded := await queue.get()) is not None:
-                yield recorded
-
-        try:
-            yield events()
-        finally:
-            self._queues.pop(queue, None)
+SETTINGS = ApiSettings(
+    public_url="http://127.0.0.1:1",
+    rates={name: Rate(1_000_000, 1_000_000) for name in ApiSettings().rates},
+)
+"""Without limits on rates, which have tests of their own."""
 
 
 def bearer(account: int | None, *, scopes: str = "*", app: str = "", moderator: bool | None = None) -> dict[str, str]:
@@ -126,9 +90,9 @@ class ApiWorld(World):
         db = await Database.open(f"sqlite:///{directory}/api.db")
         await db.create_tables()
         world = cls(db, graph=EmbeddedGraph(db=db), limits=limits)  # type: ignore[arg-type]
-        world.bus = MemoryBus()  # type: ignore[assignment]
+        world.bus = LocalBus()  # type: ignore[assignment]
         world.spaces._bus = world.bus
-        world.settings = settings or ApiSettings(public_url="http://127.0.0.1:1")
+        world.settings = settings or SETTINGS
         await world.serve(**app)
         return world
 

@@ -6,18 +6,20 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import uvicorn
 from argon2 import PasswordHasher
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
+from litestar.types import Scope
 
+from spaces_ctl.api.account import HANDLERS as OWN_HANDLERS
 from spaces_ctl.api.auth import embedding, logins, profiles, providers
-from spaces_ctl.api.auth.credentials import authenticate_with
 from spaces_ctl.api.auth.logins import AuthRules
 from spaces_ctl.api.body import StrictBody
+from spaces_ctl.api.credentials import authenticate_by
 from spaces_ctl.api.errors import EXCEPTION_HANDLERS
 from spaces_ctl.api.gate import Gate, Gatekeeper, principal_of
 from spaces_ctl.api.limits import RateLimiter
@@ -106,17 +108,17 @@ class Identity:
         csrf = CsrfTokens(b"0123456789abcdef")
         keeper = Gatekeeper(
             settings=settings,
-            authenticate=authenticate_with(self.authentication, settings),
+            authenticate=authenticate_by(self.authentication, settings),
             limiter=RateLimiter(self.clock, settings.rates),
             csrf=csrf,
         )
         given: dict[str, Any] = {
             "accounts": self.accounts,
-            "api_settings": settings,
+            "settings": settings,
             "auth_rules": AuthRules(),
             "authentication": self.authentication,
             "clock": self.clock,
-            "csrf_tokens": csrf,
+            "csrf": csrf,
             "cursors": Cursors(b"0123456789abcdef"),
             "email_links": self.email_links,
             "graph": self.graph,
@@ -127,17 +129,24 @@ class Identity:
             "passwords": self.passwords,
             "service_keys": self.service_keys,
             "sessions": self.sessions,
+            "spaces": _NoSpaces(),
             "x_rates": self.x_rates,
             "xapi": None,
             **more,
         }
         return Litestar(
             route_handlers=[
-                logins.router,
-                providers.router,
-                profiles.router,
-                embedding.router,
-                apps.router,
+                Router(
+                    path="/api/v1",
+                    route_handlers=[
+                        *OWN_HANDLERS,
+                        logins.router,
+                        providers.router,
+                        profiles.router,
+                        embedding.router,
+                        apps.router,
+                    ],
+                ),
                 authorize.router,
                 tokens.router,
                 handlers.router,
@@ -159,7 +168,13 @@ class Identity:
         self.passwords.close()
 
 
-async def _principal(scope: Any) -> Principal:
+class _NoSpaces:
+    """Nothing is live."""
+
+    live: ClassVar[dict[int, Any]] = {}
+
+
+async def _principal(scope: Scope) -> Principal:
     return principal_of(scope)
 
 
@@ -172,12 +187,11 @@ async def serving(app: Any, listener: socket.socket) -> AsyncIterator[None]:
     """Serves an application on an open loopback socket by uvicorn."""
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="warning", ws="none"))
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        if task.done():
-            task.result()
-        await asyncio.sleep(0.005)
     try:
+        while not server.started and not task.done():
+            await asyncio.sleep(0.005)
         yield
     finally:
         server.should_exit = True
         await task
+        listener.close()

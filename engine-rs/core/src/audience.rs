@@ -6,7 +6,7 @@
 use core::ops::Bound;
 use std::collections::BTreeSet;
 
-use crate::cursor::{Listener, Offer};
+use crate::cursor::{Documents, Listener, Offer};
 use crate::engine::{Sink, Track};
 use crate::event::Counts;
 use crate::ids::{AccountId, SeatMask, SessionKey, SpaceId};
@@ -123,9 +123,9 @@ impl Audience {
         }
     }
 
-    pub(crate) fn subscribe(&mut self, slot: usize, track: Track, ring: &Ring) {
+    pub(crate) fn subscribe(&mut self, slot: usize, track: Track, ring: &Ring, documents: &Documents) {
         if let Some(listener) = self.listeners.get_mut(slot) {
-            listener.subscribe(track, ring);
+            listener.subscribe(track, ring, documents);
             self.touch(slot);
         }
     }

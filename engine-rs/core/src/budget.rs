@@ -7,7 +7,7 @@ const PARTS: u64 = 1_000_000;
 
 /// A token bucket. Full at first.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+pub(crate) struct Bucket {
     parts: u64,
     per_second: u32,
     burst: u32,
@@ -15,22 +15,22 @@ struct Bucket {
 }
 
 impl Bucket {
-    const fn new(per_second: u32, burst: u32, now: Time) -> Self {
+    pub(crate) const fn new(per_second: u32, burst: u32, now: Time) -> Self {
         Self { parts: burst as u64 * PARTS, per_second, burst, at: now }
     }
 
-    fn refill(&mut self, now: Time) {
+    pub(crate) fn refill(&mut self, now: Time) {
         let micros = now.0.saturating_sub(self.at.0);
         let gained = micros.saturating_mul(u64::from(self.per_second));
         self.parts = self.parts.saturating_add(gained).min(u64::from(self.burst) * PARTS);
         self.at = self.at.max(now);
     }
 
-    const fn holds(&self, tokens: u32) -> bool {
+    pub(crate) const fn holds(&self, tokens: u32) -> bool {
         self.parts >= tokens as u64 * PARTS
     }
 
-    fn take(&mut self, tokens: u32) {
+    pub(crate) fn take(&mut self, tokens: u32) {
         self.parts = self.parts.saturating_sub(u64::from(tokens) * PARTS);
     }
 }

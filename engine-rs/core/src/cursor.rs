@@ -30,6 +30,8 @@ const CATALOG_OWED: u8 = 1 << 5;
 pub(crate) struct Documents {
     /// The latest state, and its number among all that this shard was given (from 1).
     pub(crate) state: Option<(u32, Object)>,
+    /// What was said last behind a snapshot, and its number.
+    pub(crate) pulse: Option<(u32, Object)>,
     /// The catalog.
     pub(crate) catalog: Option<Object>,
 }
@@ -94,6 +96,8 @@ pub(crate) struct Listener {
     each: u64,
     /// Number of the state sent last.
     state: u32,
+    /// Number of what was sent last behind it.
+    pulse: u32,
     loss: Loss,
     /// Waits for the next delivery outside the general one.
     pub(crate) touched: bool,
@@ -112,13 +116,14 @@ impl Listener {
             groups: 0,
             each: 0,
             state: 0,
+            pulse: 0,
             loss: Loss::default(),
             touched: false,
         }
     }
 
     /// Takes a track from now on, beginning with the last few ticks (or the document as it stands).
-    pub(crate) fn subscribe(&mut self, track: Track, ring: &Ring) {
+    pub(crate) fn subscribe(&mut self, track: Track, ring: &Ring, documents: &Documents) {
         let first = ring.end().saturating_sub(PREFILL).max(ring.start());
         match track {
             Track::Stage { part } => {
@@ -144,6 +149,8 @@ impl Listener {
             Track::State => {
                 self.tracks |= STATE;
                 self.state = 0;
+                // What was said before is not repeated: reactions are of their moment, and counts come anew.
+                self.pulse = documents.pulse.as_ref().map_or(0, |(number, _)| *number);
             }
             Track::Catalog => self.tracks |= CATALOG | CATALOG_OWED,
         }
@@ -262,6 +269,14 @@ impl Listener {
                 return false;
             }
             self.state = *number;
+        }
+        if self.tracks & STATE != 0
+            && let Some((number, pulse)) = documents.pulse.as_ref().filter(|(number, _)| *number != self.pulse)
+        {
+            if !out.send(pulse) {
+                return false;
+            }
+            self.pulse = *number;
         }
         true
     }

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use crate::budget::Rates;
 use crate::event::{Counts, Event};
 use crate::ids::{AccountId, SeatMask, SeatNo, SessionKey, Sid, SpaceId};
+use crate::reactions::Tally;
 use crate::record::{RecordItem, RecordedFrame};
 use crate::refusal::Refusal;
 use crate::time::Time;
@@ -37,6 +38,10 @@ pub struct Config {
     pub unix_origin_us: u64,
     /// What one seat may send.
     pub rates: Rates,
+    /// Kinds of reactions; 16 at most.
+    pub reactions: u8,
+    /// Reactions a second that one session may send, and half of those that it may send at once.
+    pub reaction_rate: u16,
     /// The `catalog` track's only object; empty: there is no such track.
     pub catalog: Bytes,
 }
@@ -60,6 +65,8 @@ impl Default for Config {
             max_heard: 13,
             unix_origin_us: 0,
             rates: Rates::default(),
+            reactions: 5,
+            reaction_rate: 5,
             catalog: Bytes::from_static(CATALOG),
         }
     }
@@ -77,7 +84,7 @@ pub enum Track {
     StageGroups,
     /// `seat/<n>`: one seat, raw as the speaker sent it (payload of [`crate::uplink`]).
     Seat(SeatNo),
-    /// `state`: roster and title, JSON snapshots on streams.
+    /// `state`: roster and title, a JSON snapshot a group, on streams. Behind it in the group, counts and reactions as JSON.
     State,
     /// `catalog`: MSF catalog, on a stream.
     Catalog,
@@ -111,7 +118,8 @@ pub struct Object {
     pub track: Track,
     /// Group id: the tick; for [`Track::StageGroups`] the tick / 50; for [`Track::State`] the version.
     pub group: u64,
-    /// Object id in the group; nonzero on [`Track::StageGroups`] only.
+    /// Object id in the group; nonzero on [`Track::StageGroups`], and on [`Track::State`] for what is no snapshot: rising, with
+    /// gaps.
     pub object: u64,
     /// Nothing follows in this group.
     pub end_of_group: bool,
@@ -248,6 +256,22 @@ pub enum ShardMessage {
         on: bool,
         /// When it began, and where.
         at: (Time, u16),
+    },
+    /// Reactions on one shard, to the stage's shard; or none, where somebody has begun to listen to `state`.
+    Reactions {
+        /// Where.
+        space: SpaceId,
+        /// How many of each.
+        tally: Tally,
+    },
+    /// What everybody is told of people and reactions, to all others.
+    Pulse {
+        /// Where.
+        space: SpaceId,
+        /// Its object id.
+        number: u32,
+        /// The object.
+        payload: Bytes,
     },
     /// People connected on one shard, to the stage's shard.
     Counts {

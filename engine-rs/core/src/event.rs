@@ -2,6 +2,7 @@
 //! are counted, never told one by one.
 
 use crate::ids::{AccountId, SeatNo, Sid, SpaceId};
+use crate::reactions::Tally;
 use crate::time::Time;
 
 /// Something the control plane may want to act on.
@@ -48,6 +49,8 @@ pub enum EventKind {
     },
     /// Audience size, once a second while it changes.
     Counts(Counts),
+    /// Reactions since the last such event, once a second at most.
+    Reactions(Tally),
     /// The recording has a hole: the disk was full, slow or failing.
     RecordingGap {
         /// First group missing.

@@ -38,7 +38,8 @@ impl Headcount {
         Counts { peak: self.peak, ..own }
     }
 
-    fn total(&self, own: Counts) -> Counts {
+    /// This shard's people, with all others' on the stage's shard.
+    pub(crate) fn total(&self, own: Counts) -> Counts {
         let mut total = self.others.iter().fold(own, |sum, other| Counts {
             named: sum.named.saturating_add(other.named),
             anonymous: sum.anonymous.saturating_add(other.anonymous),

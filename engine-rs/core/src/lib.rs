@@ -29,6 +29,8 @@ mod messages;
 pub mod mix;
 pub mod ogg;
 pub mod playout;
+mod pulse;
+pub mod reactions;
 pub mod receiver;
 pub mod record;
 pub mod refusal;

@@ -38,6 +38,18 @@ impl Engine {
                 }
                 self.settle(id);
             }
+            ShardMessage::Reactions { space: id, tally } => {
+                if let Some(space) = self.spaces.get_mut(&id).filter(|space| space.home) {
+                    space.pulse.merge(&tally);
+                    self.settle(id);
+                }
+            }
+            ShardMessage::Pulse { space: id, number, payload } => {
+                if let Some(space) = self.spaces.get_mut(&id) {
+                    space.say(now, number, payload);
+                    self.ready.insert(id);
+                }
+            }
             ShardMessage::Counts { space: id, shard, counts } => {
                 if let Some(space) = self.spaces.get_mut(&id) {
                     space.set_others(now, shard, counts);

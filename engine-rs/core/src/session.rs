@@ -4,6 +4,7 @@ use crate::admission::Claims;
 use crate::audience::Kind;
 use crate::budget::Budget;
 use crate::ids::{SeatNo, SessionKey, SpaceId};
+use crate::reactions::Temper;
 use crate::time::Time;
 
 /// Keys are indices of slots; beyond this they are a mistake.
@@ -26,6 +27,7 @@ pub(crate) struct Session {
     pub(crate) since: Time,
     /// Its slot in the audience.
     pub(crate) slot: usize,
+    pub(crate) temper: Temper,
     pub(crate) publishing: Option<Box<Publishing>>,
 }
 

@@ -8,6 +8,7 @@ use crate::cursor::Offer;
 use crate::engine::{Admitted, Config, EngineStats, Feedback, Listed, Output, ShardMessage, Sink, Track, Verdict};
 use crate::event::{Counts, Event, EventKind};
 use crate::ids::{AccountId, SeatNo, SessionKey, Sid, SpaceId};
+use crate::reactions::Temper;
 use crate::refusal::Refusal;
 use crate::session::{Publishing, Session, Sessions};
 use crate::space::{Publisher, Space};
@@ -88,7 +89,14 @@ impl Engine {
             }
         }
         let Some(space) = self.spaces.get_mut(&id) else { return Err(Refusal::SpaceNotFound) };
-        let mut session = Session { space: id, claims: *claims, since: now, slot: 0, publishing: None };
+        let mut session = Session {
+            space: id,
+            claims: *claims,
+            since: now,
+            slot: 0,
+            temper: Temper::new(self.config.reaction_rate, now),
+            publishing: None,
+        };
         session.slot = space.audience.add(key, claims.account, session.kind());
         if let Some(account) = claims.named() {
             let own = admission::row_of(&space.table, account).map_or(0, |row| row.seat.bit());
@@ -115,8 +123,13 @@ impl Engine {
             Track::Catalog if space.documents.catalog.is_none() => return Err(Refusal::TrackNotFound),
             _ => {}
         }
-        space.audience.subscribe(session.slot, track, &space.ring);
-        self.ready.insert(session.space);
+        space.audience.subscribe(session.slot, track, &space.ring, &space.documents);
+        let id = session.space;
+        if track == Track::State {
+            space.pulse.owe();
+            self.settle(id);
+        }
+        self.ready.insert(id);
         Ok(())
     }
 
@@ -248,6 +261,47 @@ impl Engine {
         verdict
     }
 
+    /// A session reacts.
+    ///
+    /// # Errors
+    /// In this order: [`Refusal::ParticipantNotInSpace`]; [`Refusal::RoleForbidden`] for who listens unnamed or logged out;
+    /// [`Refusal::ReactionUnknown`]; [`Refusal::RateLimited`].
+    pub fn react(&mut self, now: Time, key: SessionKey, kind: u8) -> Result<(), Refusal> {
+        let reacted = self.try_react(now, key, kind);
+        match reacted {
+            Ok(()) => self.stats.reactions += 1,
+            Err(_) => self.stats.reactions_refused += 1,
+        }
+        reacted
+    }
+
+    /// An account reacts by one of its sessions here: for who asks by other ways than the session itself.
+    ///
+    /// # Errors
+    /// As [`Engine::react`].
+    pub fn react_as(&mut self, now: Time, space: SpaceId, account: AccountId, kind: u8) -> Result<(), Refusal> {
+        let key = self.spaces.get(&space).and_then(|space| space.audience.named_of(account).next());
+        self.react(now, key.ok_or(Refusal::ParticipantNotInSpace)?, kind)
+    }
+
+    fn try_react(&mut self, now: Time, key: SessionKey, kind: u8) -> Result<(), Refusal> {
+        let session = self.sessions.get_mut(key).ok_or(Refusal::ParticipantNotInSpace)?;
+        session.claims.named().ok_or(Refusal::RoleForbidden)?;
+        if kind >= self.config.reactions {
+            return Err(Refusal::ReactionUnknown);
+        }
+        if !session.temper.admit(now) {
+            return Err(Refusal::RateLimited);
+        }
+        let id = session.space;
+        let space = self.spaces.get_mut(&id).ok_or(Refusal::ParticipantNotInSpace)?;
+        if !space.pulse.react(kind) {
+            return Err(Refusal::ReactionUnknown);
+        }
+        self.settle(id);
+        Ok(())
+    }
+
     /// What a session's connection reported about itself.
     pub fn feedback(&mut self, _now: Time, key: SessionKey, feedback: Feedback) {
         if let Some(session) = self.sessions.get(key)
@@ -268,6 +322,9 @@ impl Engine {
             }
             if space.report(now, &self.config, &mut self.fresh) {
                 self.report_budgets(now, id);
+            }
+            if let Some(space) = self.spaces.get_mut(&id) {
+                space.beat(now, &self.config, &mut self.fresh);
             }
             self.settle(id);
         }

@@ -14,6 +14,7 @@ use crate::event::{Counts, Event, EventKind};
 use crate::headcount::Headcount;
 use crate::ids::{AccountId, MAX_SEATS, SeatMask, SeatNo, SessionKey, SpaceId};
 use crate::jitter::Placed;
+use crate::pulse::{Beat, Pulse};
 use crate::record::{RecordItem, RecordedFrame};
 use crate::ring::{self, Ring};
 use crate::seat::{self, Gate, Rejected};
@@ -63,6 +64,9 @@ pub(crate) struct Space {
     recording: bool,
     last_group: Option<u64>,
     headcount: Headcount,
+    pub(crate) pulse: Pulse,
+    /// Number of the last object that a pulse made.
+    pulses: u32,
     report_at: Option<Time>,
     /// It has been live, so its groups have begun to count.
     begun: bool,
@@ -99,13 +103,15 @@ impl Space {
             stage: Stage::new(Cadence::new(now, started_at_ms, config.unix_origin_us)),
             ring: Ring::default(),
             audience: Audience::default(),
-            documents: Documents { state: None, catalog },
+            documents: Documents { state: None, pulse: None, catalog },
             state_version: None,
             seats: [SeatInfo::default(); MAX_SEATS],
             selection: Selection::new(config.max_heard),
             recording: false,
             last_group: None,
             headcount: Headcount::new(config.home(id) == config.shard, config.shards),
+            pulse: Pulse::new(config.home(id) == config.shard, config.reactions),
+            pulses: 0,
             report_at: None,
             begun: false,
             wake: None,
@@ -234,13 +240,46 @@ impl Space {
             track: Track::State,
             group: version,
             object: 0,
-            end_of_group: true,
+            end_of_group: false,
             timestamp: self.stage.group(now).saturating_mul(TICK_SAMPLES),
             payload: snapshot,
         };
+        // What a pulse said belongs to the group of the snapshot before.
+        self.documents.pulse = None;
+        self.pulse.owe();
         self.documents.state = Some((number, state));
         self.state_version = Some(version);
         self.audience.refresh();
+    }
+
+    /// Says what there is to say of people and reactions.
+    pub(crate) fn beat(&mut self, now: Time, config: &Config, out: &mut Vec<Output>) {
+        let Beat { object, report, forward } = self.pulse.beat(now, self.headcount.total(self.audience.counts()));
+        let space = self.id;
+        if let Some(payload) = object {
+            self.pulses = self.pulses.wrapping_add(1).max(1);
+            let number = self.pulses;
+            if self.say(now, number, payload.clone()) && config.shards > 1 {
+                out.push(Output::ToShard { shard: None, message: ShardMessage::Pulse { space, number, payload } });
+            }
+        }
+        if let Some(tally) = report {
+            out.push(Output::Event(Event { at: now, space, kind: EventKind::Reactions(tally) }));
+        }
+        if let Some(tally) = forward {
+            let message = ShardMessage::Reactions { space, tally };
+            out.push(Output::ToShard { shard: Some(config.home(space)), message });
+        }
+    }
+
+    /// Tells everybody here, behind the snapshot. False if there is none: then there is no group to tell it in.
+    pub(crate) fn say(&mut self, now: Time, number: u32, payload: Bytes) -> bool {
+        let Some((_, state)) = &self.documents.state else { return false };
+        let timestamp = self.stage.group(now).saturating_mul(TICK_SAMPLES).max(state.timestamp);
+        let object = Object { object: u64::from(number), timestamp, payload, ..state.clone() };
+        self.documents.pulse = Some((number, object));
+        self.audience.refresh();
+        true
     }
 
     /// A session somewhere began or ceased to publish a seat. False if a newer one publishes it already.
@@ -362,6 +401,9 @@ impl Space {
         if let Some(at) = self.headcount.count(now, self.audience.counts()) {
             self.report_by(at);
         }
+        if self.home {
+            self.pulse.people(self.headcount.total(self.audience.counts()));
+        }
     }
 
     /// [`Self::report`] is due then at the latest.
@@ -387,9 +429,9 @@ impl Space {
         true
     }
 
-    /// When this Space wants [`Self::tick`] or [`Self::report`].
+    /// When this Space wants [`Self::tick`], [`Self::report`] or [`Self::beat`].
     pub(crate) fn next_timeout(&self) -> Option<Time> {
         let stage = if self.home { self.stage.next_timeout() } else { None };
-        [stage, self.report_at].into_iter().flatten().min()
+        [stage, self.report_at, self.pulse.next_timeout()].into_iter().flatten().min()
     }
 }

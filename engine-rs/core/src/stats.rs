@@ -23,6 +23,10 @@ pub struct EngineStats {
     pub admitted: u64,
     /// Sessions refused.
     pub refused: u64,
+    /// Reactions counted.
+    pub reactions: u64,
+    /// Reactions refused: too many, unknown, or of somebody who may not.
+    pub reactions_refused: u64,
     /// Sessions closed by a decision.
     pub closed: u64,
 }

@@ -236,6 +236,7 @@ impl World {
                 let seat = SeatNo::new(operation >> 4)?;
                 let _ = engine.publish(self.now, key, seat);
             }
+            6 if operation & 8 != 0 => drop(engine.react(self.now, key, operation >> 4)),
             6 => engine.unpublish(key),
             _ => {
                 engine.leave(self.now, key, operation & 8 != 0);

@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod listener;
 pub mod load;
 mod pace;
+mod reacting;
 pub mod speaker;
 mod talk;
 

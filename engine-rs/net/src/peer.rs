@@ -33,12 +33,16 @@ pub(crate) struct Peer {
     pub(crate) doomed: Option<Refusal>,
     since: Instant,
     pub(crate) tracks: Vec<(Track, SubscriptionId)>,
-    pub(crate) seat: Option<Seat>,
+    /// The seat that it speaks from.
+    pub(crate) seat: Option<Uplink>,
+    /// Where its reactions come from: `spaces/<id>/me`.
+    pub(crate) me: Option<Uplink>,
     pub(crate) requests: Allowance,
     reported: (u64, u64),
 }
 
-pub(crate) struct Seat {
+/// A namespace that a peer announced, and our subscription to its track.
+pub(crate) struct Uplink {
     pub(crate) namespace: Vec<Bytes>,
     pub(crate) subscription: Option<SubscriptionId>,
 }
@@ -97,6 +101,7 @@ impl Peer {
             since: now,
             tracks: Vec::new(),
             seat: None,
+            me: None,
             requests: Allowance { left: REQUEST_BURST, since: now },
             reported: (0, 0),
         }

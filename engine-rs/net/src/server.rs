@@ -17,6 +17,7 @@ use spaces_core::command::ApplyError;
 use spaces_core::engine::{Config, Engine, Listed};
 use spaces_core::event::Counts;
 use spaces_core::ids::{AccountId, SpaceId};
+use spaces_core::refusal::Refusal;
 
 use crate::clock::Clock;
 use crate::endpoint::{Answering, Endpoint, EndpointError, Settings, Waker};
@@ -61,6 +62,10 @@ pub struct ServerConfig {
     pub max_heard: u8,
     /// What one seat may send.
     pub rates: Rates,
+    /// Kinds of reactions.
+    pub reactions: u8,
+    /// Reactions a second that one session may send, and half of those that it may send at once.
+    pub reaction_rate: u16,
 }
 
 impl ServerConfig {
@@ -80,6 +85,8 @@ impl ServerConfig {
             admission_timeout: Duration::from_secs(5),
             max_heard: Config::default().max_heard,
             rates: Rates::default(),
+            reactions: Config::default().reactions,
+            reaction_rate: Config::default().reaction_rate,
         }
     }
 
@@ -122,6 +129,9 @@ pub enum ServerError {
         /// What it said last.
         reason: String,
     },
+    /// What was asked for an account is not allowed to it.
+    #[error("refused: {0}")]
+    Denied(Refusal),
     /// A shard does not answer.
     #[error("shard {shard} does not answer")]
     Timeout {
@@ -220,6 +230,8 @@ impl Server {
                 max_heard: config.max_heard,
                 unix_origin_us: clock.unix_origin_us(),
                 rates: config.rates,
+                reactions: config.reactions,
+                reaction_rate: config.reaction_rate,
                 ..Config::default()
             });
             let desk = Desk::new(engine, clock, Arc::clone(&verifier), Arc::clone(&origins), per_shard);
@@ -294,6 +306,21 @@ impl Server {
         here.sort_unstable();
         here.dedup();
         Ok(here)
+    }
+
+    /// Somebody in a Space reacts, by other ways than their session.
+    ///
+    /// # Errors
+    /// [`ServerError::Denied`] as [`Engine::react_as`] says.
+    pub fn react(&self, space: SpaceId, account: AccountId, kind: u8) -> Result<(), ServerError> {
+        for shard in &self.shards {
+            match shard.wait(&shard.ask(|reply| Order::React(space, account, kind, reply))?)? {
+                Err(Refusal::ParticipantNotInSpace) => {} // perhaps on the next one
+                Err(refusal) => return Err(ServerError::Denied(refusal)),
+                Ok(()) => return Ok(()),
+            }
+        }
+        Err(ServerError::Denied(Refusal::ParticipantNotInSpace))
     }
 
     /// A page of the people who are in a Space under their names: accounts greater than `after`, ascending, at most `limit`;

@@ -26,7 +26,7 @@ use web_transport_proto::http;
 use crate::clock::{Clock, unix_seconds};
 use crate::connection::{Closed, Connection, Incoming, Request};
 use crate::endpoint::Answer;
-use crate::peer::{Admission, Peer, Place, Seat};
+use crate::peer::{Admission, Peer, Place, Uplink};
 use crate::stats::DeskStats;
 use crate::token::TokenVerifier;
 
@@ -178,12 +178,18 @@ impl Desk {
                     if peer.seat.as_ref().is_some_and(|seat| seat.namespace == name) {
                         self.unpublish(connection, peer);
                     }
+                    if let Some(me) = peer.me.take_if(|me| me.namespace == name)
+                        && let (Some(session), Some(subscription)) = (peer.protocol.as_mut(), me.subscription)
+                    {
+                        session.unsubscribe(connection, subscription);
+                    }
                 }
                 SessionEvent::SubscribeRefused { id, .. } | SessionEvent::SubscriptionEnded(id) => {
                     if let Some(seat) = peer.seat.as_mut().filter(|seat| seat.subscription == Some(id)) {
                         seat.subscription = None;
                         self.unpublish(connection, peer);
                     }
+                    peer.me.take_if(|me| me.subscription == Some(id));
                 }
                 SessionEvent::Object { id, header, payload, .. } => {
                     self.object(connection, peer, id, header.group, payload);
@@ -267,6 +273,7 @@ impl Desk {
     }
 
     fn announced(&mut self, connection: &mut Connection, peer: &mut Peer, name: Vec<Bytes>) {
+        let me = matches!(&name[..], [_, _, me] if me == "me");
         let number = match &name[..] {
             [_, _, seat, number] if seat == "seat" => seat_number(number),
             _ => None,
@@ -279,6 +286,14 @@ impl Desk {
         if peer.admission == Admission::Refused {
             return;
         }
+        if known && me && peer.me.is_none() {
+            // Everybody may say that they would react. Who may is asked when they do.
+            let Some(session) = peer.protocol.as_mut() else { return };
+            let track = FullTrackName { namespace: name.clone(), track: Bytes::from_static(b"reactions") };
+            let subscription = Some(session.subscribe(connection, track));
+            peer.me = Some(Uplink { namespace: name, subscription });
+            return;
+        }
         // What is no seat of this Space is of no interest; a publisher may announce more than we want.
         let Some(number) = number.filter(|_| known) else { return };
         match self.engine.publish(self.now, SessionKey(connection.key()), number) {
@@ -286,7 +301,7 @@ impl Desk {
                 let Some(session) = peer.protocol.as_mut() else { return };
                 let track = FullTrackName { namespace: name.clone(), track: Bytes::from_static(b"audio") };
                 let subscription = Some(session.subscribe(connection, track));
-                peer.seat = Some(Seat { namespace: name, subscription });
+                peer.seat = Some(Uplink { namespace: name, subscription });
             }
             Err(refusal) => {
                 self.stats.count(refusal);
@@ -304,6 +319,9 @@ impl Desk {
     }
 
     fn object(&mut self, connection: &Connection, peer: &Peer, id: SubscriptionId, sequence: u64, payload: Bytes) {
+        if peer.me.as_ref().is_some_and(|me| me.subscription == Some(id)) {
+            return self.reaction(connection, &payload);
+        }
         if peer.seat.as_ref().is_none_or(|seat| seat.subscription != Some(id)) {
             return;
         }
@@ -313,6 +331,18 @@ impl Desk {
                 self.stats.verdict(verdict);
             }
             Err(_) => self.stats.uplink_errors += 1,
+        }
+    }
+
+    /// One reaction: an object whose payload is its kind, in one byte. Who may not react, or too often, is not heard; the
+    /// connection goes on.
+    fn reaction(&mut self, connection: &Connection, payload: &[u8]) {
+        let &[kind] = payload else {
+            self.stats.uplink_errors += 1;
+            return;
+        };
+        if let Err(refusal) = self.engine.react(self.now, SessionKey(connection.key()), kind) {
+            self.stats.count(refusal);
         }
     }
 }

@@ -43,6 +43,7 @@ pub(crate) enum Order {
     Counts(SpaceId, Sender<Option<Counts>>),
     Present(SpaceId, Arc<[u64]>, Sender<Vec<u64>>),
     Roster(SpaceId, AccountId, usize, Sender<Vec<Listed>>),
+    React(SpaceId, AccountId, u8, Sender<Result<(), Refusal>>),
     Stats(Sender<ShardStats>),
     /// Tell everybody to go to `uri`, and let nobody in any more.
     GoAway(String),
@@ -199,6 +200,9 @@ impl Shard {
             }
             Order::Roster(space, after, limit, reply) => {
                 let _ = reply.send(self.desk.engine.roster(space, after, limit));
+            }
+            Order::React(space, account, kind, reply) => {
+                let _ = reply.send(self.desk.engine.react_as(self.desk.now, space, account, kind));
             }
             Order::SetVerifier(verifier, reply) => {
                 self.desk.verifier = verifier;

@@ -4,7 +4,7 @@
 mod common;
 
 use bytes::Bytes;
-use common::{SPACE, Via, World, packet};
+use common::{EVERY_WAY, SPACE, Via, World, packet};
 use spaces_core::command::{ApplyError, Command, SpaceTable};
 use spaces_core::ids::{AccountId, Sid, SpaceId};
 use spaces_core::refusal::Refusal;
@@ -126,4 +126,37 @@ fn who_is_there_is_known_across_shards_and_who_is_sent_away_is_gone() {
     let speaker = world.speaker(Via::Raw(Protocol::Moqt18), 0);
     world.talk(20, |world, n| world.say(speaker, n, &packet(0, n)));
     assert!(world.heard(listener, 0).len() > heard + 10);
+}
+
+#[test]
+fn counts_and_reactions_follow_the_snapshot_in_its_group_over_every_transport() {
+    let mut world = World::new(2);
+    let snapshot = Bytes::from_static(b"{\"title\":\"x\"}");
+    world.server.apply(&Command::SetState { space: SPACE, version: 7, snapshot: snapshot.clone() }).unwrap();
+    let reacting = world.token_of(Some(77), 1, common::now_ms() / 1_000 + 60);
+    let reacting = world.dial(Via::Web(Protocol::Moqt18), Some(&reacting), &["stage"], None);
+    world.until("subscribed", |world| world.peer(reacting).subscribed.len() == 1);
+    let listeners: Vec<_> = EVERY_WAY.into_iter().map(|via| world.listener(via, &["state"])).collect();
+    let said = |world: &mut World, key, text: &str| {
+        let said = |got: &common::Got| String::from_utf8_lossy(&got.payload).contains(text) && got.header.group == 7;
+        world.peer(key).got.iter().any(said)
+    };
+    for key in &listeners {
+        // Raw lite carries no token: one of the five is a guest.
+        world.until("counted", |world| said(world, *key, r#""counts":{"named":4,"anonymous":0,"guests":1}"#));
+        assert_eq!(world.peer(*key).got[0].payload, snapshot);
+    }
+    for _ in 0..3 {
+        world.server.react(SPACE, AccountId(77), 2).unwrap();
+    }
+    for key in &listeners {
+        let seen = |world: &mut World, kind: &str| said(world, *key, kind);
+        world.until("seen", |world| {
+            seen(world, r#""reactions":[0,0,3,0,0]"#) || seen(world, r#""reactions":[0,0,2,0,0]"#)
+        });
+        assert!(world.peer(*key).got.iter().all(|got| !got.datagram));
+    }
+    let denied = |account, kind| world.server.react(SPACE, AccountId(account), kind).unwrap_err();
+    assert_eq!(denied(77, 5), ServerError::Denied(Refusal::ReactionUnknown));
+    assert_eq!(denied(78, 0), ServerError::Denied(Refusal::ParticipantNotInSpace));
 }

@@ -178,6 +178,11 @@ impl NativeSpeaker {
         Ok(out)
     }
 
+    /// Reacts.
+    fn react(&self, kind: u8) -> PyResult<()> {
+        self.speaker.react(kind).map_err(|error| errors::client(&error))
+    }
+
     /// Ends the connection, without waiting.
     fn close(&self) {
         self.speaker.close();
@@ -285,6 +290,11 @@ impl NativeListener {
         out.set_item("target_ms", target_ms)?;
         out.set_item("delay_ms", delay_ms)?;
         Ok(out)
+    }
+
+    /// Reacts.
+    fn react(&self, kind: u8) -> PyResult<()> {
+        self.listener.react(kind).map_err(|error| errors::client(&error))
     }
 
     /// Ends the connection, without waiting.

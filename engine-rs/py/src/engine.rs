@@ -50,7 +50,7 @@ impl NativeEngine {
     /// certificate of two weeks for `names`. `fsync_ms`: 0 never, else every so many milliseconds.
     #[staticmethod]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a dataclass in engine.py, its only caller")]
-    #[pyo3(signature = (*, host, port, shards, pin_to, tls, names, keys, origins, recordings, fsync_ms, max_sessions, idle_timeout_ms, max_heard))]
+    #[pyo3(signature = (*, host, port, shards, pin_to, tls, names, keys, origins, recordings, fsync_ms, max_sessions, idle_timeout_ms, max_heard, reactions, reaction_rate))]
     fn start(
         py: Python<'_>,
         host: &str,
@@ -66,6 +66,8 @@ impl NativeEngine {
         max_sessions: usize,
         idle_timeout_ms: u64,
         max_heard: u8,
+        reactions: u8,
+        reaction_rate: u16,
     ) -> PyResult<Self> {
         let bind =
             SocketAddr::new(host.parse().map_err(|_| errors::value(format!("{host:?} is not an IP address")))?, port);
@@ -82,6 +84,8 @@ impl NativeEngine {
         config.max_sessions = max_sessions;
         config.idle_timeout = Duration::from_millis(idle_timeout_ms);
         config.max_heard = max_heard;
+        config.reactions = reactions;
+        config.reaction_rate = reaction_rate;
         config.recordings = recordings.map(|directory| {
             let mut recorder = RecorderConfig::new(directory);
             recorder.fsync = match fsync_ms {
@@ -155,6 +159,13 @@ impl NativeEngine {
             .map_err(|error| errors::server(py, &error))?;
         let page = page.into_iter().map(|listed| (listed.account.0, listed.sid.0)).collect();
         Ok((page, next.map(|account| account.0)))
+    }
+
+    /// An account in a Space reacts. Raises `Refused`.
+    fn react(&self, py: Python<'_>, space: u64, account: u64, kind: u8) -> PyResult<()> {
+        let server = self.server()?;
+        detached(py, move || server.react(SpaceId(space), AccountId(account), kind))?
+            .map_err(|error| errors::server(py, &error))
     }
 
     /// Checks tokens with these keys from now on.
@@ -231,6 +242,9 @@ fn tuple<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyTuple>> {
         }
         EventKind::Counts(counts) => {
             ("counts", at, space, counts.named, counts.anonymous, counts.guests, counts.peak).into_pyobject(py)
+        }
+        EventKind::Reactions(tally) => {
+            ("reactions", at, space, PyTuple::new(py, tally.counts().collect::<Vec<_>>())?).into_pyobject(py)
         }
         EventKind::RecordingGap { from_group, groups } => {
             ("recording_gap", at, space, from_group, groups).into_pyobject(py)

@@ -32,7 +32,7 @@ create_exception!(
     spaces_ctl._engine,
     Refused,
     EngineError,
-    "A server did not let this client in, or closed it. Attribute: `code` (a policy error code)."
+    "Not let in, closed, or not allowed. Attribute: `code` (a policy error code)."
 );
 
 create_exception!(spaces_ctl._engine, ConnectionFailed, EngineError, "A client could not connect, or not any more.");
@@ -101,6 +101,7 @@ pub(crate) fn server(py: Python<'_>, error: &ServerError) -> PyErr {
         ServerError::Refused(ApplyError::UnknownSpace) => UnknownSpace::new_err(text),
         ServerError::Refused(ApplyError::Ended) => SpaceEnded::new_err(text),
         ServerError::Refused(ApplyError::Invalid(_)) => InvalidTable::new_err(text),
+        ServerError::Denied(refusal) => refused(text, refusal.code()),
         ServerError::ShardFailed { .. } => EnginePanic::new_err(text),
         ServerError::Timeout { .. } => EngineTimeout::new_err(text),
     }
@@ -110,13 +111,7 @@ pub(crate) fn server(py: Python<'_>, error: &ServerError) -> PyErr {
 pub(crate) fn client(error: &ClientError) -> PyErr {
     let text = error.to_string();
     match error {
-        ClientError::Refused(code) => Python::attach(|py| {
-            let raised = Refused::new_err(text);
-            match raised.value(py).setattr("code", code) {
-                Ok(()) => raised,
-                Err(other) => other,
-            }
-        }),
+        ClientError::Refused(code) => refused(text, code),
         ClientError::Url(_) | ClientError::Trust(_) | ClientError::Codec(_) => PyValueError::new_err(text),
         ClientError::Io(_)
         | ClientError::Closed { .. }
@@ -126,6 +121,16 @@ pub(crate) fn client(error: &ClientError) -> PyErr {
         ClientError::Panic(_) => EnginePanic::new_err(text),
         ClientError::NotOpen => ConnectionClosed::new_err(text),
     }
+}
+
+fn refused(text: String, code: &str) -> PyErr {
+    Python::attach(|py| {
+        let raised = Refused::new_err(text);
+        match raised.value(py).setattr("code", code) {
+            Ok(()) => raised,
+            Err(other) => other,
+        }
+    })
 }
 
 /// A value that cannot be meant.

@@ -26,6 +26,8 @@ pub(crate) fn shard<'py>(py: Python<'py>, stats: &ShardStats) -> PyResult<Bound<
     out.set_item("skipped", stats.engine.skipped)?;
     out.set_item("redundant", stats.engine.redundant)?;
     out.set_item("admitted", stats.desk.admitted)?;
+    out.set_item("reactions", stats.engine.reactions)?;
+    out.set_item("reactions_refused", stats.engine.reactions_refused)?;
     out.set_item("uplink_errors", stats.desk.uplink_errors)?;
     out.set_item("protocol_errors", stats.desk.protocol_errors)?;
     out.set_item("mail_dropped", stats.mail_dropped)?;

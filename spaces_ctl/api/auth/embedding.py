@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
 from spaces_ctl.api.injected import Injected
 from spaces_ctl.api.wire import SpaceIdText, space_id, timestamp
@@ -45,7 +45,7 @@ class ServiceKeyList(msgspec.Struct, frozen=True, kw_only=True):
     next: None = None
 
 
-class NewServiceKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AskServiceKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`namespace` is where the product's users live; `jwks` verifies its assertions (RFC 7523), public keys only."""
 
     name: str
@@ -80,7 +80,7 @@ class JoinTokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 @post("/service-keys", status_code=201, operation_id="create_service_key")
 async def create(
-    data: NewServiceKey, principal: Injected[Principal], service_keys: Injected[ServiceKeys]
+    data: JSONBody[AskServiceKey], principal: Injected[Principal], service_keys: Injected[ServiceKeys]
 ) -> ServiceKeyAnswer:
     """Makes a service key. For operators."""
     _operates(principal)
@@ -110,7 +110,10 @@ async def revoke(key: FromPath[str], principal: Injected[Principal], service_key
 
 @post("/join-tokens", status_code=201, operation_id="mint_join_token")
 async def mint(
-    data: AskJoinToken, principal: Injected[Principal], service_keys: Injected[ServiceKeys], joins: Injected[Joins]
+    data: JSONBody[AskJoinToken],
+    principal: Injected[Principal],
+    service_keys: Injected[ServiceKeys],
+    joins: Injected[Joins],
 ) -> JoinTokenAnswer:
     """A join token for one of a service key's users, as if that user had joined. The same refusals hold."""
     try:
@@ -163,5 +166,5 @@ def _answer(key: ServiceKey, secret: str | None = None) -> ServiceKeyAnswer:
     )
 
 
-router = Router(path="/api/v1", route_handlers=[create, listed, revoke, mint, invalidate], tags=["Embedding"])
+router = Router(path="/", route_handlers=[create, listed, revoke, mint, invalidate], tags=["Embedding"])
 """Depends on `principal, service_keys, joins, invalidations (or None), clock`."""

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import msgspec
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.background_tasks import BackgroundTask
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
-from spaces_ctl.api.auth.credentials import address_of, device_of, ended_cookie, session_cookie, session_secret
+from spaces_ctl.api.auth.cookies import address_of, device_of, ended_cookie, session_cookie, session_secret
 from spaces_ctl.api.injected import Injected
 from spaces_ctl.api.security import CsrfTokens
 from spaces_ctl.api.settings import ApiSettings
@@ -147,7 +147,7 @@ def logged_in(
     account: Account,
     cookie: bool,
     settings: ApiSettings,
-    csrf_tokens: CsrfTokens,
+    csrf: CsrfTokens,
     now_ms: int,
     status: int,
 ) -> Response[LoggedIn]:
@@ -155,7 +155,7 @@ def logged_in(
     answer = LoggedIn(
         account=account_answer(account),
         session=login.session,
-        csrf=csrf_tokens.make(login.session),
+        csrf=csrf.make(login.session),
         expires_at=timestamp(login.expires_ms),
         token=None if cookie else login.secret,
     )
@@ -165,15 +165,15 @@ def logged_in(
 
 @post("/register", status_code=201, opt={"rate": "auth", "csrf_exempt": True}, operation_id="register")
 async def register(
-    data: Register,
+    data: JSONBody[Register],
     request: Asked,
     auth_rules: Injected[AuthRules],
     accounts: Injected[Accounts],
     sessions: Injected[Sessions],
     passwords: Injected[Passwords],
     email_links: Injected[EmailLinks | None],
-    api_settings: Injected[ApiSettings],
-    csrf_tokens: Injected[CsrfTokens],
+    settings: Injected[ApiSettings],
+    csrf: Injected[CsrfTokens],
     clock: Injected[Clock],
 ) -> Response[LoggedIn]:
     """Makes an account and logs in. An e-mail address is verified by a link; until then it means nothing."""
@@ -186,18 +186,18 @@ async def register(
     kind = SessionKind(data.session)
     login = await sessions.open(account.id, device=device_of(request), kind=kind)
     cookie = kind is SessionKind.COOKIE
-    return logged_in(login, account, cookie, api_settings, csrf_tokens, clock.now_ms(), 201)
+    return logged_in(login, account, cookie, settings, csrf, clock.now_ms(), 201)
 
 
 @post("/login", status_code=200, opt={"rate": "auth", "csrf_exempt": True}, operation_id="log_in")
 async def log_in(
-    data: LogIn,
+    data: JSONBody[LogIn],
     request: Asked,
     auth_rules: Injected[AuthRules],
     accounts: Injected[Accounts],
     sessions: Injected[Sessions],
-    api_settings: Injected[ApiSettings],
-    csrf_tokens: Injected[CsrfTokens],
+    settings: Injected[ApiSettings],
+    csrf: Injected[CsrfTokens],
     clock: Injected[Clock],
 ) -> Response[LoggedIn]:
     """Logs in with a password."""
@@ -207,17 +207,17 @@ async def log_in(
     address, device = address_of(request), device_of(request)
     login = await sessions.login(data.name, data.password, address=address, device=device, kind=kind)
     account, cookie = await accounts.get(login.account), kind is SessionKind.COOKIE
-    return logged_in(login, account, cookie, api_settings, csrf_tokens, clock.now_ms(), 200)
+    return logged_in(login, account, cookie, settings, csrf, clock.now_ms(), 200)
 
 
 @post("/logout", status_code=204, operation_id="log_out")
 async def log_out(
-    principal: Injected[Principal], sessions: Injected[Sessions], api_settings: Injected[ApiSettings]
+    principal: Injected[Principal], sessions: Injected[Sessions], settings: Injected[ApiSettings]
 ) -> Response[None]:
     """Ends the session that asks."""
     if principal.session is not None:
         await sessions.end(known(principal), principal.session)
-    return Response(None, status_code=204, cookies=[ended_cookie(api_settings)])
+    return Response(None, status_code=204, cookies=[ended_cookie(settings)])
 
 
 @get("/session", operation_id="get_session")
@@ -226,8 +226,8 @@ async def current(
     principal: Injected[Principal],
     accounts: Injected[Accounts],
     sessions: Injected[Sessions],
-    api_settings: Injected[ApiSettings],
-    csrf_tokens: Injected[CsrfTokens],
+    settings: Injected[ApiSettings],
+    csrf: Injected[CsrfTokens],
     clock: Injected[Clock],
 ) -> Response[LoggedIn]:
     """Who asks, and the CSRF token of the session. Renews a browser's secret once a day."""
@@ -235,18 +235,18 @@ async def current(
     session = principal.session
     if session is None:
         raise ServiceError("auth.scope", "This is no session.")
-    secret = session_secret(request, api_settings)
+    secret = session_secret(request, settings)
     fresh = None
     if secret is not None and "authorization" not in request.headers:
         fresh = await sessions.rotated(secret)
     if fresh is not None:
-        return logged_in(fresh, account, True, api_settings, csrf_tokens, clock.now_ms(), 200)
+        return logged_in(fresh, account, True, settings, csrf, clock.now_ms(), 200)
     listed = await sessions.listed(principal)
     expires_ms = next((sessions.expires_ms(each) for each in listed if each.current), clock.now_ms())
     answer = LoggedIn(
         account=account_answer(account),
         session=session,
-        csrf=csrf_tokens.make(session),
+        csrf=csrf.make(session),
         expires_at=timestamp(expires_ms),
     )
     return Response(answer, headers={"cache-control": "no-store"})
@@ -285,7 +285,7 @@ async def end_others(principal: Injected[Principal], sessions: Injected[Sessions
 
 @put("/password", status_code=204, opt={"rate": "auth"}, operation_id="change_password")
 async def change_password(
-    data: ChangePassword, request: Asked, principal: Injected[Principal], sessions: Injected[Sessions]
+    data: JSONBody[ChangePassword], request: Asked, principal: Injected[Principal], sessions: Injected[Sessions]
 ) -> None:
     """Sets another password and ends all other sessions."""
     known(principal)
@@ -294,28 +294,35 @@ async def change_password(
 
 @post("/email", status_code=202, opt={"rate": "auth"}, operation_id="verify_address")
 async def change_email(
-    data: Address, principal: Injected[Principal], email_links: Injected[EmailLinks | None]
-) -> Response[None]:
+    data: JSONBody[Address], principal: Injected[Principal], email_links: Injected[EmailLinks | None]
+) -> Response[bytes]:
     """Sends a link to the address; it becomes the account's when the link is opened."""
     account, links = known(principal), _mailing(email_links)
-    return Response(None, status_code=202, background=BackgroundTask(links.send_verification, account, data.email))
+    return Response(
+        b"",
+        status_code=202,
+        media_type="text/plain",
+        background=BackgroundTask(links.send_verification, account, data.email),
+    )
 
 
 @post("/email/verify", status_code=204, opt={"rate": "auth", "csrf_exempt": True}, operation_id="address_verified")
-async def verify(data: Verify, email_links: Injected[EmailLinks | None]) -> None:
+async def verify(data: JSONBody[Verify], email_links: Injected[EmailLinks | None]) -> None:
     """The link was opened."""
     await _mailing(email_links).verify(data.token)
 
 
 @post("/password-reset", status_code=202, opt={"rate": "auth", "csrf_exempt": True}, operation_id="ask_for_reset")
-async def ask_for_reset(data: Address, email_links: Injected[EmailLinks | None]) -> Response[None]:
+async def ask_for_reset(data: JSONBody[Address], email_links: Injected[EmailLinks | None]) -> Response[bytes]:
     """Sends a link to choose a new password, if the address is known; the answer is the same, and as fast, if not."""
     links = _mailing(email_links)
-    return Response(None, status_code=202, background=BackgroundTask(links.send_reset, data.email))
+    return Response(
+        b"", status_code=202, media_type="text/plain", background=BackgroundTask(links.send_reset, data.email)
+    )
 
 
 @put("/password-reset", status_code=204, opt={"rate": "auth", "csrf_exempt": True}, operation_id="reset_password")
-async def reset(data: Reset, email_links: Injected[EmailLinks | None]) -> None:
+async def reset(data: JSONBody[Reset], email_links: Injected[EmailLinks | None]) -> None:
     """Sets the new password and ends every session."""
     await _mailing(email_links).reset(data.token, data.password)
 
@@ -327,7 +334,7 @@ def _mailing(email_links: EmailLinks | None) -> EmailLinks:
 
 
 router = Router(
-    path="/api/v1/auth",
+    path="/auth",
     route_handlers=[
         register,
         log_in,
@@ -344,4 +351,4 @@ router = Router(
     ],
     tags=["Login"],
 )
-"""Depends on `principal, accounts, sessions, passwords, email_links, auth_rules, api_settings, csrf_tokens, clock`."""
+"""Depends on `principal, accounts, sessions, passwords, email_links, auth_rules, settings, csrf, clock`."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, get, patch
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from spaces_ctl.api.auth.logins import AccountAnswer, account_answer, known
 from spaces_ctl.api.injected import Injected
@@ -50,14 +50,10 @@ class EditProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     picture: str | None = None
 
 
-@get("/me", operation_id="get_me")
-async def me(principal: Injected[Principal], accounts: Injected[Accounts]) -> AccountAnswer:
-    """The account that asks."""
-    return account_answer(await accounts.get(known(principal)))
-
-
 @patch("/me", operation_id="edit_me")
-async def edit(data: EditProfile, principal: Injected[Principal], accounts: Injected[Accounts]) -> AccountAnswer:
+async def edit(
+    data: JSONBody[EditProfile], principal: Injected[Principal], accounts: Injected[Accounts]
+) -> AccountAnswer:
     """Changes one's own profile."""
     changes = msgspec.structs.asdict(data)
     return account_answer(await accounts.edit(known(principal), **changes))
@@ -163,8 +159,8 @@ def _answer(profile: Profile) -> ProfileAnswer:
 
 
 router = Router(
-    path="/api/v1",
-    route_handlers=[me, edit, blocks, mutes, following, followers, account, by_handle],
+    path="/",
+    route_handlers=[edit, blocks, mutes, following, followers, account, by_handle],
     tags=["Account"],
 )
 """Depends on `principal, accounts, graph, cursors`."""

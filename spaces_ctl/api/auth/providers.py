@@ -9,7 +9,7 @@ from litestar import Request, Response, Router, get, post
 from litestar.datastructures import Cookie
 from litestar.params import FromPath, FromQuery
 
-from spaces_ctl.api.auth.credentials import device_of, session_cookie
+from spaces_ctl.api.auth.cookies import device_of, session_cookie
 from spaces_ctl.api.auth.logins import known
 from spaces_ctl.api.injected import Injected
 from spaces_ctl.api.security import cookie_name
@@ -53,20 +53,22 @@ async def listed(oidc: Injected[Oidc]) -> ProviderList:
 
 @get("/{provider:str}/start", opt={"rate": "auth"}, operation_id="start_provider_login")
 async def start(
-    provider: FromPath[str], oidc: Injected[Oidc], api_settings: Injected[ApiSettings], return_to: FromQuery[str] = "/"
-) -> Response[None]:
+    provider: FromPath[str], oidc: Injected[Oidc], settings: Injected[ApiSettings], return_to: FromQuery[str] = "/"
+) -> Response[bytes]:
     """Sends the browser to the provider; afterwards to `return_to`, a path here."""
     started = await oidc.start(provider, return_to=return_to)
-    return Response(None, status_code=302, headers=_to(started.url), cookies=[_browser(started, api_settings)])
+    return Response(
+        b"", status_code=302, media_type="text/plain", headers=_to(started.url), cookies=[_browser(started, settings)]
+    )
 
 
 @post("/{provider:str}/link", status_code=200, opt={"rate": "auth"}, operation_id="link_provider")
 async def link(
-    provider: FromPath[str], principal: Injected[Principal], oidc: Injected[Oidc], api_settings: Injected[ApiSettings]
+    provider: FromPath[str], principal: Injected[Principal], oidc: Injected[Oidc], settings: Injected[ApiSettings]
 ) -> Response[LinkAnswer]:
     """Begins to link an identity elsewhere to the account that asks; its page sends the browser on."""
     started = await oidc.start(provider, account=known(principal))
-    return Response(LinkAnswer(url=started.url), cookies=[_browser(started, api_settings)])
+    return Response(LinkAnswer(url=started.url), cookies=[_browser(started, settings)])
 
 
 @get("/{provider:str}/callback", opt={"rate": "auth"}, operation_id="provider_callback")
@@ -75,17 +77,17 @@ async def callback(
     request: Asked,
     oidc: Injected[Oidc],
     sessions: Injected[Sessions],
-    api_settings: Injected[ApiSettings],
+    settings: Injected[ApiSettings],
     clock: Injected[Clock],
-) -> Response[None]:
+) -> Response[bytes]:
     """Where the provider sends the browser back to."""
     query = {name: values[0] for name, values in request.query_params.dict().items()}
-    name = cookie_name(api_settings, _BROWSER)
+    name = cookie_name(settings, _BROWSER)
     finished = await oidc.finish(provider, query, request.cookies.get(name))
     login = await sessions.open(finished.account, device=device_of(request), kind=SessionKind.COOKIE)
-    gone = _browser(None, api_settings)
-    cookies = [session_cookie(login, api_settings, clock.now_ms()), gone]
-    return Response(None, status_code=302, headers=_to(finished.return_to), cookies=cookies)
+    gone = _browser(None, settings)
+    cookies = [session_cookie(login, settings, clock.now_ms()), gone]
+    return Response(b"", status_code=302, media_type="text/plain", headers=_to(finished.return_to), cookies=cookies)
 
 
 def _to(url: str) -> dict[str, str]:
@@ -104,5 +106,5 @@ def _browser(started: Started | None, settings: ApiSettings) -> Cookie:
     )
 
 
-router = Router(path="/api/v1/auth/oidc", route_handlers=[listed, start, link, callback], tags=["Login"])
-"""Dependencies: `principal, oidc, sessions, api_settings, clock`."""
+router = Router(path="/auth/oidc", route_handlers=[listed, start, link, callback], tags=["Login"])
+"""Dependencies: `principal, oidc, sessions, settings, clock`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from litestar import Router, delete, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
 from spaces_ctl.api.auth.logins import known
 from spaces_ctl.api.injected import Injected
@@ -62,7 +62,7 @@ class GrantList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @post("/apps", status_code=201, operation_id="register_app")
-async def register(data: NewApp, principal: Injected[Principal], oauth: Injected[OAuth]) -> AppAnswer:
+async def register(data: JSONBody[NewApp], principal: Injected[Principal], oauth: Injected[OAuth]) -> AppAnswer:
     """Registers an app of one's own."""
     made = await oauth.apps.register(
         known(principal),
@@ -125,7 +125,5 @@ def _with_secret(made: Registered) -> AppAnswer:
     return msgspec.structs.replace(_app(made.app), client_secret=made.client_secret)
 
 
-router = Router(
-    path="/api/v1/oauth", route_handlers=[register, listed, new_secret, remove, grants, withdraw], tags=["OAuth"]
-)
+router = Router(path="/oauth", route_handlers=[register, listed, new_secret, remove, grants, withdraw], tags=["OAuth"])
 """Depends on `principal, oauth`."""

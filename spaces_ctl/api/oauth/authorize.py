@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from litestar import Request, Response, Router, get, post
 from litestar.params import FromQuery
 
-from spaces_ctl.api.auth.credentials import address_of, device_of, session_cookie
+from spaces_ctl.api.auth.cookies import address_of, device_of, session_cookie
 from spaces_ctl.api.auth.logins import AuthRules
 from spaces_ctl.api.injected import Injected
 from spaces_ctl.api.oauth import pages
@@ -49,7 +49,7 @@ async def ask(
     accounts: Injected[Accounts],
     auth_rules: Injected[AuthRules],
     oidc: Injected[Oidc],
-    csrf_tokens: Injected[CsrfTokens],
+    csrf: Injected[CsrfTokens],
 ) -> Response[Any]:
     """Shows the consent page, to people who are not signed in the page to do so first."""
     query = once(list(request.query_params.multi_items()))
@@ -63,20 +63,20 @@ async def ask(
         app=asked.app.name,
         handle=account.handle,
         scopes={scope: scopes.FOR_USERS[scope] for scope in asked.scopes},
-        fields={**fields, "csrf": csrf_tokens.make(principal.session)},
+        fields={**fields, "csrf": csrf.make(principal.session)},
         redirect_uri=asked.redirect_uri,
     )
 
 
 @post("/oauth2/authorize", status_code=302)
 async def answer(
-    request: Asked, principal: Injected[Principal], oauth: Injected[OAuth], csrf_tokens: Injected[CsrfTokens]
+    request: Asked, principal: Injected[Principal], oauth: Injected[OAuth], csrf: Injected[CsrfTokens]
 ) -> Response[Any]:
     """The person has answered."""
     form = await form_of(request)
     if principal.account is None or principal.session is None:
         raise ServiceError("auth.token_missing")
-    csrf_tokens.check(principal.session, form.get("csrf"))
+    csrf.check(principal.session, form.get("csrf"))
     asked: Authorization = await oauth.begin(form)
     if form.get("answer") != "allow":
         return _redirect(oauth.deny(asked))
@@ -97,7 +97,7 @@ async def log_in(
     sessions: Injected[Sessions],
     auth_rules: Injected[AuthRules],
     oidc: Injected[Oidc],
-    api_settings: Injected[ApiSettings],
+    settings: Injected[ApiSettings],
     clock: Injected[Clock],
 ) -> Response[Any]:
     """Signs in and goes on, or asks again."""
@@ -117,8 +117,10 @@ async def log_in(
         if error.code not in {"auth.credentials", "rate.limited"}:
             raise
         return _sign_in(auth_rules, oidc, return_to, error=error.detail, name=name[:100])
-    cookie = session_cookie(login, api_settings, clock.now_ms())
-    return Response(None, status_code=303, headers={"location": return_to, **_FRESH}, cookies=[cookie])
+    cookie = session_cookie(login, settings, clock.now_ms())
+    return Response(
+        b"", status_code=303, media_type="text/plain", headers={"location": return_to, **_FRESH}, cookies=[cookie]
+    )
 
 
 @get("/verify")
@@ -181,8 +183,8 @@ def _sign_in(
     return pages.sign_in(app=app, return_to=return_to, local=rules.local_login, providers=links, error=error, name=name)
 
 
-def _redirect(url: str) -> Response[None]:
-    return Response(None, status_code=302, headers={"location": url, **_FRESH})
+def _redirect(url: str) -> Response[bytes]:
+    return Response(b"", status_code=302, media_type="text/plain", headers={"location": url, **_FRESH})
 
 
 def _mailing(email_links: EmailLinks | None) -> EmailLinks:
@@ -207,4 +209,4 @@ router = Router(
     },  # forms bear the token in a field; the browser's word about the origin counts all the same
     include_in_schema=False,
 )
-"""Needs `principal, oauth, accounts, sessions, email_links, auth_rules, oidc, api_settings, csrf_tokens, clock`."""
+"""Needs `principal, oauth, accounts, sessions, email_links, auth_rules, oidc, settings, csrf, clock`."""

@@ -26,6 +26,7 @@ __all__ = ["AccountFeed", "AccountSource"]
 
 _log = logging.getLogger("spaces.api")
 _PAGE = 1000
+_AGAIN_S = 0.05
 _MOST_BEHIND = 10_000
 """Events of all Spaces that somebody who resumes may have missed."""
 _CREATORS = (e.Started, e.Ended, e.Canceled, e.ReplayReady, e.ReplayExpired)
@@ -123,6 +124,7 @@ class AccountFeed:
             # We were too slow for the bus, so something is missing: readers resume from what they have.
             self._listening.clear()
             self._break_off()
+            await asyncio.sleep(_AGAIN_S)
 
     def _break_off(self) -> None:
         for own in list(self._of.values()):

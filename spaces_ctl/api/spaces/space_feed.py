@@ -29,6 +29,7 @@ __all__ = ["SpaceFeed", "SpaceSource", "Tally"]
 
 _log = logging.getLogger("spaces.api")
 _RETRY_S = 1.0
+_AGAIN_S = 0.05
 _KEPT = 512
 """Messages kept a Space, for those who resume."""
 _NOTICE = "An account you blocked has joined as a speaker."
@@ -172,7 +173,8 @@ class SpaceFeed:
                 await self._known.wait()
                 async for recorded in events:
                     await self._safely(partial(self._take, recorded))
-            # We were too slow for the bus: the log has what it dropped.
+            # We were too slow for the bus (the log has what it dropped), or it is being closed.
+            await asyncio.sleep(_AGAIN_S)
             await self._safely(self._catch_up)
 
     async def _safely(self, step: Callable[[], Awaitable[None]]) -> None:

@@ -73,6 +73,7 @@ function leave(phase = "idle", notice = null) {
 function fromWorker(message) {
   if (message.stats) room.stats(message.stats);
   if (message.state) room.state(message.state);
+  if (message.reactions) room.reactions(message.reactions);
   if (message.join) room.title(message.join.title);
   if (message.microphone) room.ownLevel(muted ? 127 : message.microphone.level);
   if (message.status) status(message.status);

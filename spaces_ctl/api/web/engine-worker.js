@@ -1,11 +1,13 @@
 // The page's engine, off the main thread so that no layout or script of the page can make the sound stutter: session, decoding,
 // encoding. Talks to app.js by messages and to the worklets by ports of their own.
 //
-// In:  {start: {protocol, query}, player: port}   {speak: {muted}, capture: port}   {mute: bool}   {quiet: true}   {stop: true}
-// Out: {status: {phase, text?, seat?}}   {state: object}   {stats: object}   {microphone: {level}}
+// In:  {start: {protocol, query}, player: port}   {speak: {muted}, capture: port}   {mute: bool}   {react: index}   {quiet: true}
+//      {stop: true}
+// Out: {status: {phase, text?, seat?}}   {state: object}   {reactions: [n, …]}   {stats: object}   {microphone: {level}}
 
 import { ConnectError, connect } from "./wire/connect.js";
 import { Publication } from "./wire/session.js";
+import { LiveState } from "./live-state.js";
 import { Listener } from "./listener.js";
 import { Microphone } from "./audio/microphone.js";
 import { JoinError, fetchJoin, fetchSeat } from "./join.js";
@@ -24,6 +26,8 @@ let stopped = false;
 let seat = null; // {seat, token}: the seat that we hold
 let publication = null;
 let microphone = null;
+let space = null; // the Space's name, once joined
+let reacting = null; // {session, track, waiting}: our reactions on this session
 let wake = () => {};
 let move = () => {};
 let hurry = false; // the session is to be replaced at once
@@ -32,6 +36,7 @@ self.onmessage = ({ data }) => {
   if (data.start) start(data.start, data.player);
   else if (data.speak) speak(data.speak, data.capture);
   else if ("mute" in data && microphone) microphone.muted = data.mute;
+  else if ("react" in data) react(data.react);
   else if (data.quiet) quiet();
   else if (data.retry) wake();
   else if (data.stop) stop();
@@ -91,6 +96,7 @@ async function stayConnected() {
 async function oneSession() {
   const join = await fetchJoin(options.query);
   seat ??= join.seat ?? null;
+  space = join.space;
   self.postMessage({ join: { title: join.title, space: join.space } });
   const moved = new Promise((resolve) => (move = () => resolve(null)));
   const opened = await connect({
@@ -144,15 +150,11 @@ function listen(opened, namespace) {
     const path = namespace.join("/");
     opened.watch(namespace, (announced, live) => live && wanted && announced.join("/") === path && stage()).catch(() => {});
     opened.subscribe(namespace, "stage.1", { priority: 190, onObject: onStage });
-    let version = -1;
-    const onState = ({ group, payload }) => {
-      if (group < version) return;
-      version = group;
-      try {
-        self.postMessage({ state: JSON.parse(new TextDecoder().decode(payload)) });
-      } catch {
-        // a roster that cannot be read changes nothing
-      }
+    const live = new LiveState();
+    const onState = (object) => {
+      const change = live.take(object);
+      if (change?.state) self.postMessage({ state: change.state });
+      if (change?.reactions) self.postMessage({ reactions: change.reactions });
     };
     opened.subscribe(namespace, "state", { priority: 100, onObject: onState });
     opened.closed().then(reject);
@@ -189,6 +191,24 @@ function publish(on, space) {
   });
   publication = publishing;
   on.publish(publishing).catch((error) => say("speechless", { text: `The server refused your voice: ${error?.message ?? error}.` }));
+}
+
+/** Reacts with the kind `index`: published on `spaces/<id>/me`, announced with the first one of a session. */
+function react(index) {
+  if (!session || !space) return;
+  if (reacting?.session !== session) {
+    const own = session;
+    const track = new Publication(["spaces", space, "me"], "reactions", 960, (wanted) => wanted && flush());
+    reacting = { session: own, track, waiting: [] };
+    own.publish(track).catch(() => {}); // the session is over: the next reaction begins anew
+  }
+  if (reacting.waiting.length < 16) reacting.waiting.push(index);
+  flush();
+}
+
+function flush() {
+  if (!reacting?.track.wanted) return;
+  for (const index of reacting.waiting.splice(0)) reacting.session.send(reacting.track, reacting.track.nextGroup, Uint8Array.of(index));
 }
 
 /** Leaves the seat: back to listening. */

@@ -20,6 +20,10 @@ const WINDOW = 64;
 export class Room {
   /** The last counters of playout and queue, for tests. */
   counters = {};
+  /** Reactions seen so far, by kind. */
+  reacted = [];
+  /** What shows them. */
+  onReactions = () => {};
   #document;
   #people = new Map();
   #own = 127;
@@ -98,6 +102,12 @@ export class Room {
     for (const [seat, person] of this.#people) if (!seats.has(seat) && person.known) this.#remove(seat);
     for (const row of stage) if (Number.isInteger(row.seat)) this.#show(row);
     this.#setEmpty(this.#get("room").dataset.phase);
+  }
+
+  /** Reactions of everybody since the last call, by kind. */
+  reactions(counts) {
+    this.reacted = counts.map((count, kind) => (this.reacted[kind] ?? 0) + (Number.isFinite(count) ? count : 0));
+    this.onReactions(counts);
   }
 
   /** A report of the playout, twelve times a second. */

@@ -21,7 +21,7 @@ from spaces_ctl.service import scopes
 from spaces_ctl.service.authentication import Authentication
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Principal
-from spaces_ctl.service.xapi import Page, SpaceView, XApi
+from spaces_ctl.service.xapi import SpaceView, XApi
 
 __all__ = ["router"]
 
@@ -123,20 +123,21 @@ async def buyers(
             raise XProblem.app_only()
         query = _query(request, parameters.ABOUT_BUYERS, "max_results", "pagination_token")
         fields, limit, name = query.fields(), query.max_results(), f"x/buyers/{_id(space)}"
-        offset = query.offset(lambda token: _offset(cursors, name, token))
+        after = query.position(lambda token: _position(cursors, name, token))
         key = canonical_space(space)
         try:
-            page = None if key is None else await xapi.buyers(key, principal.account, offset, limit)
+            page = None if key is None else await xapi.buyers(key, principal.account, after, limit)
         except ServiceError as error:
             if error.code != "role.forbidden":
                 raise
             raise XProblem.not_creator(space) from error
         if page is None:
             return {"errors": [not_found("space", "id", space)], "meta": {"result_count": 0}}
-        profiles = await xapi.profiles(page.items)
-        data = [render.user(profiles[account], fields) for account in page.items if account in profiles]
-        gone = [not_found("user", "id", str(account)) for account in page.items if account not in profiles]
-        return render.listed(data, {}, gone, _meta(len(data), page, cursors, name))
+        profiles = await xapi.profiles(page.accounts)
+        data = [render.user(profiles[account], fields) for account in page.accounts if account in profiles]
+        gone = [not_found("user", "id", str(account)) for account in page.accounts if account not in profiles]
+        meta = _meta(len(data), cursors, name, next_token=page.next)
+        return render.listed(data, {}, gone, meta)
 
     return await _serve(request, authentication, x_rates, "buyers", run)
 
@@ -152,22 +153,22 @@ async def posts(
 ) -> Answer:
     """Posts shared in the Space."""
 
-    async def run(_: Principal) -> dict[str, Any]:
+    async def run(principal: Principal) -> dict[str, Any]:
         query = _query(request, parameters.ABOUT_POSTS, "max_results", "pagination_token")
         fields, limit, name = query.fields(), query.max_results(), f"x/posts/{_id(space)}"
-        offset = query.offset(lambda token: _offset(cursors, name, token))
+        offset = query.position(lambda token: _position(cursors, name, token))
         key = canonical_space(space)
-        found = None if key is None else await xapi.posts(key, offset, limit)
-        if found is None:
+        page = None if key is None else await xapi.posts(key, principal.account, offset, limit)
+        if page is None:
             return {"errors": [not_found("space", "id", space)], "meta": {"result_count": 0}}
-        page, shared = found
-        data = [render.post(shared[post], fields) for post in page.items if post in shared]
-        gone = [not_found("tweet", "id", str(post)) for post in page.items if post not in shared]
+        data = [render.post(post, fields) for post in page.posts]
+        gone = [not_found("tweet", "id", str(post)) for post in page.missing]
         includes: dict[str, Any] = {}
-        if "author_id" in fields.expansions and shared:
-            authors = await xapi.profiles(dict.fromkeys(post.author for post in shared.values()))
+        if "author_id" in fields.expansions and page.posts:
+            authors = await xapi.profiles(dict.fromkeys(view.post.author for view in page.posts))
             includes["users"] = [render.user(profile, fields) for profile in authors.values()]
-        return render.listed(data, includes, gone, _meta(len(data), page, cursors, name))
+        meta = _meta(len(data), cursors, name, next_token=page.next, previous_token=page.previous)
+        return render.listed(data, includes, gone, meta)
 
     return await _serve(request, authentication, x_rates, "posts", run)
 
@@ -256,25 +257,26 @@ async def _spaces(
         list(views),
         fields,
         await xapi.profiles(wanted) if wanted else {},
-        await xapi.topics(topics) if topics else {},
+        xapi.topics(topics),
         errors,
     )
 
 
-def _meta(count: int, page: Page, cursors: Cursors, name: str) -> dict[str, Any]:
-    tokens = {"next_token": page.next, "previous_token": page.previous}
+def _meta(count: int, cursors: Cursors, name: str, **positions: int | None) -> dict[str, Any]:
     given = {
-        token: cursors.make(name, {"offset": position}) for token, position in tokens.items() if position is not None
+        token: cursors.make(name, {"position": position})
+        for token, position in positions.items()
+        if position is not None
     }
     return {"result_count": count, **given}
 
 
-def _offset(cursors: Cursors, name: str, token: str) -> int | None:
+def _position(cursors: Cursors, name: str, token: str) -> int | None:
     try:
-        position: dict[str, int] = cursors.read(name, token, dict[str, int])
+        found: dict[str, int] = cursors.read(name, token, dict[str, int])
     except ServiceError:
         return None
-    return position.get("offset")
+    return found.get("position")
 
 
 router = Router(

@@ -171,16 +171,16 @@ class Query:
             raise invalid_parameter("max_results", value, message)
         return int(value)
 
-    def offset(self, read: Callable[[str], int | None]) -> int:
+    def position(self, read: Callable[[str], int | None]) -> int:
         """Where the page begins, as `read` finds it in the token; None from it means that it is not ours."""
         token = self._values.get("pagination_token")
         if token is None:
             return 0
-        offset = read(token) if len(token) >= 16 else None
-        if offset is None:
+        position = read(token) if len(token) >= 16 else None
+        if position is None:
             message = f"The `pagination_token` query parameter value [{token}] is not valid"
             raise invalid_parameter("pagination_token", token, message)
-        return offset
+        return position
 
     def _names(self, name: str, allowed: frozenset[str]) -> frozenset[str]:
         parts = self._parts(name)

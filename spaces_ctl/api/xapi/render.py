@@ -10,7 +10,8 @@ from spaces_ctl.api.xapi.parameters import Fields
 from spaces_ctl.api.xapi.problems import not_found
 from spaces_ctl.model import AccountId
 from spaces_ctl.service.ports import Profile
-from spaces_ctl.service.xapi import Post, SpaceView, Topic
+from spaces_ctl.service.posts import PostView
+from spaces_ctl.service.xapi import SpaceView, Topic
 
 __all__ = ["accounts_named", "post", "space", "spaces_body", "topic", "topics_named", "user"]
 
@@ -19,7 +20,7 @@ _ACCOUNTS = ("creator_id", "host_ids", "invited_user_ids", "speaker_ids")
 
 def space(view: SpaceView, fields: Fields) -> dict[str, Any]:
     """A Space."""
-    it = view.space
+    it = view
     values: dict[str, Any] = {
         "id": space_text(it.id),
         "state": it.status.value,
@@ -29,12 +30,12 @@ def space(view: SpaceView, fields: Fields) -> dict[str, Any]:
         "scheduled_start": _time(it.scheduled_start_ms),
         "updated_at": timestamp(it.updated_ms or it.created_ms),
         "creator_id": str(it.creator),
-        "host_ids": _ids(_hosts(view)),
+        "host_ids": _ids(view.hosts),
         "speaker_ids": _ids(view.speakers),
         "invited_user_ids": _ids(view.invited),
         "participant_count": view.participants,
-        "subscriber_count": it.subscribers + it.tickets,
-        "is_ticketed": it.ticketing is not None,
+        "subscriber_count": it.subscribers,
+        "is_ticketed": it.ticketed,
         "lang": it.lang or None,
         "title": it.title,
         "topic_ids": list(it.topics),
@@ -56,14 +57,14 @@ def spaces_body(
     for view in views:
         rendered = space(view, fields)
         if "topics" in fields.space:
-            rendered["topics"] = [topic(topics[t], fields) for t in view.space.topics if t in topics]
+            rendered["topics"] = [topic(topics[t], fields) for t in view.topics if t in topics]
         data.append(rendered)
         for expansion in _ACCOUNTS:
             if expansion in fields.expansions:
                 gone = (account for account in _named(view, expansion) if account not in profiles)
                 problems.extend(not_found("user", expansion, str(account)) for account in gone)
         if "topic_ids" in fields.expansions:
-            problems.extend(not_found("topic", "topic_ids", t) for t in view.space.topics if t not in topics)
+            problems.extend(not_found("topic", "topic_ids", t) for t in view.topics if t not in topics)
     includes: dict[str, Any] = {}
     users = [profiles[account] for account in accounts_named(views, fields) if account in profiles]
     if users:
@@ -89,7 +90,7 @@ def topics_named(views: Iterable[SpaceView], fields: Fields) -> list[str]:
     """Topics that are asked for, each once."""
     if "topic_ids" not in fields.expansions and "topics" not in fields.space:
         return []
-    return list(dict.fromkeys(t for view in views for t in view.space.topics))
+    return list(dict.fromkeys(t for view in views for t in view.topics))
 
 
 def user(profile: Profile, fields: Fields) -> dict[str, Any]:
@@ -108,12 +109,13 @@ def user(profile: Profile, fields: Fields) -> dict[str, Any]:
 
 def topic(it: Topic, fields: Fields) -> dict[str, Any]:
     """A topic."""
-    values = {"id": it.id, "name": it.name, "description": it.description or it.name}
+    values = {"id": it.id, "name": it.name, "description": it.name}
     return {name: value for name, value in values.items() if name in fields.topic | {"id", "name"}}
 
 
-def post(it: Post, fields: Fields) -> dict[str, Any]:
+def post(view: PostView, fields: Fields) -> dict[str, Any]:
     """A post, under both generations' names for its edits: each client needs its own."""
+    it = view.post
     values: dict[str, Any] = {
         "id": str(it.id),
         "text": it.text,
@@ -141,17 +143,13 @@ def _body(data: list[dict[str, Any]], includes: dict[str, Any], errors: list[dic
 def _named(view: SpaceView, expansion: str) -> tuple[AccountId, ...]:
     match expansion:
         case "creator_id":
-            return (view.space.creator,)
+            return (view.creator,)
         case "host_ids":
-            return _hosts(view)
+            return view.hosts
         case "invited_user_ids":
             return view.invited
         case _:
             return view.speakers
-
-
-def _hosts(view: SpaceView) -> tuple[AccountId, ...]:
-    return view.space.hosts
 
 
 def _ids(accounts: Iterable[AccountId]) -> list[str]:

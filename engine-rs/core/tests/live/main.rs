@@ -13,6 +13,8 @@ mod plain;
 #[cfg(test)]
 mod presence;
 #[cfg(test)]
+mod pulse;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod shards;

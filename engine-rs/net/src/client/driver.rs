@@ -55,11 +55,10 @@ impl Peer {
         }
     }
 
-    /// Accepts the server's subscription to our seat.
+    /// Accepts a subscription of the server.
     pub(super) fn accept(&mut self, connection: &mut Connection, id: SubscriptionId) {
         if let Some(session) = self.session.as_mut() {
             session.accept_subscribe(connection, id);
-            self.uplink = Some(id);
         }
     }
 
@@ -72,7 +71,18 @@ impl Peer {
 
     /// Sends a frame's object as a datagram. False: nobody wants it, or the connection takes nothing now.
     pub(super) fn send_frame(&self, connection: &mut Connection, sequence: u64, payload: &[u8]) -> bool {
-        let (Some(session), Some(uplink)) = (self.session.as_ref(), self.uplink) else { return false };
+        self.uplink.is_some_and(|uplink| self.send(connection, uplink, sequence, payload))
+    }
+
+    /// Sends an object as a datagram. False: the connection takes nothing now.
+    pub(super) fn send(
+        &self,
+        connection: &mut Connection,
+        uplink: SubscriptionId,
+        sequence: u64,
+        payload: &[u8],
+    ) -> bool {
+        let Some(session) = self.session.as_ref() else { return false };
         let timestamp = sequence.wrapping_mul(spaces_core::time::TICK_SAMPLES);
         let header = ObjectHeader { group: sequence, object: 0, end_of_group: true, timestamp };
         let mut out = BytesMut::with_capacity(payload.len() + 48);

@@ -18,7 +18,8 @@ use spaces_moqt::seam::SessionEvent;
 use super::arrivals::{Arrival, Arrivals};
 use super::destination::{Destination, Resolved};
 use super::driver::{PATIENCE, Peer, Role, spawn};
-use super::{ClientError, Monotonic, State};
+use super::reacting::Reacting;
+use super::{ClientError, Monotonic, State, reacting};
 use crate::connection::Connection;
 use crate::endpoint::{Endpoint, Waker};
 
@@ -93,6 +94,7 @@ struct Inner {
     /// Of each seat: the newest group in a talkspurt.
     newest: [Option<u64>; spaces_core::ids::MAX_SEATS],
     stats: ListenerStats,
+    reactions: Vec<u8>,
     closing: bool,
 }
 
@@ -144,6 +146,7 @@ impl Listener {
             arrivals: Arrivals::default(),
             newest: [None; spaces_core::ids::MAX_SEATS],
             stats: ListenerStats::default(),
+            reactions: Vec::new(),
             closing: false,
         };
         let (clock, playout) = (Monotonic::now(), config.playout);
@@ -155,6 +158,7 @@ impl Listener {
             Ok(Hear {
                 shared: Arc::clone(&shared),
                 namespace: resolved.namespace.clone(),
+                reacting: Reacting::new(&resolved.namespace),
                 key: Some(key),
                 deadline: Some(Instant::now() + PATIENCE),
                 next_block: None,
@@ -206,6 +210,19 @@ impl Listener {
         inner.blocks.drain(..).collect()
     }
 
+    /// Reacts. Whether it counts is the server's to say, and not told here.
+    ///
+    /// # Errors
+    /// Why the listener is over.
+    pub fn react(&self, kind: u8) -> Result<(), ClientError> {
+        let mut inner = self.shared.lock();
+        inner.state.check()?;
+        reacting::put(&mut inner.reactions, kind);
+        drop(inner);
+        self.waker.wake();
+        Ok(())
+    }
+
     /// What it has received.
     #[must_use]
     pub fn stats(&self) -> ListenerStats {
@@ -234,6 +251,7 @@ impl Drop for Listener {
 struct Hear {
     shared: Arc<Shared>,
     namespace: Vec<Bytes>,
+    reacting: Reacting,
     key: Option<u32>,
     deadline: Option<Instant>,
     next_block: Option<Instant>,
@@ -349,6 +367,13 @@ impl Role for Hear {
                 self.over(ClientError::Closed { code: 0, reason: "the stage has ended".into() });
                 peer.close(connection);
             }
+            SessionEvent::SubscribeRequested { id, name } => {
+                let ours = self.reacting.requested(connection, peer, id, &name);
+                if !ours {
+                    peer.reject(connection, id);
+                }
+            }
+            SessionEvent::SubscribeCancelled(id) => self.reacting.cancelled(id),
             SessionEvent::GoAway { .. } => {
                 self.shared.lock().stats.going_away = true;
                 self.shared.bell.wake();
@@ -380,9 +405,15 @@ impl Role for Hear {
             return true;
         }
         self.play(now);
+        let mut inner = self.shared.lock();
         if let Some((connection, _)) = endpoint.connections.get(key) {
-            let rtt = u64::try_from(connection.rtt().as_micros()).unwrap_or(u64::MAX);
-            self.shared.lock().stats.rtt_us = rtt;
+            inner.stats.rtt_us = u64::try_from(connection.rtt().as_micros()).unwrap_or(u64::MAX);
+        }
+        if inner.state == State::Live
+            && !inner.reactions.is_empty()
+            && let Some((connection, peer)) = endpoint.connections.get_mut(key)
+        {
+            self.reacting.send(connection, peer, &mut inner.reactions);
         }
         true
     }

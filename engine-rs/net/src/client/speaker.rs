@@ -14,7 +14,7 @@ use spaces_core::uplink::{Level, MAX_FRAME, Spurt, packet_samples};
 use super::destination::{Destination, Resolved};
 use super::driver::{Peer, spawn};
 use super::talk::Talk;
-use super::{ClientError, State};
+use super::{ClientError, State, reacting};
 use crate::endpoint::Waker;
 
 /// Frames that may wait in a speaker: a minute.
@@ -78,6 +78,8 @@ pub(super) struct Inner {
     pub(super) rest: Vec<i16>,
     pub(super) log: VecDeque<Sent>,
     pub(super) stats: SpeakerStats,
+    /// Reactions that have not left yet.
+    pub(super) reactions: Vec<u8>,
     pub(super) closing: bool,
 }
 
@@ -114,6 +116,7 @@ impl Speaker {
                 rest: Vec::new(),
                 log: VecDeque::new(),
                 stats: SpeakerStats::default(),
+                reactions: Vec::new(),
                 closing: false,
             }),
             bell,
@@ -218,6 +221,17 @@ impl Speaker {
         drop(inner);
         self.waker.wake();
         Ok(())
+    }
+
+    /// Reacts. Whether it counts is the server's to say, and not told here.
+    ///
+    /// # Errors
+    /// Why the speaker is over.
+    pub fn react(&self, kind: u8) -> Result<(), ClientError> {
+        self.push(|inner, _| {
+            reacting::put(&mut inner.reactions, kind);
+            Ok(())
+        })
     }
 
     /// Drops what has not left yet. The talkspurt ends as in any pause.

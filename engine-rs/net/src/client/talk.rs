@@ -12,6 +12,7 @@ use spaces_moqt::seam::SessionEvent;
 use super::driver::{PATIENCE, Peer, Role};
 use super::ledger::frame_hash;
 use super::pace::Pace;
+use super::reacting::Reacting;
 use super::speaker::{Sent, Shared, Sound};
 use super::{ClientError, Monotonic, State};
 use crate::connection::Connection;
@@ -32,6 +33,7 @@ const LOG: usize = 65_536;
 pub(super) struct Talk {
     shared: Arc<Shared>,
     namespace: Vec<Bytes>,
+    reacting: Reacting,
     seat: SeatNo,
     encoder: Encoder,
     /// Frames that did not pass the encoder: Opus handed in.
@@ -53,6 +55,7 @@ impl Talk {
         Self {
             shared,
             namespace: seat_namespace(space, seat),
+            reacting: Reacting::new(space),
             seat,
             encoder,
             offset: 0,
@@ -186,15 +189,20 @@ impl Role for Talk {
     fn event(&mut self, connection: &mut Connection, peer: &mut Peer, event: SessionEvent, _now: Instant) {
         match event {
             SessionEvent::SubscribeRequested { id, name } => {
+                if self.reacting.requested(connection, peer, id, &name) {
+                    return;
+                }
                 if name.namespace != self.namespace || &name.track[..] != b"audio" {
                     return peer.reject(connection, id);
                 }
                 peer.accept(connection, id);
+                peer.uplink = Some(id);
                 self.deadline = None;
                 self.shared.lock().state = State::Live;
                 self.shared.bell.wake();
             }
             SessionEvent::SubscribeCancelled(id) if peer.uplink == Some(id) => peer.uplink = None,
+            SessionEvent::SubscribeCancelled(id) => self.reacting.cancelled(id),
             SessionEvent::GoAway { .. } => {
                 self.shared.lock().stats.going_away = true;
                 self.shared.bell.wake();
@@ -229,6 +237,9 @@ impl Role for Talk {
             self.key = None;
             self.deadline = Some(now + FAREWELL);
             return true;
+        }
+        if live {
+            self.reacting.send(connection, peer, &mut self.shared.lock().reactions);
         }
         if live && closing {
             // Who leaves takes along what the server has not put into a tick yet.

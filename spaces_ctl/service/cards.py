@@ -1,0 +1,336 @@
+"""How a shared link looks: page with OpenGraph, oEmbed, calendar file, picture.
+
+The page is the same for everybody, logged in or not, blocked or not: it is public, and so says nothing about blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from html import escape
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from icalendar import Alarm, Calendar, Event
+from PIL import Image, ImageDraw, ImageFont
+
+from spaces_ctl.clock import Clock
+from spaces_ctl.model import AccountId, SpaceId, Status
+from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.ports import Profile, SocialGraph
+from spaces_ctl.store import summaries
+from spaces_ctl.store.database import Database
+from spaces_ctl.store.summaries import Summary
+
+__all__ = ["Card", "Cards", "OEmbed"]
+
+_WORDS = {
+    Status.SCHEDULED: "Scheduled",
+    Status.LIVE: "Live",
+    Status.ENDED: "Ended",
+    Status.CANCELED: "Canceled",
+}
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown of a Space to somebody outside."""
+
+    space: SpaceId
+    status: Status
+    title: str
+    description: str
+    hosts: tuple[Profile, ...]
+    speakers: tuple[Profile, ...]
+    participants: int
+    scheduled_start_ms: int | None
+    replay: bool
+    """The replay may be played."""
+    ticketed: bool
+    url: str
+    picture_url: str
+    version: int
+
+    @property
+    def heading(self) -> str:
+        """The title, or what stands for one."""
+        names = ", ".join(profile.name for profile in self.hosts[:1])
+        return self.title or (f"{names}'s Space" if names else "A Space")
+
+    @property
+    def line(self) -> str:
+        """State, hosts and people in a line."""
+        parts = [_WORDS.get(self.status, "")]
+        if self.status is Status.SCHEDULED and self.scheduled_start_ms is not None:
+            parts.append(_utc(self.scheduled_start_ms).strftime("%d %b %Y, %H:%M UTC"))
+        if self.hosts:
+            parts.append("hosted by " + ", ".join(profile.name for profile in self.hosts))
+        if self.status is Status.LIVE:
+            parts.append(f"{self.participants} listening")
+        if self.status is Status.ENDED and self.replay:
+            parts.append("replay available")
+        return " · ".join(parts)
+
+
+class OEmbed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """https://oembed.com, section 2.3.4, type link."""
+
+    version: str = "1.0"
+    type: str = "link"
+    title: str
+    author_name: str
+    provider_name: str
+    provider_url: str
+    cache_age: int
+    thumbnail_url: str
+    thumbnail_width: int
+    thumbnail_height: int
+
+    def plain(self) -> dict[str, str | int]:
+        """With `version` and `type`, which are required although they never change."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
+
+class Cards:
+    """Cards of Spaces that are public: scheduled, live, over."""
+
+    WIDTH, HEIGHT = 1200, 630
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        clock: Clock,
+        graph: SocialGraph,
+        people: Callable[[SpaceId], int],
+        space_name: Callable[[SpaceId], str],
+        space_of: Callable[[str], SpaceId],
+        base_url: str,
+        site: str = "Spaces",
+        font: str | None = None,
+    ) -> None:
+        """`people`: everybody connected now. `space_name` and `space_of` turn ids to text and back (ValueError).
+
+        `base_url` is this site's. `font`: a TrueType file for the picture; the built-in one knows Latin letters only.
+        """
+        self._db = db
+        self._clock = clock
+        self._graph = graph
+        self._people = people
+        self._space_name = space_name
+        self._space_of = space_of
+        self._base_url = base_url.rstrip("/")
+        self._site = site
+        self._font = font
+        self._pictures: OrderedDict[tuple[SpaceId, int], bytes] = OrderedDict()
+
+    async def card(self, space: SpaceId) -> Card:
+        """Raises ServiceError space.not_found, also for a lobby."""
+        found = (await self._db.read(lambda c: summaries.by_ids(c, [space]))).get(space)
+        if found is None or found.status in (Status.NEW, Status.LOBBY):
+            raise ServiceError("space.not_found")
+        hosts = found.hosts or (found.creator,)
+        profiles = await self._graph.profiles({*hosts, *found.speakers})
+        url = f"{self._base_url}/s/{self._space_name(space)}"
+        return Card(
+            space=space,
+            status=found.status,
+            title=found.title,
+            description=found.description,
+            hosts=_known(profiles, hosts),
+            speakers=_known(profiles, found.speakers),
+            participants=self._people(space) if found.status is Status.LIVE else 0,
+            scheduled_start_ms=found.scheduled_start_ms,
+            replay=found.replay_status == "available",
+            ticketed=found.ticketing is not None,
+            url=url,
+            picture_url=f"{url}/card.png?v={found.version}",
+            version=found.version,
+        )
+
+    async def page(self, space: SpaceId) -> str:
+        """The share page's HTML. Raises ServiceError space.not_found."""
+        card = await self.card(space)
+        oembed = f"{self._base_url}/oembed?url={quote(card.url, safe='')}"
+        metas = {
+            "og:type": "website",
+            "og:site_name": self._site,
+            "og:title": card.heading,
+            "og:description": " — ".join(part for part in (card.line, card.description) if part),
+            "og:url": card.url,
+            "og:image": card.picture_url,
+            "og:image:width": str(self.WIDTH),
+            "og:image:height": str(self.HEIGHT),
+            "og:image:alt": card.heading,
+        }
+        cards = {
+            "twitter:card": "summary_large_image",
+            "twitter:title": card.heading,
+            "twitter:description": metas["og:description"],
+            "twitter:image": card.picture_url,
+        }
+        head = "".join(f'<meta property="{name}" content="{escape(value)}">\n' for name, value in metas.items())
+        head += "".join(f'<meta name="{name}" content="{escape(value)}">\n' for name, value in cards.items())
+        return _PAGE.format(
+            title=escape(f"{card.heading} · {self._site}"),
+            head=head,
+            url=escape(card.url),
+            oembed=escape(oembed),
+            heading=escape(card.heading),
+            status=card.status.value,
+            line=escape(card.line),
+            description=escape(card.description),
+            hosts=_people_list("Hosts", card.hosts),
+            speakers=_people_list("Speakers", card.speakers),
+            action=self._action(card),
+        )
+
+    def _action(self, card: Card) -> str:
+        name = escape(self._space_name(card.space))
+        if card.status is Status.LIVE:
+            return f'<p><a class="action" href="{escape(self._base_url)}/?space={name}">Listen</a></p>'
+        if card.status is Status.SCHEDULED:
+            return f'<p><a class="action" href="{escape(card.url)}/calendar.ics">Add to calendar</a></p>'
+        if card.replay:
+            return f'<p><a class="action" href="{escape(self._base_url)}/?space={name}">Play the replay</a></p>'
+        return ""
+
+    async def oembed(self, url: str) -> OEmbed:
+        """What the page at `url` is. Raises ServiceError resource.not_found for one that is not ours."""
+        asked, own = urlsplit(url), urlsplit(self._base_url)
+        path = asked.path.removeprefix(own.path)
+        if asked.netloc.lower() != own.netloc.lower() or not path.startswith("/s/"):
+            raise ServiceError("resource.not_found")
+        try:
+            space = self._space_of(path.removeprefix("/s/").strip("/"))
+            card = await self.card(space)
+        except (ValueError, ServiceError):
+            raise ServiceError("resource.not_found") from None
+        return OEmbed(
+            title=card.heading,
+            author_name=", ".join(profile.name for profile in card.hosts),
+            provider_name=self._site,
+            provider_url=self._base_url,
+            cache_age=60 if card.status is Status.LIVE else 600,
+            thumbnail_url=card.picture_url,
+            thumbnail_width=self.WIDTH,
+            thumbnail_height=self.HEIGHT,
+        )
+
+    async def calendar(self, space: SpaceId) -> bytes:
+        """An iCalendar file (RFC 5545). Raises ServiceError space.not_found, schedule.not_scheduled."""
+        card = await self.card(space)
+        if card.scheduled_start_ms is None:
+            raise ServiceError("schedule.not_scheduled")
+        start = _utc(card.scheduled_start_ms)
+        event = Event()
+        event.add("uid", f"{self._space_name(space)}@{urlsplit(self._base_url).hostname}")
+        event.add("sequence", card.version)
+        event.add("dtstamp", _utc(self._clock.now_ms()))
+        event.add("dtstart", start)
+        event.add("dtend", start + timedelta(hours=1))  # nobody knows how long it will be
+        event.add("summary", card.heading)
+        event.add("description", "\n\n".join(part for part in (card.description, card.url) if part))
+        event.add("url", card.url)
+        event.add("status", "CANCELLED" if card.status is Status.CANCELED else "CONFIRMED")
+        alarm = Alarm()
+        alarm.add("action", "DISPLAY")
+        alarm.add("description", card.heading)
+        alarm.add("trigger", timedelta(minutes=-10))
+        event.add_component(alarm)
+        calendar = Calendar()
+        calendar.add("prodid", f"-//{self._site}//EN")
+        calendar.add("version", "2.0")
+        calendar.add("method", "PUBLISH")
+        calendar.add_component(event)
+        return bytes(calendar.to_ical())
+
+    async def picture(self, space: SpaceId) -> bytes:
+        """A PNG, 1200 × 630. Raises ServiceError space.not_found."""
+        card = await self.card(space)
+        key = (space, card.version)
+        if key not in self._pictures:
+            # Some ten milliseconds: not in the loop. The number of listeners is not in it, so it keeps.
+            self._pictures[key] = await asyncio.to_thread(self._draw, card)
+            while len(self._pictures) > 200:
+                self._pictures.popitem(last=False)
+        return self._pictures[key]
+
+    def _draw(self, card: Card) -> bytes:
+        picture = Image.new("RGB", (self.WIDTH, self.HEIGHT), (76, 29, 149))
+        draw = ImageDraw.Draw(picture)
+        for row in range(self.HEIGHT):
+            shade = row / self.HEIGHT
+            draw.line(((0, row), (self.WIDTH, row)), fill=(round(76 + 60 * shade), 29, round(149 + 60 * shade)))
+        badge = (220, 38, 38) if card.status is Status.LIVE else (55, 48, 107)
+        draw.rounded_rectangle((70, 70, 320, 140), 16, fill=badge)
+        draw.text((195, 105), _WORDS.get(card.status, "").upper(), font=self._face(34), fill="white", anchor="mm")
+        y = 190
+        for text in _wrapped(card.heading, 28, 4):
+            draw.text((70, y), text, font=self._face(72), fill="white")
+            y += 86
+        names = ", ".join(profile.name for profile in card.hosts)
+        draw.text((70, 545), _shortened(names, 60), font=self._face(36), fill=(221, 214, 254))
+        out = io.BytesIO()
+        picture.save(out, "PNG")
+        return out.getvalue()
+
+    def _face(self, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+        return ImageFont.truetype(self._font, size) if self._font else ImageFont.load_default(size)
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+{head}<link rel="canonical" href="{url}">
+<link rel="alternate" type="application/json+oembed" href="{oembed}" title="{heading}">
+<style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}}
+.action{{display:inline-block;padding:.6rem 1.2rem;border-radius:2rem;background:#5b21b6;color:#fff}}</style>
+</head>
+<body data-status="{status}">
+<main>
+<h1>{heading}</h1>
+<p>{line}</p>
+<p>{description}</p>
+{hosts}{speakers}{action}
+</main>
+</body>
+</html>
+"""
+
+
+def _people_list(title: str, people: tuple[Profile, ...]) -> str:
+    if not people:
+        return ""
+    items = "".join(f"<li>{escape(person.name)} (@{escape(person.handle)})</li>" for person in people)
+    return f"<h2>{title}</h2><ul>{items}</ul>\n"
+
+
+def _known(profiles: Mapping[AccountId, Profile], accounts: tuple[AccountId, ...]) -> tuple[Profile, ...]:
+    return tuple(profiles[account] for account in accounts if account in profiles)
+
+
+def _utc(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(math.floor(at_ms / 1000), UTC)
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _wrapped(text: str, width: int, most_lines: int) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        word = _shortened(word, width)
+        if len(lines[-1]) + len(word) + 1 > width and lines[-1]:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    if len(lines) > most_lines:
+        lines = [*lines[: most_lines - 1], _shortened(lines[most_lines - 1] + " …", width)]
+    return lines

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import pytest
+
+from spaces_ctl import events as e
+from spaces_ctl.clock import ManualClock
+from spaces_ctl.engine import Counts
+from spaces_ctl.model import SpaceId
+from spaces_ctl.policy.state import Space
+from spaces_ctl.service.analytics import Analytics
+from spaces_ctl.service.counters import Counters
+from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.ports import Principal
+from spaces_ctl.store import summaries
+from spaces_ctl.store.database import Database
+from tests.support.projected import Projected
+
+HOST = Principal(account=1)
+
+
+class World:
+    """One process's counters over a database that stays."""
+
+    def __init__(self, db: Database, clock: ManualClock, projected: Projected) -> None:
+        self.db = db
+        self.clock = clock
+        self.projected = projected
+        self.live: list[SpaceId] = [5]
+        self.restart()
+
+    def restart(self) -> None:
+        self.counters = Counters(self.clock)
+        self.analytics = Analytics(
+            db=self.db, clock=self.clock, counters=self.counters, live=lambda: self.live, get=self.get
+        )
+
+    async def get(self, space: SpaceId) -> Space:
+        return self.projected.states[space]
+
+    def people(self, named: int, guests: int = 0) -> None:
+        self.counters.count(
+            Counts(at_us=0, space=5, named=named, anonymous=0, guests=guests, peak=named + guests)
+        )
+
+
+@pytest.fixture
+async def world(db: Database, clock: ManualClock) -> World:
+    clock.advance(ms=-clock.now_ms() % 60_000)
+    projected = Projected(db, clock)
+    await projected.live(5, creator=1)
+    return World(db, clock, projected)
+
+
+async def test_a_host_sees_listeners_over_time_peak_retention_and_counts(world: World) -> None:
+    for named in (10, 40, 20, 10):
+        world.people(named, guests=0)
+        world.clock.advance(seconds=10)
+    world.counters.react(5, {"joy": 3})
+    await world.projected.add(5, e.Requested(account=7), e.Subscribed(account=8))
+    await world.db.write(lambda c: summaries.add_plays(c, 5, 4))
+    report = await world.analytics.report(HOST, 5)
+    assert [moment.named for moment in report.moments] == [10, 40, 20, 10]
+    assert [moment.held for moment in report.moments] == [1.0, 1.0, 0.5, 0.25]
+    assert report.peak == 40
+    assert report.listened_ms == 80 * 10_000
+    assert report.reactions == {"joy": 3}
+    assert (report.requests, report.replay_plays, report.reminders) == (1, 4, 1)
+
+
+async def test_counts_survive_a_restart_and_are_not_counted_twice(world: World) -> None:
+    world.people(30)
+    world.counters.react(5, {"joy": 2})
+    assert await world.analytics.step()
+    assert not await world.analytics.step(), "once a minute"
+    world.clock.advance(seconds=60)
+    assert await world.analytics.step()
+    world.restart()
+    world.clock.advance(seconds=60)
+    world.people(10)
+    world.counters.react(5, {"joy": 1, "fist": 1})
+    await world.analytics.step()
+    report = await world.analytics.report(HOST, 5)
+    assert [moment.named for moment in report.moments] == [30, 10]
+    assert report.peak == 30
+    assert report.reactions == {"joy": 3, "fist": 1}
+
+
+async def test_a_space_that_ended_is_stored_last_and_leaves_the_memory(world: World) -> None:
+    world.people(5)
+    await world.analytics.step()
+    world.people(9)
+    world.live = []
+    world.clock.advance(seconds=60)
+    await world.analytics.step()
+    assert world.counters.of(5).points == []
+    assert (await world.analytics.report(HOST, 5)).peak == 9
+
+
+async def test_a_long_space_keeps_a_bounded_number_of_points(world: World) -> None:
+    for _ in range(3):
+        for number in range(600):
+            world.people(number % 7)
+            world.clock.advance(seconds=10)
+        await world.analytics.step()
+        world.restart()
+    report = await world.analytics.report(HOST, 5)
+    assert 360 <= len(report.moments) <= 720
+    assert report.bucket_ms == 40_000
+    assert report.peak == 6
+
+
+async def test_only_hosts_and_operators_see_it(world: World) -> None:
+    for who in (Principal(account=2), Principal()):
+        with pytest.raises(ServiceError) as refused:
+            await world.analytics.report(who, 5)
+        assert refused.value.code == "role.forbidden"
+    assert (await world.analytics.report(Principal(operator=True), 5)).moments == ()

@@ -1,0 +1,246 @@
+"""For every operation of the API: a Space in the state in which somebody may do it, and who that is.
+
+`SCENARIOS[operation id]` is awaited with the world and answers a `Ready`. Who tries the same in another role is refused
+or not, as the rules say: that is for the rules' own tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from spaces_ctl import commands as c
+from spaces_ctl.api import wire
+from spaces_ctl.model import SpaceId
+from spaces_ctl.service.ports import Principal
+from tests.support.api_world import ANN, BEN, CID, DAN, EVE, HOST, MODERATOR, ApiWorld
+
+__all__ = ["GONE", "ROLES", "SCENARIOS", "Ready", "standing"]
+
+GONE = 30
+"""Was removed from the standing Space."""
+ROLES: dict[str, int | None] = {
+    "host": HOST,
+    "cohost": BEN,
+    "speaker": ANN,
+    "listener": DAN,
+    "outsider": EVE,
+    "moderator": MODERATOR,
+    "guest": None,
+}
+"""Who is what in the standing Space."""
+
+
+class Ready(NamedTuple):
+    """Who may do it, where, to whom."""
+
+    who: int | None
+    path: dict[str, str]
+    body: Any = None
+    """None: any valid body will do."""
+
+
+Scenario = Callable[[ApiWorld], Awaitable[Ready]]
+
+
+async def standing(world: ApiWorld, **create: Any) -> SpaceId:
+    """A live Space with somebody in every role, a request, an invitation, a poll, a clip and somebody removed."""
+    world.clock.advance(seconds=60)
+    await end_all(world)
+    space = await world.live(**({"record": True} | create))
+    await world.cohost(space, BEN)
+    await world.speaks(space, ANN)
+    await world.enter(space, CID, DAN, GONE)
+    await world.do(CID, space, c.Request())
+    await world.do(HOST, space, c.Invite(account=EVE))
+    await world.do(HOST, space, c.Remove(account=GONE))
+    await world.do(HOST, space, c.CreatePoll(question="?", options=("a", "b")))
+    world.clock.advance(seconds=30)
+    await world.do(ANN, space, c.Clip(end_ms=20_000, length_ms=5_000))
+    return space
+
+
+async def end_all(world: ApiWorld) -> None:
+    """A host has one live Space at a time."""
+    for space in list(world.spaces.live):
+        await world.spaces.execute(Principal(moderator=True, account=MODERATOR).actor(), space, c.End())
+
+
+async def _lobby(world: ApiWorld, **create: Any) -> SpaceId:
+    await end_all(world)
+    return (await world.spaces.create(Principal(account=HOST).actor(), c.Create(**create))).space.id
+
+
+async def _scheduled(world: ApiWorld) -> SpaceId:
+    start = world.clock.now_ms() + 3_600_000
+    space = await _lobby(world, scheduled_start_ms=start)
+    world.made = [*getattr(world, "made", []), space]  # type: ignore[attr-defined]
+    return space
+
+
+async def _replay(world: ApiWorld) -> SpaceId:
+    space = await standing(world)
+    await world.do(HOST, space, c.End())
+    await world.spaces.execute(world_system(), space, c.ReplayReady(duration_ms=60_000))
+    return space
+
+
+def world_system() -> Any:
+    from spaces_ctl.model import SYSTEM
+
+    return SYSTEM
+
+
+def _live(who: int | None, path: dict[str, int] | None = None, body: Any = None, *steps: Any) -> Scenario:
+    """In the standing Space, after `steps`: (account, command) each."""
+
+    async def ready(world: ApiWorld) -> Ready:
+        space = await standing(world)
+        for account, command in steps:
+            await world.do(account, space, command)
+        texts = {name: str(value) for name, value in (path or {}).items()}
+        return Ready(who, {"space": wire.space_text(space), **texts}, body)
+
+    return ready
+
+
+def _in(make: Callable[[ApiWorld], Awaitable[SpaceId]], who: int | None, body: Any = None) -> Scenario:
+    async def ready(world: ApiWorld) -> Ready:
+        space = await make(world)
+        return Ready(who, {"space": wire.space_text(space)}, body)
+
+    return ready
+
+
+def _account(who: int, path: dict[str, int] | None = None, body: Any = None, *steps: tuple[int, Any]) -> Scenario:
+    async def ready(world: ApiWorld) -> Ready:
+        for account, command in steps:
+            actor = Principal(account=account, scopes=frozenset({"*"}), moderator=account == MODERATOR)
+            await world.accounts.execute(actor, command)
+        return Ready(who, {name: str(value) for name, value in (path or {}).items()}, body)
+
+    return ready
+
+
+async def _resolve(world: ApiWorld) -> Ready:
+    moderator = Principal(account=MODERATOR, scopes=frozenset({"*"}), moderator=True)
+    world.banned = getattr(world, "banned", 31) + 1  # type: ignore[attr-defined]
+    account = world.banned  # type: ignore[attr-defined]
+    await world.accounts.execute(moderator, c.BanFromLive(account=account, reason="spam"))
+    own = Principal(account=account, scopes=frozenset({"*"}))
+    filed: Any = await world.accounts.execute(own, c.Appeal(text="no"))
+    return Ready(MODERATOR, {"appeal": str(filed.appeal)})
+
+
+async def _appeal(world: ApiWorld) -> Ready:
+    moderator = Principal(account=MODERATOR, scopes=frozenset({"*"}), moderator=True)
+    world.banned = getattr(world, "banned", 31) + 1  # type: ignore[attr-defined]
+    account = world.banned  # type: ignore[attr-defined]
+    await world.accounts.execute(moderator, c.BanFromLive(account=account, reason="spam"))
+    return Ready(account, {}, {"text": "I did nothing."})
+
+
+async def _create(world: ApiWorld) -> Ready:
+    await end_all(world)
+    return Ready(HOST, {}, {"title": "T", "topics": ["a"]})
+
+
+async def _plain(world: ApiWorld) -> Ready:
+    return Ready(HOST, {})
+
+
+_REPORT = {"reason": "spam", "detail": "Again and again."}
+
+SCENARIOS: dict[str, Scenario] = {
+    "createSpace": _create,
+    "joinSpace": _live(DAN),
+    "getSpace": _live(None),
+    "peekSpace": _live(EVE),
+    "listPeople": _live(DAN),
+    "listRequests": _live(HOST),
+    "listInvites": _live(BEN),
+    "getAttendance": _live(HOST),
+    "getHistory": _live(HOST),
+    "getMe": _plain,
+    "getCsrfToken": _plain,
+    "edit": _live(HOST, None, {"title": "Other"}),
+    "cancel": _in(_lobby, HOST),
+    "start": _in(_lobby, HOST),
+    "end": _live(HOST),
+    "setSpeak": _live(HOST),
+    "setRequests": _live(HOST),
+    "setMicAccess": _live(BEN),
+    "setClips": _live(HOST),
+    "setCaptions": _live(HOST),
+    "setRecord": _in(_lobby, HOST),
+    "leave": _live(DAN),
+    "request": _live(DAN),
+    "withdraw": _live(CID),
+    "approve": _live(HOST, {"account": CID}),
+    "reject": _live(BEN, {"account": CID}),
+    "invite": _live(HOST, {"account": DAN}),
+    "withdrawInvite": _live(HOST, {"account": EVE}),
+    "declineInvite": _live(DAN, None, None, (HOST, c.Invite(account=DAN))),
+    "takeMic": _live(DAN, None, None, (HOST, c.Invite(account=DAN))),
+    "stepDown": _live(ANN),
+    "unmute": _live(ANN),
+    "revoke": _live(HOST, {"account": ANN}),
+    "mute": _live(BEN, {"account": ANN}),
+    "muteAll": _live(HOST),
+    "askUnmute": _live(HOST, {"account": ANN}, None, (HOST, c.Mute(account=ANN))),
+    "addCohost": _live(HOST, {"account": ANN}),
+    "dropCohost": _live(HOST, {"account": BEN}),
+    "acceptCohost": _live(ANN, None, None, (HOST, c.AddCohost(account=ANN))),
+    "transfer": _live(HOST, None, {"account": str(BEN)}),
+    "remove": _live(HOST, {"account": ANN}),
+    "readmit": _live(HOST, {"account": GONE}),
+    "reportSpace": _live(DAN, None, _REPORT),
+    "reportAccount": _live(DAN, {"account": ANN}, _REPORT),
+    "reportClip": _live(DAN, {"clip": 1}, _REPORT),
+    "markViolation": _live(MODERATOR),
+    "react": _live(DAN, None, {"emoji": "wave"}),
+    "sharePost": _live(ANN, {"post": 77}),
+    "unsharePost": _live(HOST, {"post": 77}, None, (ANN, c.SharePost(post=77))),
+    "createPoll": _live(HOST, None, {"question": "?", "options": ["a", "b"]}, (HOST, c.ClosePoll(poll=1))),
+    "vote": _live(DAN, {"poll": 1}, {"option": 1}),
+    "closePoll": _live(HOST, {"poll": 1}),
+    "captionConsent": _live(ANN),
+    "showCaptions": _live(DAN, None, None, (ANN, c.CaptionConsent(on=True))),
+    "stopRecording": _live(HOST),
+    "trimReplay": _in(_replay, HOST, {"start_ms": 1000}),
+    "publishDetails": _in(_replay, HOST),
+    "deleteReplay": _in(_replay, HOST),
+    "playReplay": _in(_replay, None),
+    "export": _in(_replay, HOST),
+    "clip": _live(DAN, None, {"end_ms": 20_000}),
+    "deleteClip": _live(ANN, {"clip": 1}),
+    "remindMe": _in(_scheduled, EVE),
+    "block": _account(DAN, {"account": 25}),
+    "unblock": _account(DAN, {"account": 25}),
+    "muteAccount": _account(DAN, {"account": 25}),
+    "unmuteAccount": _account(DAN, {"account": 25}),
+    "follow": _account(DAN, {"account": 26}),
+    "unfollow": _account(DAN, {"account": 26}),
+    "setProtected": _account(DAN),
+    "setListeningVisibility": _account(DAN),
+    "banFromLive": _account(MODERATOR, {"account": 27}, {"reason": "spam"}),
+    "liftBan": _account(MODERATOR, {"account": 27}, None, (MODERATOR, c.BanFromLive(account=27, reason="spam"))),
+    "appeal": _appeal,
+    "resolveAppeal": _resolve,
+}
+
+
+async def _clear(world: ApiWorld) -> Ready:
+    space = await standing(world)
+    await world.do(MODERATOR, space, c.MarkViolation(), moderator=True)
+    return Ready(MODERATOR, {"space": wire.space_text(space)})
+
+
+async def _unremind(world: ApiWorld) -> Ready:
+    space = await _scheduled(world)
+    await world.do(EVE, space, c.RemindMe())
+    return Ready(EVE, {"space": wire.space_text(space)})
+
+
+SCENARIOS["clearViolation"] = _clear
+SCENARIOS["unremind"] = _unremind
