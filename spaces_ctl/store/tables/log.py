@@ -1,4 +1,4 @@
-"""Tables of what has happened: the log of Spaces, the logs' heads, and snapshots."""
+"""Tables of what has happened: the logs of Spaces and of accounts, the logs' heads, and snapshots."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from spaces_ctl.store.tables import metadata
 
-__all__ = ["log_heads", "space_events", "space_snapshots"]
+__all__ = ["account_events", "log_heads", "space_events", "space_snapshots"]
 
 log_heads = sa.Table(
     "log_heads",
@@ -29,6 +29,18 @@ space_events = sa.Table(
     sa.UniqueConstraint("space", "version"),
 )
 """`kind` is the event's tag, `actor` and `event` are msgpack."""
+
+account_events = sa.Table(
+    "account_events",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("account", sa.BigInteger, nullable=False, index=True),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("actor", sa.LargeBinary, nullable=False),
+    sa.Column("event", sa.LargeBinary, nullable=False),
+)
+"""`account` is whom the event is about."""
 
 space_snapshots = sa.Table(
     "space_snapshots",
