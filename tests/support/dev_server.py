@@ -48,6 +48,7 @@ def dev_server(directory: Path, *arguments: str) -> Iterator[DevServer]:
             assert process.stdout is not None
             line = process.stdout.readline()
             seconds = time.monotonic() - began
+            watch.cancel()
             assert line, (directory / "stderr").read_text()
             report = json.loads(line)
             tokens = {one["handle"]: one["token"] for one in report["accounts"]}
