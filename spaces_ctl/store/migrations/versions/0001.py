@@ -78,8 +78,8 @@ def upgrade() -> None:
         "accounts",
         ["email"],
         unique=True,
-        sqlite_where="email_verified",
-        postgresql_where="email_verified",
+        sqlite_where=sa.text("email_verified"),
+        postgresql_where=sa.text("email_verified"),
     )
     op.create_table(
         "appeals",
@@ -182,6 +182,12 @@ def upgrade() -> None:
         sa.Column("by", sa.BigInteger(), nullable=True),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("account", name=op.f("pk_live_bans")),
+    )
+    op.create_table(
+        "log_cursors",
+        sa.Column("reader", sa.String(length=64), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("reader", name=op.f("pk_log_cursors")),
     )
     op.create_table(
         "log_heads",
@@ -801,6 +807,7 @@ def downgrade() -> None:
     op.drop_table("mutes")
     op.drop_table("moderation_actions")
     op.drop_table("log_heads")
+    op.drop_table("log_cursors")
     op.drop_table("live_bans")
     op.drop_index(op.f("ix_idempotency_keys_expires_ms"), table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
@@ -820,7 +827,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_appeals_account"), table_name="appeals")
     op.drop_table("appeals")
     op.drop_index(
-        "ux_accounts_email", table_name="accounts", sqlite_where="email_verified", postgresql_where="email_verified"
+        "ux_accounts_email",
+        table_name="accounts",
+        sqlite_where=sa.text("email_verified"),
+        postgresql_where=sa.text("email_verified"),
     )
     op.drop_table("accounts")
     op.drop_index(op.f("ix_account_events_account"), table_name="account_events")
