@@ -67,17 +67,6 @@ appeals = sa.Table(
     sa.Column("note", sa.Text, nullable=False, server_default=""),
 )
 
-account_log = sa.Table(
-    "account_log",
-    metadata,
-    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("account", _Id, nullable=False, index=True),
-    sa.Column("at_ms", sa.BigInteger, nullable=False),
-    sa.Column("actor", sa.LargeBinary, nullable=False),
-    sa.Column("event", sa.LargeBinary, nullable=False),
-)
-"""`account` is whom the event is about: who blocks, who is banned. `actor` and `event` are msgpack."""
-
 oidc_links = sa.Table(
     "oidc_links",
     metadata,
