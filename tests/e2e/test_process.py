@@ -182,7 +182,7 @@ class Lives:
                     certificate_sha256=None,
                     directory=self.directory,
                     public_url="https://spaces.test",
-                    graph=self.graph,
+                    graph=lambda db: self.graph,
                     watchdog=self.watchdog,
                 )
             )
