@@ -1,4 +1,4 @@
-"""Tables of accounts: profiles, the account log, bans and appeals, logins by other providers, e-mail links.
+"""Tables of accounts: profiles, bans and appeals, logins by other providers, e-mail links.
 
 Times are milliseconds since 1970. Secrets of 256 random bits are stored as SHA-256 digests, passwords as argon2id.
 """
@@ -66,17 +66,6 @@ appeals = sa.Table(
     sa.Column("granted", sa.Boolean, nullable=True),
     sa.Column("note", sa.Text, nullable=False, server_default=""),
 )
-
-account_log = sa.Table(
-    "account_log",
-    metadata,
-    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("account", _Id, nullable=False, index=True),
-    sa.Column("at_ms", sa.BigInteger, nullable=False),
-    sa.Column("actor", sa.LargeBinary, nullable=False),
-    sa.Column("event", sa.LargeBinary, nullable=False),
-)
-"""`account` is whom the event is about: who blocks, who is banned. `actor` and `event` are msgpack."""
 
 oidc_links = sa.Table(
     "oidc_links",

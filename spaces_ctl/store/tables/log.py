@@ -1,4 +1,4 @@
-"""Tables of what has happened: the log of Spaces, the logs' heads, and snapshots."""
+"""Tables of what has happened: the logs of events, their heads, snapshots and the cursors of those who follow them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from spaces_ctl.store.tables import metadata
 
-__all__ = ["log_heads", "space_events", "space_snapshots"]
+__all__ = ["account_events", "log_cursors", "log_heads", "space_events", "space_snapshots"]
 
 log_heads = sa.Table(
     "log_heads",
@@ -30,6 +30,18 @@ space_events = sa.Table(
 )
 """`kind` is the event's tag, `actor` and `event` are msgpack."""
 
+account_events = sa.Table(
+    "account_events",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("account", sa.BigInteger, nullable=False, index=True),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("actor", sa.LargeBinary, nullable=False),
+    sa.Column("event", sa.LargeBinary, nullable=False),
+)
+"""`account` is whom the event is about."""
+
 space_snapshots = sa.Table(
     "space_snapshots",
     metadata,
@@ -39,3 +51,11 @@ space_snapshots = sa.Table(
     sa.Column("state", sa.LargeBinary, nullable=False),
 )
 """A folded Space as msgpack, so that a long log need not be read from its beginning."""
+
+log_cursors = sa.Table(
+    "log_cursors",
+    metadata,
+    sa.Column("reader", sa.String(64), primary_key=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+)
+"""How far each named reader has come in a log."""
