@@ -32,25 +32,17 @@ from spaces_ctl.store.migrate import check
 
 __all__ = ["Deployment", "compose", "database_refusals"]
 
-_PROFILES: list[ControllerRouterHandler] = [
-    profiles.edit,
-    profiles.blocks,
-    profiles.mutes,
-    profiles.following,
-    profiles.followers,
-    profiles.account,
-    profiles.by_handle,
-]
-"""All but `GET /me`, which the API answers itself, with where one is wanted now."""
-
 _ROUTERS: list[ControllerRouterHandler] = [
     logins.router,
+    profiles.router,
     providers.router,
     embedding.router,
     apps.router,
-    authorize.router,
-    tokens.router,
 ]
+"""Under /api/v1."""
+
+_ROOT_ROUTERS: list[ControllerRouterHandler] = [authorize.router, tokens.router]
+"""Paths that others know: OAuth."""
 
 
 class Deployment:
@@ -173,7 +165,7 @@ def _application(settings: Settings, running: Running, deployment: Deployment, g
             "sessions": services.sessions,
         },
     )
-    return create_app(called, api, routers=_PROFILES, root_routers=_ROUTERS)
+    return create_app(called, api, routers=_ROUTERS, root_routers=_ROOT_ROUTERS)
 
 
 def _email_links(settings: Settings, public_url: str, services: Services) -> EmailLinks | None:
