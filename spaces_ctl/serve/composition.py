@@ -17,6 +17,8 @@ from spaces_ctl.api.auth.logins import AuthRules
 from spaces_ctl.api.oauth import apps, authorize, tokens
 from spaces_ctl.api.security import CsrfTokens
 from spaces_ctl.api.settings import ApiSettings
+from spaces_ctl.api.xapi import handlers as x_handlers
+from spaces_ctl.api.xapi.rates import XRates
 from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve.errors import BadSettings, DatabaseUnreachable, SchemaOutdated
 from spaces_ctl.serve.run import Running
@@ -30,6 +32,7 @@ from spaces_ctl.service.oidc import OidcProvider as Provider
 from spaces_ctl.service.ports import Mailer
 from spaces_ctl.service.services import Services, open_services
 from spaces_ctl.service.sessions import SessionRules
+from spaces_ctl.service.xapi import SpeakerIds, XApi
 from spaces_ctl.settings.model import Settings
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.errors import BadUrl, Unavailable, Unreachable, WrongSchema
@@ -241,10 +244,29 @@ def _application(
             "service_keys": services.service_keys,
             "sessions": services.sessions,
             **deployment.around.injected(),
+            **_xapi(settings, services, deployment.around),
         },
     )
-    pay = [] if payments is None else [payments.router(_SANDBOX)]
-    return create_app(called, api, routers=_ROUTERS, root_routers=[*_ROOT_ROUTERS, *pay])
+    roots = [*_ROOT_ROUTERS]
+    if payments is not None:
+        roots.append(payments.router(_SANDBOX))
+    if settings.xapi.enabled:
+        roots.append(x_handlers.router)
+    return create_app(called, api, routers=_ROUTERS, root_routers=roots)
+
+
+def _xapi(settings: Settings, services: Services, around: Around) -> dict[str, Any]:
+    """What the handlers of X's endpoints ask for."""
+    counters = services.spaces.counters
+    api = XApi(
+        db=services.db,
+        graph=services.graph,
+        posts=around.posts,
+        space_of=services.spaces.get,
+        participants=lambda space: counters.audience(space).named,
+        speaker_ids=SpeakerIds(settings.xapi.speaker_ids),
+    )
+    return {"xapi": api, "x_rates": XRates(services.windows)}
 
 
 def _email_links(mailer: Mailer | None, public_url: str, services: Services) -> EmailLinks | None:
