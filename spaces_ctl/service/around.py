@@ -1,8 +1,8 @@
 """What is around the Spaces, put together: services, readers of the log, workers.
 
-    around = Around.build(...)
-    injected = around.injected()      # for the API's handlers, by name
-    async with around.outbound: await around.run(bus)
+around = Around.build(...)
+injected = around.injected()      # for the API's handlers, by name
+async with around.outbound: await around.run(bus)
 """
 
 from __future__ import annotations

@@ -232,7 +232,12 @@ class Discovery:
         )
 
     async def search(
-        self, principal: Principal, query: str, limit: int, after: tuple[int, int] | None = None, topic: str | None = None
+        self,
+        principal: Principal,
+        query: str,
+        limit: int,
+        after: tuple[int, int] | None = None,
+        topic: str | None = None,
     ) -> Found:
         """By keyword, and of a topic if given: live and scheduled, the newest first."""
         before = after[1] if after else None

@@ -114,30 +114,22 @@ class Moderation:
     async def mark_violation(self, principal: Principal, space: SpaceId, why: str) -> None:
         """The recording is kept longer and the replay withheld."""
         command = commands.MarkViolation(note=why)
-        await self._act(
-            principal, "mark_violation", why, lambda: self._give(principal, space, command), space=space
-        )
+        await self._act(principal, "mark_violation", why, lambda: self._give(principal, space, command), space=space)
 
     async def clear_violation(self, principal: Principal, space: SpaceId, why: str) -> None:
         """Undoes `mark_violation`."""
         command = commands.ClearViolation()
-        await self._act(
-            principal, "clear_violation", why, lambda: self._give(principal, space, command), space=space
-        )
+        await self._act(principal, "clear_violation", why, lambda: self._give(principal, space, command), space=space)
 
     async def ban(self, principal: Principal, account: AccountId, why: str, until_ms: int | None) -> None:
         """No live features for the account until then (None: for good). Raises ServiceError."""
         command = commands.BanFromLive(account=account, reason=why, until_ms=until_ms)
-        await self._act(
-            principal, "ban", why, lambda: self._execute_account(principal, command), account=account
-        )
+        await self._act(principal, "ban", why, lambda: self._execute_account(principal, command), account=account)
 
     async def lift_ban(self, principal: Principal, account: AccountId, why: str) -> None:
         """Undoes `ban`."""
         command = commands.LiftBan(account=account)
-        await self._act(
-            principal, "lift_ban", why, lambda: self._execute_account(principal, command), account=account
-        )
+        await self._act(principal, "lift_ban", why, lambda: self._execute_account(principal, command), account=account)
 
     # Appeals
 
@@ -184,9 +176,7 @@ class Moderation:
             case events.BanLifted(account=account):
                 await self._log("ban_lifted", actor, "", account=account)
             case events.AppealResolved(appeal=appeal, account=account, granted=granted, note=note):
-                found = await self._db.read(
-                    lambda c: store.appeals(c, unresolved=False, after=appeal - 1, limit=1)
-                )
+                found = await self._db.read(lambda c: store.appeals(c, unresolved=False, after=appeal - 1, limit=1))
                 space = found[0].space if found and found[0].id == appeal else None
                 if granted and space is not None:
                     await self._clear(Principal(account=actor.account, moderator=True), space)
@@ -306,9 +296,7 @@ class Moderation:
 class ModerationReaction:
     """Turns `Reported` into the queue, and puts what moderators did in Spaces into the trail, by whatever way."""
 
-    def __init__(
-        self, *, new_id: Callable[[], int], before_ms: int = 600_000, after_ms: int = 120_000
-    ) -> None:
+    def __init__(self, *, new_id: Callable[[], int], before_ms: int = 600_000, after_ms: int = 120_000) -> None:
         """`before_ms` and `after_ms`: how much of the audio around a report is held."""
         self._new_id = new_id
         self._before_ms = before_ms

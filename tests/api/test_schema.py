@@ -1,4 +1,4 @@
-"""schemathesis over our own OpenAPI document, as everybody: no 5xx, no undocumented answer; 90 % of operations reach 2xx.
+"""schemathesis over our own OpenAPI document, as everybody: no 5xx, no undocumented answer; 90 % of operations succeed.
 
 Per operation and role: requests that fit the document and requests that do not, in a Space where somebody in every role
 is present. Path parameters are mostly of what is there. The share of operations with a 2xx is measured and asserted.
@@ -137,10 +137,17 @@ def test_every_operation_has_a_scenario(operations: dict[str, Any]) -> None:
 def test_no_undocumented_answer(
     deployment: Deployment, operations: dict[str, Any], role: str, mode: GenerationMode
 ) -> None:
+    space = wire.space_text(deployment.do(standing(deployment.world)))
     for name, operation in operations.items():
-        if name not in STREAMS:
+        if name in STREAMS or (mode is GenerationMode.NEGATIVE and not _can_be_wrong(operation)):
+            continue
+        _try(deployment, operation, ROLES[role], mode, space)
+        if mode is GenerationMode.POSITIVE and operation.method.upper() != "GET":
             space = wire.space_text(deployment.do(standing(deployment.world)))
-            _try(deployment, operation, ROLES[role], mode, space)
+
+
+def _can_be_wrong(operation: Any) -> bool:
+    return bool(operation.definition.raw.get("parameters") or operation.definition.raw.get("requestBody"))
 
 
 def _try(deployment: Deployment, operation: Any, who: int | None, mode: GenerationMode, space: str) -> None:

@@ -179,7 +179,11 @@ async def test_a_reminder_leads_to_a_notification_that_is_read(client: Client, w
 
 
 async def test_browsers_subscribe_and_are_forgotten(client: Client) -> None:
-    body = {"endpoint": "https://push.example/1", "keys": {"p256dh": "A" * 87, "auth": "A" * 22}, "expirationTime": None}
+    body = {
+        "endpoint": "https://push.example/1",
+        "keys": {"p256dh": "A" * 87, "auth": "A" * 22},
+        "expirationTime": None,
+    }
     made = await asked(client, "POST", f"{API}/me/push", ANN, 201, json=body)
     listed = await asked(client, "GET", f"{API}/me/push", ANN)
     assert [one["id"] for one in listed["data"]] == [made["id"]]
@@ -249,9 +253,7 @@ async def test_a_community_its_members_and_its_spaces(client: Client, world: Aro
     assert [one["kind"] for one in (await asked(client, "GET", f"{API}/me/notifications", ANN))["data"]] == [
         "space_started"
     ]
-    refusal = await asked(
-        client, "POST", f"{API}/spaces", ANN, 403, json={"title": "x", "community": made["id"]}
-    )
+    refusal = await asked(client, "POST", f"{API}/spaces", ANN, 403, json={"title": "x", "community": made["id"]})
     assert refusal["code"] == "community.role_required"
     assert (await asked(client, "GET", f"{API}/me/communities", BEN))["data"][0]["role"] == "moderator"
     assert (await asked(client, "PATCH", url, HOST, json={"name": "New"}))["name"] == "New"
@@ -297,7 +299,9 @@ async def test_a_report_becomes_a_case_and_what_moderators_do_is_in_the_trail(
     assert (await asked(client, "GET", url, MODERATOR))["reports"][0]["detail"] == "look"
     assert (await asked(client, "POST", f"{url}/claim", MODERATOR))["state"] == "claimed"
     assert (await asked(client, "POST", f"{url}/release", MODERATOR))["state"] == "open"
-    await asked(client, "POST", f"{API}/moderation/spaces/{wire.space_text(space)}/end", MODERATOR, 204, json={"why": "x"})
+    await asked(
+        client, "POST", f"{API}/moderation/spaces/{wire.space_text(space)}/end", MODERATOR, 204, json={"why": "x"}
+    )
     resolved = await asked(client, "POST", f"{url}/resolve", MODERATOR, json={"outcome": "upheld", "why": "spam"})
     assert resolved["state"] == "resolved"
     await asked(client, "PUT", f"{API}/moderation/bans/{HOST}", MODERATOR, json={"reason": "spam"})

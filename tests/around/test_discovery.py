@@ -139,7 +139,11 @@ async def test_blocks_hide_spaces_both_ways_and_a_guest_sees_all(
         await projected.live(space, creator=creator, title="jazz")
     graph.follows = {(9, 1), (9, 2), (9, 3)}
     graph.blocks = {(1, 9), (9, 2)}
-    for found in (await discovery.live(ME, 10), await discovery.trending(ME, 10), await discovery.search(ME, "jazz", 10)):
+    for found in (
+        await discovery.live(ME, 10),
+        await discovery.trending(ME, 10),
+        await discovery.search(ME, "jazz", 10),
+    ):
         assert [one.id for one in found.spaces] == [103]
     assert [item.space.id for item in await discovery.bar(ME)] == [103]
     assert len((await discovery.live(GUEST, 10)).spaces) == 3

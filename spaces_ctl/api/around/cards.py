@@ -16,7 +16,7 @@ Url = Annotated[str, QueryParameter(max_length=2048, description="The page.")]
 Format = Annotated[Literal["json", "xml"], QueryParameter(description="Only json is made.")]
 _FRESH = {"cache-control": "public, max-age=30"}
 _PAGE = {**_FRESH, "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"}
-_PAGE_GONE = "<!doctype html><html lang=\"en\"><title>Not found</title><h1>There is no such Space.</h1></html>"
+_PAGE_GONE = '<!doctype html><html lang="en"><title>Not found</title><h1>There is no such Space.</h1></html>'
 
 
 @get("/s/{space:str}", include_in_schema=False)

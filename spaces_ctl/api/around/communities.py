@@ -177,7 +177,13 @@ async def members(
     )
 
 
-@put("/communities/{community:str}/membership", operation_id="joinCommunity", summary="Joins", status_code=204, responses=_ASKED)
+@put(
+    "/communities/{community:str}/membership",
+    operation_id="joinCommunity",
+    summary="Joins",
+    status_code=204,
+    responses=_ASKED,
+)
 async def join(community: IdParam, principal: Asker, communities: Injected) -> None:
     """If it is open."""
     await communities.join(principal, _id(community))

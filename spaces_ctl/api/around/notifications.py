@@ -179,9 +179,7 @@ async def browsers(principal: Asker, notifications: Injected, push_key: Injected
     """And the key that a browser needs to subscribe."""
     found = await notifications.push_subscriptions(principal)
     return PushList(
-        data=[
-            PushView(id=str(one.id), endpoint=one.endpoint, created=wire.timestamp(one.created_ms)) for one in found
-        ],
+        data=[PushView(id=str(one.id), endpoint=one.endpoint, created=wire.timestamp(one.created_ms)) for one in found],
         public_key=push_key,
     )
 

@@ -89,7 +89,12 @@ async def order(id: IdParam, principal: Asker, tickets: Injected) -> OrderView:
     responses=problems("role.forbidden", "space.not_found", "request.cursor"),
 )
 async def buyers(
-    space: SpaceParam, principal: Asker, tickets: Injected, cursors: Injected, limit: Limit = 50, cursor: CursorText = None
+    space: SpaceParam,
+    principal: Asker,
+    tickets: Injected,
+    cursors: Injected,
+    limit: Limit = 50,
+    cursor: CursorText = None,
 ) -> Buyers:
     """For the creator alone."""
     name = f"buyers:{space}"
