@@ -1,4 +1,4 @@
-"""Tables of accounts: profiles, the account log, bans and appeals, logins by other providers, e-mail links.
+"""Tables of accounts: profiles, bans and appeals, logins by other providers, e-mail links.
 
 Times are milliseconds since 1970. Secrets of 256 random bits are stored as SHA-256 digests, passwords as argon2id.
 """
