@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-rust test-python fuzz check bench peers wasm clean
+.PHONY: help build run test test-rust test-python fuzz check bench bench-control peers wasm clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,6 +25,7 @@ help:
 	@echo "make test           all tests, Rust and Python"
 	@echo "make check          format, lints, types, import contracts, stubs, licences"
 	@echo "make bench          our fan-out beside a plain quinn server, same core, same run"
+	@echo "make bench-control  what a large audience costs the Python side"
 	@echo "make fuzz           every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) seconds"
 	@echo "make peers          the heavier independent peers (not in CI)"
 	@echo "make build          .venv with everything, .venv/bin/spaces"
@@ -79,6 +80,9 @@ bench: build
 	maturin build -q --release --locked --out target/bench/wheel
 	pip install -q --no-deps --upgrade --target target/bench/python target/bench/wheel/*.whl
 	python -m bench.fanout $(ARGS)
+
+bench-control: build
+	python -m bench.control $(ARGS)
 
 peers: build
 	pytest -q -m heavy tests/peers

@@ -426,6 +426,39 @@ class Engine:
             raise ValueError(f"reaction {index} is not in 0 to 255")
         await self._call(lambda: self._native.react(space, account, index))
 
+    async def inject(
+        self,
+        space: int,
+        *,
+        named: int = 0,
+        anonymous: int = 0,
+        guests: int = 0,
+        first_account: int = 1 << 40,
+        joins_per_second: int = 10_000,
+        churn_per_second: int = 0,
+        reactions_per_second: int = 0,
+    ) -> None:
+        """For benches and tests: an audience without connections or sockets, inside the engine's threads.
+
+        The engine treats them as it treats all sessions: they are admitted, counted, listed, told of (if watched),
+        kicked, and sent the stage, which goes nowhere. Named and then anonymous ones have the accounts from
+        `first_account` on.
+        They come at `joins_per_second`; once all are there, `churn_per_second` go and come again. A further call puts
+        another audience in the place of this one, which goes as fast as the other comes; a call without people ends it.
+        """
+        await self._call(
+            lambda: self._native.inject(
+                space=space,
+                named=named,
+                anonymous=anonymous,
+                guests=guests,
+                first_account=first_account,
+                joins_per_second=joins_per_second,
+                churn_per_second=churn_per_second,
+                reactions_per_second=reactions_per_second,
+            )
+        )
+
     async def set_token_keys(self, signers: Sequence[TokenSigner] = (), **public_keys: bytes) -> None:
         """Takes tokens of these keys only, from now on."""
         keys = _keys(

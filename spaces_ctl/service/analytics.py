@@ -169,9 +169,7 @@ def merged(old: Counted, new: Counted) -> Counted:
     )
 
 
-def _widened(
-    points: Sequence[tuple[int, int, int, int]], bucket_ms: int
-) -> tuple[tuple[int, int, int, int], ...]:
+def _widened(points: Sequence[tuple[int, int, int, int]], bucket_ms: int) -> tuple[tuple[int, int, int, int], ...]:
     wide: dict[int, tuple[int, int, int, int]] = {}
     for at_ms, named, anonymous, guests in points:
         begin = at_ms - at_ms % bucket_ms

@@ -137,9 +137,7 @@ class Communities:
         me = self._member(principal)
         await self._db.write(lambda c: self._set(c, community, me, CommunityRole.NONE))
 
-    async def set_role(
-        self, principal: Principal, community: int, account: AccountId, role: CommunityRole
-    ) -> None:
+    async def set_role(self, principal: Principal, community: int, account: AccountId, role: CommunityRole) -> None:
         """Admins give every role; moderators add and put out members. The last admin stays.
 
         Raises ServiceError community.not_found, community.role_required, role.forbidden.

@@ -14,11 +14,9 @@ from spaces_ctl import commands, events
 from spaces_ctl.clock import Clock
 from spaces_ctl.events import AccountEvent, Recorded
 from spaces_ctl.model import AccountId, Actor, SpaceId
-from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.reactor import Unit
-from spaces_ctl.store import event_log
 from spaces_ctl.store import moderation as store
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.moderation import Action, Appeal, Case, Report
@@ -43,16 +41,14 @@ class Moderation:
         new_id: Callable[[], int],
         execute: Execute,
         execute_account: ExecuteAccount,
-        get: Callable[[SpaceId], Awaitable[Space]],
         reports_an_hour: int = 20,
     ) -> None:
-        """`execute` and `get` are those of `Spaces`, `execute_account` that of `Accounts`."""
+        """`execute` is that of `Spaces`, `execute_account` that of `Accounts`."""
         self._db = db
         self._clock = clock
         self._new_id = new_id
         self._execute = execute
         self._execute_account = execute_account
-        self._get = get
         self._reports_an_hour = reports_an_hour
 
     async def report(self, principal: Principal, space: SpaceId, command: ReportCommand) -> None:
@@ -118,30 +114,22 @@ class Moderation:
     async def mark_violation(self, principal: Principal, space: SpaceId, why: str) -> None:
         """The recording is kept longer and the replay withheld."""
         command = commands.MarkViolation(note=why)
-        await self._act(
-            principal, "mark_violation", why, lambda: self._give(principal, space, command), space=space
-        )
+        await self._act(principal, "mark_violation", why, lambda: self._give(principal, space, command), space=space)
 
     async def clear_violation(self, principal: Principal, space: SpaceId, why: str) -> None:
         """Undoes `mark_violation`."""
         command = commands.ClearViolation()
-        await self._act(
-            principal, "clear_violation", why, lambda: self._give(principal, space, command), space=space
-        )
+        await self._act(principal, "clear_violation", why, lambda: self._give(principal, space, command), space=space)
 
     async def ban(self, principal: Principal, account: AccountId, why: str, until_ms: int | None) -> None:
         """No live features for the account until then (None: for good). Raises ServiceError."""
         command = commands.BanFromLive(account=account, reason=why, until_ms=until_ms)
-        await self._act(
-            principal, "ban", why, lambda: self._execute_account(principal, command), account=account
-        )
+        await self._act(principal, "ban", why, lambda: self._execute_account(principal, command), account=account)
 
     async def lift_ban(self, principal: Principal, account: AccountId, why: str) -> None:
         """Undoes `ban`."""
         command = commands.LiftBan(account=account)
-        await self._act(
-            principal, "lift_ban", why, lambda: self._execute_account(principal, command), account=account
-        )
+        await self._act(principal, "lift_ban", why, lambda: self._execute_account(principal, command), account=account)
 
     # Appeals
 
@@ -180,20 +168,6 @@ class Moderation:
         action = "grant_appeal" if grant else "deny_appeal"
         await self._act(principal, action, why, resolve, account=appeal.account, space=appeal.space)
 
-    async def violation_found(self, account: AccountId, space: SpaceId) -> int | None:
-        """When a violation that still stands was found in the account's Space (ms); for `Accounts.violations_from`."""
-        try:
-            state = await self._get(space)
-        except ServiceError as refused:
-            if refused.info.http >= 500:
-                raise
-            return None
-        if state.creator != account or not state.violation:
-            return None
-        log = await self._db.read(lambda c: event_log.read(c, space))
-        found = [item.at_ms for item in log if isinstance(item.event, events.ViolationFound)]
-        return found[-1] if found else None
-
     async def on_account_event(self, event: AccountEvent, actor: Actor) -> None:
         """A reaction for `Accounts.on_event`: bans and appeals by whatever way are in the trail, and take effect."""
         match event:
@@ -202,9 +176,7 @@ class Moderation:
             case events.BanLifted(account=account):
                 await self._log("ban_lifted", actor, "", account=account)
             case events.AppealResolved(appeal=appeal, account=account, granted=granted, note=note):
-                found = await self._db.read(
-                    lambda c: store.appeals(c, unresolved=False, after=appeal - 1, limit=1)
-                )
+                found = await self._db.read(lambda c: store.appeals(c, unresolved=False, after=appeal - 1, limit=1))
                 space = found[0].space if found and found[0].id == appeal else None
                 if granted and space is not None:
                     await self._clear(Principal(account=actor.account, moderator=True), space)
@@ -324,9 +296,7 @@ class Moderation:
 class ModerationReaction:
     """Turns `Reported` into the queue, and puts what moderators did in Spaces into the trail, by whatever way."""
 
-    def __init__(
-        self, *, new_id: Callable[[], int], before_ms: int = 600_000, after_ms: int = 120_000
-    ) -> None:
+    def __init__(self, *, new_id: Callable[[], int], before_ms: int = 600_000, after_ms: int = 120_000) -> None:
         """`before_ms` and `after_ms`: how much of the audio around a report is held."""
         self._new_id = new_id
         self._before_ms = before_ms

@@ -145,9 +145,7 @@ class _Maker:
             data={"title": self._space.title, **data},
         )
 
-    def direct(
-        self, kind: str, account: AccountId, by: AccountId | None = None, **data: object
-    ) -> list[Direct | Many]:
+    def direct(self, kind: str, account: AccountId, by: AccountId | None = None, **data: object) -> list[Direct | Many]:
         actor = by if by is not None else self._recorded.actor.account
         if account == actor and kind != "space_ended":
             return []

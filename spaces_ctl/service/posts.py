@@ -154,9 +154,7 @@ class EmbeddedPosts:
         by, now = _account(principal), self._clock.now_ms()
         if len(text) > _MOST_TEXT:
             raise ServiceError("request.invalid", f"text: at most {_MOST_TEXT} characters")
-        facts = await self._graph.facts(
-            Needs(accounts=frozenset({to}), blocks=frozenset({(to, by), (by, to)})), now
-        )
+        facts = await self._graph.facts(Needs(accounts=frozenset({to}), blocks=frozenset({(to, by), (by, to)})), now)
         if not facts.accounts[to].exists:
             raise ServiceError("account.not_found")
         if facts.blocks:

@@ -203,6 +203,11 @@ class Worker:
         """There may be work."""
         self._woken.set()
 
+    async def finish(self) -> None:
+        """Does all that is to be done now. Raises what `step` raises."""
+        while await self._step():
+            pass
+
     async def run(self) -> None:
         """Until cancelled. A step that raises is logged and tried again after the pause."""
         while True:

@@ -42,9 +42,7 @@ class Reminders:
         if principal.account is None:
             raise ServiceError("auth.token_missing")
         account = principal.account
-        return await self._db.read(
-            lambda c: list(summaries.by_ids(c, store.reminders_of(c, account)).values())
-        )
+        return await self._db.read(lambda c: list(summaries.by_ids(c, store.reminders_of(c, account)).values()))
 
     async def subscribers(self, space: int, after: AccountId, limit: int) -> Sequence[AccountId]:
         """Who is to be told, ascending, a page; for the notifications."""

@@ -139,7 +139,9 @@ def _open_lane(c: sa.Connection, endpoint_id: int, space: SpaceId, due_ms: int) 
     row = {"endpoint": endpoint_id, "space": space, "due_ms": due_ms, "tries": 0, "claim": 0}
     # An update that changes nothing, instead of nothing, waits for whoever is about to delete the lane.
     same = {"tries": table.c.tries}
-    c.execute(insert_into(c, table).values(**row).on_conflict_do_update(index_elements=["endpoint", "space"], set_=same))
+    c.execute(
+        insert_into(c, table).values(**row).on_conflict_do_update(index_elements=["endpoint", "space"], set_=same)
+    )
 
 
 def _pending(endpoint_id: int, space: SpaceId) -> sa.Select[Any]:

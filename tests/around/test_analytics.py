@@ -38,9 +38,7 @@ class World:
         return self.projected.states[space]
 
     def people(self, named: int, guests: int = 0) -> None:
-        self.counters.count(
-            Counts(at_us=0, space=5, named=named, anonymous=0, guests=guests, peak=named + guests)
-        )
+        self.counters.count(Counts(at_us=0, space=5, named=named, anonymous=0, guests=guests, peak=named + guests))
 
 
 @pytest.fixture

@@ -65,9 +65,7 @@ async def test_the_last_admin_stays_also_when_two_leave_at_once(communities: Com
     assert await refused(communities.leave(ADMIN, club)) == "role.forbidden"
     assert await refused(communities.set_role(ADMIN, club, 1, CommunityRole.MEMBER)) == "role.forbidden"
     await communities.set_role(ADMIN, club, 2, CommunityRole.ADMIN)
-    left = await asyncio.gather(
-        communities.leave(ADMIN, club), communities.leave(MOD, club), return_exceptions=True
-    )
+    left = await asyncio.gather(communities.leave(ADMIN, club), communities.leave(MOD, club), return_exceptions=True)
     assert sum(isinstance(outcome, ServiceError) for outcome in left) == 1
 
 

@@ -40,9 +40,7 @@ def payments() -> SandboxPayments:
 def tickets(
     db: Database, clock: ManualClock, new_id: Callable[[], int], spaces: FakeSpaces, payments: SandboxPayments
 ) -> Tickets:
-    return Tickets(
-        db=db, clock=clock, new_id=new_id, get=spaces.get, execute=spaces.execute, payments=payments
-    )
+    return Tickets(db=db, clock=clock, new_id=new_id, get=spaces.get, execute=spaces.execute, payments=payments)
 
 
 @pytest.fixture
@@ -144,9 +142,7 @@ async def test_paying_twice_by_two_orders_gives_one_ticket_and_one_payment_back(
     assert await state_of(db, second) is OrderState.PAID
 
 
-async def test_a_message_told_twice_changes_nothing(
-    log: FakeLog, tickets: Tickets, payments: SandboxPayments
-) -> None:
+async def test_a_message_told_twice_changes_nothing(log: FakeLog, tickets: Tickets, payments: SandboxPayments) -> None:
     order = await tickets.checkout(ANN, 5)
     message = pays(payments, order)
     await asyncio.gather(*(tickets.on_payment(*message) for _ in range(5)))
@@ -266,9 +262,7 @@ async def test_a_canceled_space_pays_everybody_back_however_often_the_provider_f
     assert not await tickets.step()
 
 
-async def test_a_chargeback_takes_the_ticket_back(
-    log: FakeLog, tickets: Tickets, payments: SandboxPayments
-) -> None:
+async def test_a_chargeback_takes_the_ticket_back(log: FakeLog, tickets: Tickets, payments: SandboxPayments) -> None:
     order = await tickets.checkout(ANN, 5)
     await tickets.on_payment(*pays(payments, order))
     await tickets.on_payment(*payments.message(payments.order_of(order.url.rpartition("/")[2]), "refunded"))

@@ -159,8 +159,13 @@ async def test_a_connection_that_is_replaced_is_no_loss(tmp_path: Path) -> None:
         state = await until(d, people.space, lambda state: state.cohosts == (ANN,))
         assert HOST not in state.away_until
         log = await d.spaces.log.tail(people.space, version)
-        assert {type(recorded.event).__name__ for recorded in log} <= {"Joined", "Invited", "InviteClosed", "CohostAdded",
-                                                                      "DenySetAttached"}
+        assert {type(recorded.event).__name__ for recorded in log} <= {
+            "Joined",
+            "Invited",
+            "InviteClosed",
+            "CohostAdded",
+            "DenySetAttached",
+        }
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

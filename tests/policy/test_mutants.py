@@ -14,7 +14,7 @@ from spaces_ctl import events as ev
 from spaces_ctl.policy import case, cohosts, door, fold_stage, leaving, life, seats, stage
 from spaces_ctl.policy.limits import Limits
 from spaces_ctl.policy.state import Space
-from tests.policy.test_machine import STEPS, Walk
+from tests.policy.walk import Walk
 
 Patch = pytest.MonkeyPatch
 
@@ -81,7 +81,7 @@ def test_the_walk_finds_a_missing_rule(mutate: Callable[[Patch], None], monkeypa
             Walk,
             settings=settings(
                 max_examples=1500,
-                stateful_step_count=STEPS,
+                stateful_step_count=80,
                 derandomize=True,
                 deadline=None,
                 database=None,

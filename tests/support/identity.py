@@ -29,7 +29,6 @@ from spaces_ctl.api.security import CsrfTokens, SecurityHeaders
 from spaces_ctl.api.settings import ApiSettings, Rate
 from spaces_ctl.api.xapi import handlers
 from spaces_ctl.api.xapi.rates import XRates
-from spaces_ctl.clock import ManualClock
 from spaces_ctl.policy.limits import Limits
 from spaces_ctl.service.accounts import Accounts
 from spaces_ctl.service.authentication import Authentication
@@ -64,9 +63,7 @@ class Outbox:
 class Identity:
     """All services of identity on one database and clock."""
 
-    def __init__(
-        self, db: Database, clock: ManualClock, public_url: str, oidc_providers: Sequence[OidcProvider] = ()
-    ) -> None:
+    def __init__(self, db: Database, clock: Any, public_url: str, oidc_providers: Sequence[OidcProvider] = ()) -> None:
         self.db, self.clock, self.url = db, clock, public_url
         self.windows = Windows(clock)
         self.passwords = Passwords(_EASY)

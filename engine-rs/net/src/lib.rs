@@ -7,6 +7,7 @@ mod commands;
 mod congestion;
 pub mod connection;
 mod connections;
+pub mod crowd;
 pub mod downlink;
 pub mod endpoint;
 pub mod events;

@@ -20,6 +20,7 @@ use spaces_core::ids::{AccountId, SpaceId};
 use spaces_core::refusal::Refusal;
 
 use crate::clock::Clock;
+use crate::crowd::CrowdSpec;
 use crate::endpoint::{Answering, Endpoint, EndpointError, Settings, Waker};
 use crate::events::{Drained, EventQueue};
 use crate::identity::Identity;
@@ -306,6 +307,22 @@ impl Server {
         here.sort_unstable();
         here.dedup();
         Ok(here)
+    }
+
+    /// Puts an audience without connections into a Space, in the place of the one before: for benches and tests.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn inject(&self, space: SpaceId, spec: CrowdSpec) -> Result<(), ServerError> {
+        let shards = u32::try_from(self.shards.len().max(1)).unwrap_or(u32::MAX);
+        let part = |rate: u32| rate.div_ceil(shards);
+        let spec = CrowdSpec {
+            joins_per_second: part(spec.joins_per_second),
+            churn_per_second: part(spec.churn_per_second),
+            reactions_per_second: part(spec.reactions_per_second),
+            ..spec
+        };
+        self.ask_all(|reply| Order::Inject(space, spec, reply)).map(|_| ())
     }
 
     /// Somebody in a Space reacts, by other ways than their session.

@@ -15,6 +15,7 @@ use spaces_core::refusal::Refusal;
 use spaces_moqt::seam::{Protocol, Transport};
 
 use crate::connection::{Closed, Connection, Incoming, Request};
+use crate::crowd::{CrowdSpec, Crowds};
 use crate::downlink::{Downlink, DownlinkStats, Framings};
 use crate::endpoint::{Answer, Application, Endpoint, ForeignPacket, Waker};
 use crate::events::EventQueue;
@@ -43,6 +44,7 @@ pub(crate) enum Order {
     Counts(SpaceId, Sender<Option<Counts>>),
     Present(SpaceId, Arc<[u64]>, Sender<Vec<u64>>),
     Roster(SpaceId, AccountId, usize, Sender<Vec<Listed>>),
+    Inject(SpaceId, CrowdSpec, Sender<()>),
     React(SpaceId, AccountId, u8, Sender<Result<(), Refusal>>),
     Stats(Sender<ShardStats>),
     /// Tell everybody to go to `uri`, and let nobody in any more.
@@ -124,6 +126,7 @@ pub(crate) struct Shard {
     pub(crate) events: EventQueue,
     pub(crate) record: Option<RecordPush>,
     pub(crate) pinned: bool,
+    crowds: Crowds,
     /// How long a peer may be connected without having said who it is and what it wants.
     pub(crate) admission_timeout: Duration,
     framings: Framings,
@@ -155,6 +158,7 @@ impl Shard {
             events,
             record,
             pinned: false,
+            crowds: Crowds::default(),
             admission_timeout: Duration::from_secs(5),
             framings: Framings::default(),
             purged: Vec::new(),
@@ -200,6 +204,11 @@ impl Shard {
             }
             Order::Roster(space, after, limit, reply) => {
                 let _ = reply.send(self.desk.engine.roster(space, after, limit));
+            }
+            Order::Inject(space, spec, reply) => {
+                let shards = u16::try_from(self.neighbours.len()).unwrap_or(u16::MAX);
+                self.crowds.set(self.desk.now, space, spec, self.number, shards);
+                let _ = reply.send(());
             }
             Order::React(space, account, kind, reply) => {
                 let _ = reply.send(self.desk.engine.react_as(self.desk.now, space, account, kind));
@@ -276,6 +285,7 @@ impl Shard {
 
     /// The engine's part of a turn: its timers, its objects, its outputs, its closes.
     fn work(&mut self, endpoint: &mut Endpoint<Peer>) {
+        self.crowds.turn(self.desk.now, &mut self.desk.engine);
         self.desk.engine.advance(self.desk.now);
         self.framings.clear();
         let mut sink = Downlink {
@@ -388,10 +398,8 @@ impl Application for Shard {
     fn next_timeout(&self) -> Option<Instant> {
         let engine = self.desk.engine.next_timeout().and_then(|at| self.desk.clock.instant(at));
         let house = (self.desk.sessions > 0).then_some(self.housekeeping);
-        match (engine, house) {
-            (Some(engine), Some(house)) => Some(engine.min(house)),
-            (engine, house) => engine.or(house),
-        }
+        let crowds = self.crowds.next_timeout().and_then(|at| self.desk.clock.instant(at));
+        [engine, house, crowds].into_iter().flatten().min()
     }
 
     fn on_foreign(&mut self, shard: u8, packet: ForeignPacket) {

@@ -10,6 +10,7 @@ use pyo3::types::{PyDict, PyTuple};
 use spaces_core::command::Applied;
 use spaces_core::event::{Event, EventKind};
 use spaces_core::ids::{AccountId, SpaceId};
+use spaces_net::crowd::CrowdSpec;
 use spaces_net::identity::Identity;
 use spaces_net::recorder::{FileKind, FsyncPolicy, RecorderConfig};
 use spaces_net::server::{Server, ServerConfig, ServerError};
@@ -159,6 +160,34 @@ impl NativeEngine {
             .map_err(|error| errors::server(py, &error))?;
         let page = page.into_iter().map(|listed| (listed.account.0, listed.sid.0)).collect();
         Ok((page, next.map(|account| account.0)))
+    }
+
+    /// An audience without connections.
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of engine.py, its only caller")]
+    #[pyo3(signature = (*, space, named, anonymous, guests, first_account, joins_per_second, churn_per_second, reactions_per_second))]
+    fn inject(
+        &self,
+        py: Python<'_>,
+        space: u64,
+        named: u32,
+        anonymous: u32,
+        guests: u32,
+        first_account: u64,
+        joins_per_second: u32,
+        churn_per_second: u32,
+        reactions_per_second: u32,
+    ) -> PyResult<()> {
+        let server = self.server()?;
+        let spec = CrowdSpec {
+            named,
+            first_account,
+            anonymous,
+            guests,
+            joins_per_second,
+            churn_per_second,
+            reactions_per_second,
+        };
+        detached(py, move || server.inject(SpaceId(space), spec))?.map_err(|error| errors::server(py, &error))
     }
 
     /// An account in a Space reacts. Raises `Refused`.

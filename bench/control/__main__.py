@@ -1,0 +1,197 @@
+"""What a large audience costs the Python side: event-loop lag, CPU of the loop's thread, and events, phase by phase.
+
+The audience is injected into the engine's threads, below QUIC: there are no sockets, but admission, counting, the
+roster, the watch list and reactions work as for real sessions. One task takes the engine's events as the control plane
+does; another sleeps 1 ms at a time and notes how much later it wakes. With `--pin` the engine has the first cores and
+Python the last one. When others use the machine the lag is theirs as well: compare with `idle`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
+
+import uvloop
+
+from spaces_ctl.engine import Engine, EngineConfig, SetAcl, SetState, UpsertSpace
+
+SPACE = 1_000_000
+FIRST = 1 << 40
+PROBE_S = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One phase. Lag: how much later than asked for a sleeping task wakes."""
+
+    name: str
+    seconds: float
+    audience: int
+    """People at its end."""
+    lag_p50_ms: float
+    lag_p99_ms: float
+    lag_max_ms: float
+    python_cpu: float
+    """Of the loop's thread, in cores."""
+    engine_cpu: float
+    """Of the engine's threads, in cores."""
+    events: dict[str, int]
+
+
+@dataclass(slots=True)
+class Watch:
+    """Takes the events and measures the loop."""
+
+    engine: Engine
+    lags: list[float] = field(default_factory=list)
+    events: Counter[str] = field(default_factory=Counter)
+
+    async def take(self) -> None:
+        """The control plane's part: every event, in batches."""
+        async for batch in self.engine.events():
+            self.events.update(type(event).__name__ for event in batch)
+
+    async def probe(self) -> None:
+        """Notes the lag of the loop."""
+        while True:
+            asked = time.perf_counter()
+            await asyncio.sleep(PROBE_S)
+            self.lags.append(time.perf_counter() - asked - PROBE_S)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Both tasks, while inside."""
+        tasks = [asyncio.create_task(self.take()), asyncio.create_task(self.probe())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    async def people(self) -> int:
+        """In the Space now."""
+        counts = await self.engine.counts(SPACE)
+        return 0 if counts is None else counts.named + counts.anonymous + counts.guests
+
+    async def phase(self, name: str, seconds: float, *, until: int | None = None) -> Phase:
+        """Measures for `seconds`, or until so many people are there (and then `seconds` is the longest wait)."""
+        self.lags.clear()
+        self.events.clear()
+        began, cpu, engine = time.perf_counter(), time.thread_time(), (await self.engine.stats()).cpu_seconds
+        while (passed := time.perf_counter() - began) < seconds:
+            await asyncio.sleep(min(0.2, seconds - passed))
+            if until is not None and await self.people() == until:
+                break
+        passed = time.perf_counter() - began
+        used, lags = time.thread_time() - cpu, sorted(self.lags)
+        spent = (await self.engine.stats()).cpu_seconds - engine
+        return Phase(
+            name=name,
+            seconds=round(passed, 2),
+            audience=await self.people(),
+            lag_p50_ms=round(lags[len(lags) // 2] * 1e3, 3),
+            lag_p99_ms=round(lags[len(lags) * 99 // 100] * 1e3, 3),
+            lag_max_ms=round(lags[-1] * 1e3, 3),
+            python_cpu=round(used / passed, 4),
+            engine_cpu=round(spent / passed, 4),
+            events=dict(self.events),
+        )
+
+
+async def roster(engine: Engine) -> dict[str, float]:
+    """Pages through everybody; times one page of 10,000 and one of 100."""
+    began = time.perf_counter()
+    await engine.roster(SPACE, limit=100)
+    small = time.perf_counter() - began
+    after: int | None = 0
+    slowest, people = 0.0, 0
+    while after is not None:
+        began = time.perf_counter()
+        page = await engine.roster(SPACE, after=after, limit=10_000)
+        slowest = max(slowest, time.perf_counter() - began)
+        people, after = people + len(page.listeners), page.next
+    return {"people": people, "page_100_ms": round(small * 1e3, 3), "page_10000_ms": round(slowest * 1e3, 3)}
+
+
+async def measure(options: argparse.Namespace) -> dict[str, object]:
+    """All phases."""
+    audience, rates = options.audience, (options.joins, options.churn, options.reactions)
+    pins = list(range(options.shards)) if options.pin else []
+    async with Engine(EngineConfig(shards=options.shards, pin_to=pins)) as engine:
+        await engine.apply(UpsertSpace(space=SPACE, version=1))
+        await engine.apply(SetState(space=SPACE, version=1, snapshot=b'{"title":"bench"}'))
+        watched = range(FIRST, FIRST + options.watched)
+        await engine.apply(SetAcl(space=SPACE, version=1, kind="watch", accounts=watched))
+        watch = Watch(engine)
+        async with watch.running():
+            phases = [await watch.phase("idle", options.seconds)]
+            parts = {"named": audience * 7 // 10, "anonymous": audience * 2 // 10, "guests": audience // 10}
+            await engine.inject(
+                SPACE,
+                **parts,
+                first_account=FIRST,
+                joins_per_second=rates[0],
+                churn_per_second=rates[1],
+                reactions_per_second=rates[2],
+            )
+            total = sum(parts.values())
+            phases.append(await watch.phase("join storm", 60 + 2 * audience / rates[0], until=total))
+            phases.append(await watch.phase("churn and reactions", options.seconds))
+            pages = await roster(engine)
+            await engine.inject(SPACE, joins_per_second=rates[0])
+            phases.append(await watch.phase("leaving", 60 + 2 * audience / rates[0], until=0))
+            phases.append(await watch.phase("after", options.seconds))
+    return {
+        "audience": audience,
+        "joins_per_second": rates[0],
+        "churn_per_second": rates[1],
+        "reactions_per_second": rates[2],
+        "watched": options.watched,
+        "shards": options.shards,
+        "cores": os.cpu_count(),
+        "roster": pages,
+        "phases": [asdict(phase) for phase in phases],
+    }
+
+
+def main() -> int:
+    """Measures, prints a table and the JSON; 1 if the lag is over the budget."""
+    parser = argparse.ArgumentParser(prog="python -m bench.control", description=__doc__)
+    parser.add_argument("--audience", type=int, default=100_000)
+    parser.add_argument("--joins", type=int, default=10_000, help="a second")
+    parser.add_argument("--churn", type=int, default=1_000, help="leaves and joins a second")
+    parser.add_argument("--reactions", type=int, default=5_000, help="a second")
+    parser.add_argument("--watched", type=int, default=20, help="people of the audience on the watch list")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each phase that is not over by itself")
+    parser.add_argument("--shards", type=int, default=1)
+    parser.add_argument("--pin", action="store_true", help="engine on core 0 and up, Python on the last core")
+    parser.add_argument("--budget-ms", type=float, default=5.0, help="lag p99 allowed in any phase")
+    options = parser.parse_args()
+    if options.pin:
+        os.sched_setaffinity(0, {(os.cpu_count() or 1) - 1})
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        report = runner.run(measure(options))
+    phases = [Phase(**phase) for phase in report["phases"]]  # type: ignore[attr-defined]
+    print(f"{'phase':20} {'people':>8} {'lag p50':>8} {'p99':>8} {'max':>8}  {'Python':>7} {'engine':>7}  events/s")
+    for row in phases:
+        rate = {name: round(count / row.seconds, 1) for name, count in row.events.items()}
+        print(
+            f"{row.name:20} {row.audience:8} {row.lag_p50_ms:8.3f} {row.lag_p99_ms:8.3f} {row.lag_max_ms:8.2f}"
+            f"  {row.python_cpu:7.1%} {row.engine_cpu:7.1%}  {rate}"
+        )
+    print(json.dumps(report))
+    return int(any(row.lag_p99_ms > options.budget_ms for row in phases))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
