@@ -37,7 +37,7 @@ CHECKS = [
     openapi_checks.negative_data_rejection,
 ]
 STREAMS = {"streamSpaceEvents", "streamOwnEvents"}
-"""They do not end: `test_streams` reads them."""
+"""They do not end: `test_event_streams` reads them."""
 EXAMPLES = 3
 """Requests for each operation, role and kind (fitting, not fitting)."""
 PLACES = ("account", "clip", "poll", "post", "appeal")
