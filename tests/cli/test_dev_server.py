@@ -145,9 +145,53 @@ def test_a_scheduled_space(run: Any) -> None:
 
 
 def test_a_live_space_at_once(run: Any) -> None:
-    made = run("space", "create", "Now", "--start", "--json", by="sam")
+    made = run("space", "create", "Now and zebras", "--start", "--json", by="sam")
     assert made.json["status"] == "live", made.err
-    assert run("space", "end", made.json["id"], by="sam").code == 0
+    space = made.json["id"]
+    assert space in [one["id"] for one in run("space", "list", "--json").json]
+    assert space in run("space", "list", "--tab", "trending").out
+    assert [one["id"] for one in run("space", "list", "--search", "zebras", "--json").json] == [space]
+    assert run("space", "end", space, by="sam").code == 0
+    assert space not in run("space", "list").out
+
+
+async def test_a_report_from_the_queue_to_its_end(run: Any, server: DevServer) -> None:
+    async with api.SpacesClient(server.url, token=server.tokens["cohost"]) as client:
+        space = client.space((await client.spaces.create(title="Bad")).id)
+        await space.start()
+        await space.report_space("spam", detail="look")
+    assert run("moderation", "queue", by="lee").code == 1
+
+    def case() -> str | None:
+        return next(
+            (one["id"] for one in run("moderation", "queue", "--json", by="mo").json if one["space"] == space.id), None
+        )
+
+    async with asyncio.timeout(20):
+        # The queue is filled by a reader of the log.
+        while (number := await asyncio.to_thread(case)) is None:
+            await asyncio.sleep(0.1)
+    shown = run("moderation", "show", str(number), by="mo")
+    assert "look" in shown.out, shown.err
+    settled = run("moderation", "resolve", str(number), "dismissed", "--why", "nothing there", by="mo")
+    assert settled.out == f"{number}: dismissed\n", settled.err
+    assert str(number) in run("moderation", "queue", "--state", "resolved", by="mo").out
+    assert run("moderation", "show", "12345", by="mo").err.startswith("spaces: report.not_found: ")
+
+
+def test_an_appeal(run: Any, server: DevServer) -> None:
+    sam = str(server.ids["sam"])
+    assert run("moderation", "ban", sam, "--reason", "spam", by="mo").code == 0
+    appealed = httpx.post(
+        f"{server.url}/api/v1/appeals", headers=bearer(server, "sam"), json={"text": "It was not me."}
+    )
+    assert appealed.status_code < 300, appealed.text
+    (appeal,) = run("moderation", "appeals", "--json", by="mo").json
+    assert (appeal["account"], appeal["text"]) == (int(sam), "It was not me.")
+    granted = run("moderation", "resolve-appeal", str(appeal["id"]), "--grant", "--note", "right", by="mo")
+    assert granted.out == f"{appeal['id']}: granted\n", granted.err
+    assert run("moderation", "appeals", "--json", by="mo").json == []
+    assert run("space", "create", by="sam").code == 0
 
 
 def test_moderation(run: Any, server: DevServer) -> None:

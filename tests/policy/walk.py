@@ -220,7 +220,7 @@ class Walk(StageWalk):
     @rule(n=N, m=N)
     def replay(self, n: int, m: int) -> None:
         commands = (
-            c.TrimReplay(start_ms=pick([0, 5_000, 99_999, 100_000], m)),
+            c.TrimReplay(start_ms=pick([5_000, -1, 100_000, 99_999], m // 2)),
             c.PublishDetails(text="listen"),
             c.PlayReplay(),
             c.Export(),

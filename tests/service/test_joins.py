@@ -1,7 +1,5 @@
 """Who may come in, with what, and what others see of them."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from spaces_ctl import commands as c
@@ -33,8 +31,8 @@ class Door:
 
 
 @pytest.fixture
-async def door(world: World) -> AsyncIterator[Door]:
-    yield Door(world)
+async def door(world: World) -> Door:
+    return Door(world)
 
 
 async def test_each_gets_role_seat_and_address(door: Door) -> None:

@@ -2,10 +2,13 @@
 
 import asyncio
 
+import pytest
+
 from spaces_ctl import commands as c
 from spaces_ctl import events as e
 from spaces_ctl.engine import Counts, Resync
 from spaces_ctl.model import SYSTEM, SpaceId, Status
+from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.fakes import FakeEngine
 from spaces_ctl.service.recovery import BOOT_GRACE_MS, boot
 from tests.support.worlds import ANN, BEN, HOST, World, matches, who
@@ -159,3 +162,18 @@ async def test_boot_leaves_an_engine_that_outlived_the_loop_its_people(world: Wo
     assert ("deny", ANN) not in world.engine.acls(space), "a set of an owner who is no host any more is dropped"
     assert await world.engine.present(space, [HOST, ANN]) == {HOST, ANN}
     await matches(again, space)
+
+
+async def test_reactions_are_counted_and_are_no_events(world: World) -> None:
+    space = await world.live()
+    await world.enter(space, ANN)
+    version = (await world.state(space)).version
+    for emoji in ("wave", "joy", "wave"):
+        assert (await world.do(ANN, space, c.React(emoji=emoji))).events == ()
+    await world.hear()
+    assert world.spaces.counters.of(space).reactions == {"wave": 2, "joy": 1, "100": 0, "fist": 0, "peace": 0}
+    assert (await world.state(space)).version == version
+    for account, emoji, code in ((ANN, "heart", "reaction.unknown"), (BEN, "joy", "role.forbidden")):
+        with pytest.raises(ServiceError) as refused:
+            await world.do(account, space, c.React(emoji=emoji))
+        assert refused.value.code == code

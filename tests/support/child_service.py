@@ -45,7 +45,7 @@ async def main(directory: Path, port: int) -> None:
             certificate_sha256=engine.certificate_sha256,
             directory=directory,
             public_url="https://spaces.test",
-            graph=FakeGraph(),
+            graph=lambda db: FakeGraph(),
         ) as services,
     ):
         say(f"ready {engine.port} {engine.certificate_sha256.hex()}")
