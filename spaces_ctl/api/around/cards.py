@@ -13,6 +13,7 @@ from spaces_ctl.service.errors import ServiceError
 __all__ = ["router"]
 
 Url = Annotated[str, QueryParameter(max_length=2048, description="The page.")]
+Format = Annotated[Literal["json", "xml"], QueryParameter(description="Only json is made.")]
 _FRESH = {"cache-control": "public, max-age=30"}
 _PAGE = {**_FRESH, "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"}
 _PAGE_GONE = '<!doctype html><html lang="en"><title>Not found</title><h1>There is no such Space.</h1></html>'
@@ -46,7 +47,7 @@ async def calendar(space: SpaceParam, cards: Injected) -> Response[bytes]:
 
 
 @get("/oembed", include_in_schema=False)
-async def oembed(cards: Injected, url: Url, format: Literal["json", "xml"] = "json") -> Response[dict[str, str | int]]:
+async def oembed(cards: Injected, url: Url, format: Format = "json") -> Response[dict[str, str | int]]:
     """https://oembed.com"""
     if format != "json":
         return Response({"error": "only json"}, status_code=501)

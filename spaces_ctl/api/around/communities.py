@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from litestar import Router, delete, get, patch, post, put
+from litestar.params import JSONBody
 
 from spaces_ctl.api import wire
 from spaces_ctl.api.around.views import IdParam, SpacePage, before, next_before, read_id, space_page
@@ -110,7 +111,7 @@ _ASKED = problems("auth.token_missing", "role.forbidden", "community.not_found",
     summary="A new community",
     responses=problems("auth.token_missing", "role.forbidden", "account.exists"),
 )
-async def create(data: CommunityBody, principal: Asker, communities: Injected) -> CommunityView:
+async def create(data: JSONBody[CommunityBody], principal: Asker, communities: Injected) -> CommunityView:
     """Its creator is its first admin."""
     made = await communities.create(principal, data.handle, data.name, data.description, open=data.open)
     return _view(made)
@@ -150,7 +151,7 @@ async def one(community: IdParam, communities: Injected) -> CommunityView:
 
 
 @patch("/communities/{community:str}", operation_id="editCommunity", summary="Changes it", responses=_ASKED)
-async def edit(community: IdParam, data: CommunityChange, principal: Asker, communities: Injected) -> CommunityView:
+async def edit(community: IdParam, data: JSONBody[CommunityChange], principal: Asker, communities: Injected) -> CommunityView:
     """Admins only."""
     changed = await communities.edit(
         principal, _id(community), name=data.name, description=data.description, open=data.open
@@ -202,7 +203,7 @@ async def leave(community: IdParam, principal: Asker, communities: Injected) -> 
     responses={**_ASKED, **problems("account.not_found", "community.not_found")},
 )
 async def set_role(
-    community: IdParam, account: AccountParam, data: RoleBody, principal: Asker, communities: Injected
+    community: IdParam, account: AccountParam, data: JSONBody[RoleBody], principal: Asker, communities: Injected
 ) -> None:
     """Admins every role, moderators members."""
     await communities.set_role(principal, _id(community), read_account(account), data.role)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import Router, delete, get, put
-from litestar.params import QueryParameter
+from litestar.params import JSONBody, QueryParameter
 
 from spaces_ctl.api.around.views import (
     SpaceLine,
@@ -23,7 +23,7 @@ from spaces_ctl.service.discovery import Topic
 
 __all__ = ["router"]
 
-Query = Annotated[str, QueryParameter(min_length=1, max_length=200, description="Words; `*` behind one lets it go on.")]
+Query = Annotated[str, QueryParameter(name="query", min_length=1, max_length=200, description="Words; `*` behind one lets it go on.")]
 Tab = Annotated[Literal["live", "upcoming", "trending"], QueryParameter(description="Which tab.")]
 _Place = tuple[int, int]
 
@@ -127,14 +127,14 @@ async def find(
     principal: Asker,
     discovery: Injected,
     cursors: Injected,
-    query: Query,
+    words: Query,
     topic: TopicQuery = None,
     limit: Limit = 20,
     cursor: CursorText = None,
 ) -> SpacePage:
     """In title, description, topics and hosts' names; the newest first."""
     after = cursors.read("search", cursor, _Place)
-    return space_page(await discovery.search(principal, query, limit, after, topic), cursors, "search")
+    return space_page(await discovery.search(principal, words, limit, after, topic), cursors, "search")
 
 
 @get("/topics", operation_id="listTopics", summary="The catalogue of topics")
@@ -151,7 +151,7 @@ async def topics(discovery: Injected) -> Topics:
     status_code=204,
     responses=problems("role.forbidden"),
 )
-async def put_topic(topic: TopicParam, data: TopicBody, principal: Asker, discovery: Injected) -> None:
+async def put_topic(topic: TopicParam, data: JSONBody[TopicBody], principal: Asker, discovery: Injected) -> None:
     """Operators only."""
     new = Topic(id=topic, name=data.name, description=data.description, place=data.place)
     await discovery.put_topic(principal, new)

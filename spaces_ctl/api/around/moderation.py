@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import Router, get, post
-from litestar.params import QueryParameter
+from litestar.params import JSONBody, QueryParameter
 
 from spaces_ctl.api import wire
 from spaces_ctl.api.around.views import IdParam, before, next_before, read_id, time_of
@@ -17,7 +17,8 @@ from spaces_ctl.service.moderation import Case
 
 __all__ = ["router"]
 
-State = Annotated[Literal["open", "claimed", "resolved"], QueryParameter(description="Which cases.")]
+State = Annotated[Literal["open", "claimed", "resolved"], QueryParameter(name="state", description="Which cases.")]
+Unresolved = Annotated[bool, QueryParameter(description="Only those that are not resolved.")]
 SpaceQuery = Annotated[str | None, QueryParameter(pattern=wire.SPACE_PATTERN, description="About this Space only.")]
 AccountQuery = Annotated[
     str | None, QueryParameter(pattern=wire.ACCOUNT_PATTERN, description="About this account only.")
@@ -152,13 +153,13 @@ async def cases(
     principal: Asker,
     moderation: Injected,
     cursors: Injected,
-    state: State = "open",
+    which: State = "open",
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> CasePage:
     """Oldest first."""
-    name = f"cases:{state}"
-    page = await moderation.cases(principal, state, before(cursors, name, cursor) or 0, limit)
+    name = f"cases:{which}"
+    page = await moderation.cases(principal, which, before(cursors, name, cursor) or 0, limit)
     following = next_before(cursors, name, [one.id for one in page], limit)
     return CasePage(data=[_case(one) for one in page], next=following)
 
@@ -207,7 +208,7 @@ async def release(id: IdParam, principal: Asker, moderation: Injected) -> CaseVi
     status_code=200,
     responses=_OF_CASE,
 )
-async def resolve(id: IdParam, data: Resolution, principal: Asker, moderation: Injected) -> CaseView:
+async def resolve(id: IdParam, data: JSONBody[Resolution], principal: Asker, moderation: Injected) -> CaseView:
     """What was held for it is free."""
     settle = moderation.dismiss if data.outcome == "dismissed" else moderation.uphold
     return _case(await settle(principal, _id(id), data.why))
@@ -228,7 +229,7 @@ async def resolve(id: IdParam, data: Resolution, principal: Asker, moderation: I
         "state.canceled",
     ),
 )
-async def end(space: SpaceParam, data: Why, principal: Asker, moderation: Injected) -> None:
+async def end(space: SpaceParam, data: JSONBody[Why], principal: Asker, moderation: Injected) -> None:
     """With the reason in the trail."""
     await moderation.end(principal, read_space(space), data.why)
 
@@ -273,7 +274,7 @@ async def appeals(
     principal: Asker,
     moderation: Injected,
     cursors: Injected,
-    unresolved: bool = True,
+    unresolved: Unresolved = True,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Appeals:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Router, delete, get, post, put
+from litestar.params import JSONBody
 
 from spaces_ctl.api import wire
 from spaces_ctl.api.around.views import IdParam, before, next_before, read_id, time_of
@@ -131,7 +132,7 @@ async def listed(
     status_code=200,
     responses=problems("auth.token_missing"),
 )
-async def mark(data: ReadBody, principal: Asker, notifications: Injected) -> Marked:
+async def mark(data: JSONBody[ReadBody], principal: Asker, notifications: Injected) -> Marked:
     """These, or all up to one."""
     up_to = None if data.up_to is None else read_id(data.up_to)
     return Marked(marked=await notifications.mark_read(principal, [read_id(one) for one in data.ids], up_to))
@@ -155,7 +156,7 @@ async def settings_of(principal: Asker, notifications: Injected) -> SettingsView
     summary="Changes how one is told",
     responses=problems("auth.token_missing", "setting.invalid"),
 )
-async def change(data: SettingsView, principal: Asker, notifications: Injected) -> SettingsView:
+async def change(data: JSONBody[SettingsView], principal: Asker, notifications: Injected) -> SettingsView:
     """Whole: what is left out is as it is at first."""
     new = Settings(push=data.push, email=data.email, off=tuple(data.off))
     found = await notifications.change_settings(principal, new)
@@ -189,7 +190,7 @@ async def browsers(principal: Asker, notifications: Injected, push_key: Injected
     summary="Adds a browser",
     responses=problems("auth.token_missing"),
 )
-async def subscribe(data: PushBody, principal: Asker, notifications: Injected) -> PushView:
+async def subscribe(data: JSONBody[PushBody], principal: Asker, notifications: Injected) -> PushView:
     """One that subscribed for another account leaves that."""
     one = await notifications.subscribe_push(principal, data.endpoint, data.keys.p256dh, data.keys.auth)
     return PushView(id=str(one.id), endpoint=one.endpoint, created=wire.timestamp(one.created_ms))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from litestar import Router, delete, get, post, put
+from litestar.params import JSONBody
 
 from spaces_ctl.api import wire
 from spaces_ctl.api.around.views import IdParam, before, next_before, read_id
@@ -112,7 +113,7 @@ def _id(text: str) -> int:
     summary="A new post",
     responses=problems("auth.token_missing", "post.not_found"),
 )
-async def write(data: PostBody, principal: Asker, posts: Injected) -> PostView:
+async def write(data: JSONBody[PostBody], principal: Asker, posts: Injected) -> PostView:
     """With a link, a poll, or as a comment on another."""
     reply_to = None if data.reply_to is None else _id(data.reply_to)
     made = await posts.write(principal, data.text, link=data.link, poll=data.poll, reply_to=reply_to)
@@ -145,7 +146,7 @@ async def remove(post: IdParam, principal: Asker, posts: Injected) -> None:
     summary="Votes in a post's poll",
     responses=problems("auth.token_missing", "post.not_found", "poll.not_found", "poll.voted"),
 )
-async def vote(post: IdParam, data: VoteBody, principal: Asker, posts: Injected) -> PostView:
+async def vote(post: IdParam, data: JSONBody[VoteBody], principal: Asker, posts: Injected) -> PostView:
     """Once."""
     return _view(await posts.vote(principal, _id(post), data.option))
 
@@ -235,7 +236,7 @@ async def messages(
     status_code=202,
     responses=problems("auth.token_missing", "account.not_found", "space.not_found"),
 )
-async def invite(account: AccountParam, data: InviteBody, principal: Asker, posts: Injected, reading: Injected) -> None:
+async def invite(account: AccountParam, data: JSONBody[InviteBody], principal: Asker, posts: Injected, reading: Injected) -> None:
     """By direct message. Where a block is between, nothing is sent and nothing is said."""
     space = read_space(data.space)
     await reading.look(principal.actor(), space)

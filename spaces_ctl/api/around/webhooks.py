@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from litestar import Router, delete, get, patch, post
+from litestar.params import JSONBody
 
 from spaces_ctl.api import wire
 from spaces_ctl.api.around.views import IdParam, before, next_before, read_id, time_of
@@ -108,7 +109,7 @@ _SECRET = {"secret": True}
     opt=_SECRET,
     responses=problems("auth.token_missing", "role.forbidden", "space.not_found"),
 )
-async def register(data: EndpointBody, principal: Asker, webhooks: Injected) -> EndpointView:
+async def register(data: JSONBody[EndpointBody], principal: Asker, webhooks: Injected) -> EndpointView:
     """Its secret is made here. Messages follow https://www.standardwebhooks.com"""
     space = None if data.space is None else read_space(data.space)
     return _view(await webhooks.register(principal, data.url, data.events, space))
@@ -127,7 +128,7 @@ async def listed(principal: Asker, webhooks: Injected) -> Endpoints:
 
 
 @patch("/webhooks/{id:str}", operation_id="changeWebhook", summary="Stops or goes on", opt=_SECRET, responses=_MINE)
-async def change(id: IdParam, data: EndpointChange, principal: Asker, webhooks: Injected) -> EndpointView:
+async def change(id: IdParam, data: JSONBody[EndpointChange], principal: Asker, webhooks: Injected) -> EndpointView:
     """What happened before it was stopped is still delivered afterwards."""
     return _view(await webhooks.set_enabled(principal, read_id(id), data.enabled))
 
