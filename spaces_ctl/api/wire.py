@@ -117,8 +117,7 @@ def account_id(text: str) -> int:
 
 def timestamp(ms: int) -> str:
     """Milliseconds since 1970 as RFC 3339 in UTC with milliseconds."""
-    at = _EPOCH + timedelta(milliseconds=ms)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    return (_EPOCH + timedelta(milliseconds=ms)).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def milliseconds(at: datetime) -> int:

@@ -1,15 +1,95 @@
-"""`spaces moderation`: bans and appeals, as a moderator of a running server."""
+"""`spaces moderation`: reports, bans and appeals, as a moderator of a running server."""
 
+from enum import StrEnum
 from typing import Annotated
 
+import msgspec
 import typer
 
-from spaces_ctl.cli.output import Json, lines, milliseconds, print_json
-from spaces_ctl.cli.remote import Token, Url, remote
+from spaces_ctl.cli.output import Json, fields, lines, milliseconds, print_json, table
+from spaces_ctl.cli.remote import Token, Url, first, remote
 
 app = typer.Typer(no_args_is_help=True, help="Reports, bans and appeals, as a moderator of a running server.")
 
+
+class State(StrEnum):
+    """Where a case is."""
+
+    OPEN = "open"
+    CLAIMED = "claimed"
+    RESOLVED = "resolved"
+
+
+class Outcome(StrEnum):
+    """How a case ends."""
+
+    DISMISSED = "dismissed"
+    UPHELD = "upheld"
+
+
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")]
+CaseId = Annotated[int, typer.Argument(metavar="CASE", min=1, help="The case's id.")]
 AccountId = Annotated[int, typer.Argument(metavar="ACCOUNT", min=1, help="The account's id.")]
+
+
+@app.command()
+def queue(
+    state: Annotated[State, typer.Option(help="Which cases.")] = State.OPEN,
+    limit: Limit = 50,
+    url: Url = None,
+    token: Token = None,
+    json: Json = False,
+) -> None:
+    """Lists what was reported, the oldest first."""
+    cases = remote(url, token, lambda client: first(client.moderation.cases(state.value), limit))
+    if json:
+        print_json(cases)
+    else:
+        rows = ((c.id, c.kind, c.subject, c.space, c.state, c.reporters, c.opened) for c in cases)
+        table(("case", "kind", "subject", "space", "state", "reports", "opened"), rows)
+
+
+@app.command()
+def show(case: CaseId, url: Url = None, token: Token = None, json: Json = False) -> None:
+    """Shows a case and its reports."""
+    whole = remote(url, token, lambda client: client.moderation.case(case))
+    if json:
+        print_json(whole)
+    else:
+        fields(msgspec.to_builtins(whole.case))
+        lines("")
+        table(("by", "reason", "detail", "at"), ((r.by, r.reason, r.detail, r.at) for r in whole.reports))
+
+
+@app.command()
+def resolve(
+    case: CaseId,
+    outcome: Annotated[Outcome, typer.Argument(help="Whether something was wrong.")],
+    why: Annotated[str, typer.Option(help="For the trail.")],
+    url: Url = None,
+    token: Token = None,
+    json: Json = False,
+) -> None:
+    """Ends a case; what was held for it is free."""
+    settled = remote(url, token, lambda client: client.moderation.resolve(case, outcome.value, why))
+    print_json(settled) if json else lines(f"{case}: {settled.outcome}")
+
+
+@app.command()
+def appeals(
+    every: Annotated[bool, typer.Option("--all", help="Also those that are settled.")] = False,
+    limit: Limit = 50,
+    url: Url = None,
+    token: Token = None,
+    json: Json = False,
+) -> None:
+    """Lists appeals, the oldest first."""
+    found = remote(url, token, lambda client: first(client.moderation.appeals(unresolved=not every), limit))
+    if json:
+        print_json(found)
+    else:
+        rows = ((a.id, a.account, a.space, a.filed, a.granted, a.text) for a in found)
+        table(("appeal", "account", "space", "filed", "granted", "text"), rows)
 
 
 @app.command()

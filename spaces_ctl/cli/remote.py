@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
@@ -16,7 +16,7 @@ from spaces_ctl.cli.exits import Exit, Failure
 if TYPE_CHECKING:
     from spaces_ctl.client import SpacesClient
 
-__all__ = ["Login", "Token", "Url", "forget", "remote", "save", "saved"]
+__all__ = ["Login", "Token", "Url", "first", "forget", "remote", "save", "saved"]
 
 T = TypeVar("T")
 DEFAULT_URL = "http://127.0.0.1:8420"
@@ -61,6 +61,16 @@ def remote(url: str | None, token: str | None, work: Callable[[SpacesClient], Aw
         raise Failure(str(error), Exit.UNREACHABLE) from error
     except KeyboardInterrupt:
         raise Failure("interrupted", Exit.INTERRUPTED) from None
+
+
+async def first(found: AsyncIterator[T], limit: int) -> list[T]:
+    """The first `limit` of a list."""
+    taken: list[T] = []
+    async for one in found:
+        taken.append(one)
+        if len(taken) == limit:
+            break
+    return taken
 
 
 def saved() -> Login | None:

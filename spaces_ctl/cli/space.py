@@ -1,19 +1,29 @@
 """`spaces space`: make, find, start and end Spaces of a running server."""
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spaces_ctl.cli.exits import Exit, Failure
 from spaces_ctl.cli.output import Json, fields, lines, milliseconds, print_json, table
-from spaces_ctl.cli.remote import Token, Url, remote
+from spaces_ctl.cli.remote import Token, Url, first, remote
 from spaces_ctl.model import Speak
 
 if TYPE_CHECKING:
     from spaces_ctl.client import SpacesClient
-    from spaces_ctl.client.views import SpaceInfo
+    from spaces_ctl.client.views import SpaceInfo, SpaceLine
 
 app = typer.Typer(no_args_is_help=True, help="Spaces of a running server, as the account of the token.")
+
+
+class Tab(StrEnum):
+    """Lists of Spaces."""
+
+    LIVE = "live"
+    UPCOMING = "upcoming"
+    TRENDING = "trending"
+
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="As in its link.")]
 
@@ -51,6 +61,29 @@ def create(
         return await client.space(made.id).get()
 
     _print(remote(url, token, work), json)
+
+
+@app.command("list")
+def list_(
+    tab: Annotated[Tab, typer.Option(help="Which.")] = Tab.LIVE,
+    search: Annotated[str | None, typer.Option(metavar="WORDS", help="Those with these words, of any tab.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 20,
+    url: Url = None,
+    token: Token = None,
+    json: Json = False,
+) -> None:
+    """Lists Spaces: live, upcoming or trending, or by words."""
+
+    async def work(client: "SpacesClient") -> list["SpaceLine"]:
+        found = client.spaces.search(search) if search is not None else client.spaces.listed(tab.value)
+        return await first(found, limit)
+
+    found = remote(url, token, work)
+    if json:
+        print_json(found)
+    else:
+        rows = ((s.id, s.status, s.title, s.creator, s.participants, s.scheduled_start or s.started) for s in found)
+        table(("id", "status", "title", "creator", "people", "start"), rows)
 
 
 @app.command()

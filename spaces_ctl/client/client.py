@@ -11,6 +11,7 @@ import httpx
 
 from spaces_ctl.client.account_verbs import AccountVerbs
 from spaces_ctl.client.executing import API
+from spaces_ctl.client.moderation import Moderation
 from spaces_ctl.client.space import Space, Spaces
 from spaces_ctl.client.streams import Over, StreamEvent, stream
 from spaces_ctl.client.transport import Retries, Transport
@@ -58,6 +59,7 @@ class SpacesClient:
         )
         self.spaces = Spaces(self.transport)
         self.me = Me(self.transport)
+        self.moderation = Moderation(self.transport)
 
     async def __aenter__(self) -> Self:
         """Nothing is sent yet."""

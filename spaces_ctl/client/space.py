@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Literal
 
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
@@ -20,6 +21,7 @@ from spaces_ctl.client.views import (
     Peek,
     Person,
     SpaceInfo,
+    SpaceLine,
     SpeakRequest,
 )
 from spaces_ctl.model import Speak, Ticketing
@@ -110,3 +112,14 @@ class Spaces:
             scheduled_start_ms=scheduled_start_ms,
         )
         return await self._transport.request("POST", f"{API}/spaces", SpaceInfo, body=wire.body_of(command))
+
+    def listed(
+        self, tab: Literal["live", "upcoming", "trending"] = "live", *, page_size: int | None = None
+    ) -> AsyncIterator[SpaceLine]:
+        """`live`: the latest first; `upcoming`: the next first; `trending`: what grows first."""
+        return items(self._transport, f"{API}/discover", SpaceLine, query={"tab": tab}, page_size=page_size)
+
+    def search(self, words: str, *, topic: str | None = None, page_size: int | None = None) -> AsyncIterator[SpaceLine]:
+        """By title, description, topics and hosts' names, the newest first; `*` behind a word lets it go on."""
+        query = {"query": words, "topic": topic}
+        return items(self._transport, f"{API}/search/spaces", SpaceLine, query=query, page_size=page_size)

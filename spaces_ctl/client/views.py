@@ -31,6 +31,7 @@ __all__ = [
     "Replay",
     "Seat",
     "SpaceInfo",
+    "SpaceLine",
     "SpeakRequest",
     "Ticketing",
     "You",
@@ -225,6 +226,29 @@ class SpaceInfo(_View, frozen=True, kw_only=True):
     """Waiting; told to the hosts."""
     replay: Replay
     you: You
+
+
+class SpaceLine(_View, frozen=True, kw_only=True):
+    """A Space in a list."""
+
+    id: str
+    status: str
+    title: str = ""
+    description: str = ""
+    topics: tuple[str, ...] = ()
+    lang: str = ""
+    creator: int
+    hosts: tuple[int, ...] = ()
+    speakers: tuple[int, ...] = ()
+    community: int | None = None
+    ticketed: bool = False
+    record: bool = False
+    replay_available: bool = False
+    participants: int = 0
+    subscribers: int = 0
+    scheduled_start: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
 
 
 class Counts(_View, frozen=True, kw_only=True):

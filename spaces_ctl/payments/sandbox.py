@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import MediaType, Router, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.params import Body, FromPath
 from litestar.response import Redirect
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -106,14 +106,14 @@ class SandboxPayments:
         """The checkout page."""
 
         @get("/{token:str}", media_type=MediaType.HTML, response_headers=_HEADERS, include_in_schema=False)
-        async def page(token: str) -> str:
+        async def page(token: FromPath[str]) -> str:
             order = self.order_of(token)
             amount = f"{order.price_minor / 100:.2f}"
             return _PAGE.format(amount=amount, currency=html.escape(order.currency))
 
         @post("/{token:str}", include_in_schema=False)
         async def pay(
-            token: str, data: Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+            token: FromPath[str], data: Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
         ) -> Redirect:
             order = self.order_of(token)
             outcome = data.get("outcome")

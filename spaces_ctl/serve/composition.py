@@ -9,22 +9,30 @@ from typing import Any
 
 from litestar.types import ControllerRouterHandler
 
+from spaces_ctl.api import around as around_api
+from spaces_ctl.api import wire
 from spaces_ctl.api.app import ApiServices, create_app
 from spaces_ctl.api.auth import embedding, logins, profiles, providers
 from spaces_ctl.api.auth.logins import AuthRules
 from spaces_ctl.api.oauth import apps, authorize, tokens
 from spaces_ctl.api.security import CsrfTokens
 from spaces_ctl.api.settings import ApiSettings
+from spaces_ctl.api.xapi import handlers as x_handlers
+from spaces_ctl.api.xapi.rates import XRates
+from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve.errors import BadSettings, DatabaseUnreachable, SchemaOutdated
 from spaces_ctl.serve.run import Running
 from spaces_ctl.serve.secrets import derived
+from spaces_ctl.service.around import Around, AroundSettings
 from spaces_ctl.service.email_links import EmailLinks
 from spaces_ctl.service.graph import WritableGraph
 from spaces_ctl.service.oauth import OAuthRules
 from spaces_ctl.service.oidc import Oidc
 from spaces_ctl.service.oidc import OidcProvider as Provider
+from spaces_ctl.service.ports import Mailer
 from spaces_ctl.service.services import Services, open_services
 from spaces_ctl.service.sessions import SessionRules
+from spaces_ctl.service.xapi import SpeakerIds, XApi
 from spaces_ctl.settings.model import Settings
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.errors import BadUrl, Unavailable, Unreachable, WrongSchema
@@ -32,34 +40,32 @@ from spaces_ctl.store.migrate import check
 
 __all__ = ["Deployment", "compose", "database_refusals"]
 
-_PROFILES: list[ControllerRouterHandler] = [
-    profiles.edit,
-    profiles.blocks,
-    profiles.mutes,
-    profiles.following,
-    profiles.followers,
-    profiles.account,
-    profiles.by_handle,
-]
-"""All but `GET /me`, which the API answers itself, with where one is wanted now."""
-
 _ROUTERS: list[ControllerRouterHandler] = [
     logins.router,
+    profiles.router,
     providers.router,
     embedding.router,
     apps.router,
-    authorize.router,
-    tokens.router,
+    *around_api.ROUTERS,
 ]
+"""Under /api/v1."""
+
+_ROOT_ROUTERS: list[ControllerRouterHandler] = [authorize.router, tokens.router, *around_api.ROOT_ROUTERS]
+"""Paths that others know: OAuth, share links."""
+
+_SANDBOX = "/sandbox-payments"
 
 
 class Deployment:
     """The services of one life of the control loop, and their application."""
 
-    def __init__(self, settings: Settings, running: Running, services: Services, graph: WritableGraph) -> None:
+    def __init__(self, settings: Settings, running: Running, services: Services) -> None:
         self.services = services
         self._draining = False
-        self.app: Any = _application(settings, running, self, graph)
+        mailer = _mailer(settings)
+        payments = _payments(settings, running)
+        self.around = _around(settings, running, services, mailer, payments)
+        self.app: Any = _application(settings, running, self, mailer, payments)
         """ASGI."""
 
     async def failed(self) -> None:
@@ -109,7 +115,10 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
                     watchdog=running.watchdog,
                 )
             )
-        yield Deployment(settings, running, services, services.graph)
+        deployment = Deployment(settings, running, services)
+        await stack.enter_async_context(deployment.around.outbound)
+        services.start(deployment.around.run(services.bus), "around")
+        yield deployment
 
 
 @contextlib.contextmanager
@@ -135,8 +144,71 @@ def _data_refusals(settings: Settings) -> Iterator[None]:
         raise BadSettings(f"node.data_directory: cannot use {directory}: {error.strerror or error}") from error
 
 
-def _application(settings: Settings, running: Running, deployment: Deployment, graph: WritableGraph) -> Any:
-    services, place = deployment.services, running.place
+def _around(
+    settings: Settings, running: Running, services: Services, mailer: Mailer | None, payments: SandboxPayments | None
+) -> Around:
+    push = settings.push
+    around = Around.build(
+        settings=AroundSettings(
+            base_url=running.place.public_url,
+            outbound_allow=("0.0.0.0/0", "::/0") if settings.webhooks.private_addresses else (),
+            outbound_plain_http=settings.webhooks.private_addresses,
+            vapid_private_key=push.vapid_private_key or None,
+            vapid_contact=push.subject or "mailto:operator@localhost",
+        ),
+        db=services.db,
+        clock=services.clock,
+        new_id=services.ids.next,
+        spaces=services.spaces,
+        engine=services.engine,
+        graph=services.graph,
+        accounts=services.accounts,
+        joins=services.joins,
+        space_name=wire.space_text,
+        space_of=wire.space_id,
+        payments=payments,
+        mailer=mailer,
+    )
+    if payments is not None:
+        payments.send = around.tickets.on_payment
+    return around
+
+
+def _payments(settings: Settings, running: Running) -> SandboxPayments | None:
+    if settings.payments.provider == "none":
+        return None
+    secret = settings.payments.secret.encode()
+    return SandboxPayments(
+        secret=secret if len(secret) >= 16 else derived(settings, f"payments {settings.payments.secret}"),
+        base_url=f"{running.place.public_url}{_SANDBOX}",
+        return_url=running.place.public_url,
+    )
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    mail = settings.mail
+    if not mail.host:
+        return None
+    from spaces_ctl.service.mail import SmtpMailer
+
+    return SmtpMailer(
+        host=mail.host,
+        port=mail.port,
+        sender=mail.sender,
+        username=mail.username or None,
+        password=mail.password or None,
+        security=mail.security,
+    )
+
+
+def _application(
+    settings: Settings,
+    running: Running,
+    deployment: Deployment,
+    mailer: Mailer | None,
+    payments: SandboxPayments | None,
+) -> Any:
+    services, place, graph = deployment.services, running.place, deployment.services.graph
     csrf_key = derived(settings, "csrf")
     api = ApiSettings(
         public_url=place.public_url,
@@ -163,7 +235,7 @@ def _application(settings: Settings, running: Running, deployment: Deployment, g
             "auth_rules": rules,
             "authentication": services.authentication,
             "csrf_tokens": CsrfTokens(csrf_key),
-            "email_links": _email_links(settings, place.public_url, services),
+            "email_links": _email_links(mailer, place.public_url, services),
             "graph": graph,
             "invalidations": _invalidations(settings, graph),
             "oauth": services.oauth,
@@ -171,25 +243,35 @@ def _application(settings: Settings, running: Running, deployment: Deployment, g
             "passwords": services.passwords,
             "service_keys": services.service_keys,
             "sessions": services.sessions,
+            **deployment.around.injected(),
+            **_xapi(settings, services, deployment.around),
         },
     )
-    return create_app(called, api, routers=_PROFILES, root_routers=_ROUTERS)
+    roots = [*_ROOT_ROUTERS]
+    if payments is not None:
+        roots.append(payments.router(_SANDBOX))
+    if settings.xapi.enabled:
+        roots.append(x_handlers.router)
+    return create_app(called, api, routers=_ROUTERS, root_routers=roots)
 
 
-def _email_links(settings: Settings, public_url: str, services: Services) -> EmailLinks | None:
-    mail = settings.mail
-    if not mail.host:
-        return None
-    from spaces_ctl.service.mail import SmtpMailer
-
-    mailer = SmtpMailer(
-        host=mail.host,
-        port=mail.port,
-        sender=mail.sender,
-        username=mail.username or None,
-        password=mail.password or None,
-        security=mail.security,
+def _xapi(settings: Settings, services: Services, around: Around) -> dict[str, Any]:
+    """What the handlers of X's endpoints ask for."""
+    counters = services.spaces.counters
+    api = XApi(
+        db=services.db,
+        graph=services.graph,
+        posts=around.posts,
+        space_of=services.spaces.get,
+        participants=lambda space: counters.audience(space).named,
+        speaker_ids=SpeakerIds(settings.xapi.speaker_ids),
     )
+    return {"xapi": api, "x_rates": XRates(services.windows)}
+
+
+def _email_links(mailer: Mailer | None, public_url: str, services: Services) -> EmailLinks | None:
+    if mailer is None:
+        return None
     return EmailLinks(
         db=services.db,
         clock=services.clock,

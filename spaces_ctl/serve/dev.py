@@ -129,6 +129,7 @@ def report(place: Place, people: Sequence[Seeded], directory: Path, seconds: flo
     return {
         "ready": True,
         "seconds": round(seconds, 3),
+        "cpu_seconds": round(time.process_time(), 3),
         "directory": str(directory),
         "url": place.public_url,
         "media": list(place.media_urls),

@@ -22,12 +22,12 @@ from typing import Any, NamedTuple, Protocol
 import uvloop
 
 from spaces_ctl.engine import AddressInUse, Engine, EngineConfig, StartFailed, TokenSigner
-from spaces_ctl.serve.errors import BadSettings, CannotStart, PortTaken
+from spaces_ctl.serve.errors import BadSettings, PortTaken
 from spaces_ctl.serve.secrets import join_signer
 from spaces_ctl.serve.signals import Stop, handled
 from spaces_ctl.serve.sockets import bind_tcp, listening
 from spaces_ctl.serve.systemd import Notifier
-from spaces_ctl.serve.web import Certificate, WebServer
+from spaces_ctl.serve.web import WebServer, certificate
 from spaces_ctl.service.recovery import attach_or_make, supervise
 from spaces_ctl.service.upkeep import Watchdog
 from spaces_ctl.settings.model import Settings
@@ -106,8 +106,9 @@ class _Server:
         self._announce = announce
         self._notifier = Notifier()
         self._signer = join_signer(settings)
-        self._certificate = _http_certificate(settings)
+        self._certificate = certificate(settings.http)
         self._served = False
+        self._reloading: asyncio.Task[None] | None = None
         self.bound: socket.socket = bind_tcp(settings.http.bind, settings.http.port)
         self.watchdog = Watchdog()
         self.failure: Exception | None = None
@@ -121,6 +122,8 @@ class _Server:
                 engine, attached = await self._engine(stack)
                 place = _place(self._settings, engine, self.bound.getsockname()[1])
                 running = Running(engine, attached, self._signer, self.watchdog, place)
+                if self._certificate is not None:
+                    await stack.enter_async_context(self._certificate)
                 async with self._compose(self._settings, running) as composed:
                     await self._serve(stack.enter_context(handled(self._reload)), composed, engine, place)
             except Exception as error:
@@ -184,27 +187,19 @@ class _Server:
             raise BadSettings(f"the engine does not start: {error}") from error
 
     def _reload(self) -> None:
-        """SIGHUP: certificates."""
+        """SIGHUP: certificates are read again (they are when they change, too)."""
+        self._reloading = asyncio.create_task(self._renew())
+
+    async def _renew(self) -> None:
         self._notifier.reloading()
-        try:
-            if self._certificate is not None:
-                self._certificate.reload()
-            log.info("certificates were read again")
-        except CannotStart as error:
-            log.error("certificates stay as they were: %s", error)
+        renewed = self._certificate is not None and await self._certificate.renew()
+        log.info("certificates were read again", extra={"renewed": renewed})
         self._notifier.ready("serving")
 
 
 async def _hurry(stop: Stop, web: WebServer) -> None:
     await stop.at_once.wait()
     web.hurry()
-
-
-def _http_certificate(settings: Settings) -> Certificate | None:
-    http = settings.http
-    if http.tls_certificate is None or http.tls_key is None:
-        return None
-    return Certificate(http.tls_certificate, http.tls_key)
 
 
 def _media_files(settings: Settings) -> tuple[Any, Any] | None:

@@ -7,46 +7,30 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from spaces_ctl.api.tls import CertificateFiles
 from spaces_ctl.serve.errors import BadSettings
 from spaces_ctl.settings.model import Http
 
-__all__ = ["Certificate", "WebServer"]
+__all__ = ["WebServer", "certificate"]
 
 
-class Certificate:
-    """The TLS context of HTTP. `reload` serves every later handshake with what the files hold then."""
-
-    def __init__(self, certificate: Path, key: Path) -> None:
-        """Reads the files. Raises BadSettings."""
-        self._files = (certificate, key)
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self.context.set_alpn_protocols(["http/1.1"])
-        self._load(self.context)
-
-    def reload(self) -> None:
-        """Reads the files again. Raises BadSettings; then the old certificate stays."""
-        # Tried on another context first: a certificate without its key must not be left in ours.
-        self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
-        self._load(self.context)
-
-    def _load(self, context: ssl.SSLContext) -> None:
-        certificate, key = self._files
-        try:
-            context.load_cert_chain(certificate, key)
-        except ssl.SSLError as error:
-            reason = (
-                "do not belong together" if error.reason == "KEY_VALUES_MISMATCH" else "are not PEM certificate and key"
-            )
-            raise BadSettings(f"http.tls_certificate {certificate} and http.tls_key {key} {reason}") from error
-        except OSError as error:
-            name = error.filename or certificate
-            raise BadSettings(f"http.tls_certificate, http.tls_key: cannot read {name}: {error.strerror}") from error
+def certificate(http: Http) -> CertificateFiles | None:
+    """The certificate that the settings name, None for plain HTTP. Raises BadSettings."""
+    chain, key = http.tls_certificate, http.tls_key
+    if chain is None or key is None:
+        return None
+    try:
+        return CertificateFiles(chain, key)
+    except ssl.SSLError as error:
+        wrong = "do not belong together" if error.reason == "KEY_VALUES_MISMATCH" else "are not PEM certificate and key"
+        raise BadSettings(f"http.tls_certificate {chain} and http.tls_key {key} {wrong}") from error
+    except OSError as error:
+        name = error.filename or chain
+        raise BadSettings(f"http.tls_certificate, http.tls_key: cannot read {name}: {error.strerror}") from error
 
 
 class _Server(uvicorn.Server):
@@ -60,9 +44,9 @@ class _Server(uvicorn.Server):
 class WebServer:
     """Serves an ASGI application on a socket, between entering and leaving `running`."""
 
-    def __init__(self, app: Any, http: Http, certificate: Certificate | None, *, grace_s: int) -> None:
+    def __init__(self, app: Any, http: Http, files: CertificateFiles | None, *, grace_s: int) -> None:
         """`grace_s`: how long requests may take to finish when it stops, in seconds."""
-        context = certificate.context if certificate else None
+        context = files.context if files else None
         self._serving: asyncio.Task[None] | None = None
         self._server = _Server(
             uvicorn.Config(

@@ -125,7 +125,7 @@ class Discovery:
         self._most_kept = most_kept
         self._bars: OrderedDict[AccountId, tuple[int, tuple[BarItem, ...]]] = OrderedDict()
 
-    def joined(self, account: AccountId, space: SpaceId, *, anonymous: bool) -> None:
+    def joined(self, account: AccountId, space: SpaceId, anonymous: bool) -> None:
         """For whoever admits people: a hint where the account listens. Anonymous listening is never shown."""
         if anonymous:
             self._hints.forget(account)

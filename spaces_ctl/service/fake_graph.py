@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from spaces_ctl.model import AccountId, CommunityRole
+from spaces_ctl import events as e
+from spaces_ctl.model import AccountId, Actor, CommunityRole
 from spaces_ctl.policy.facts import AccountFacts, Needs
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import GraphFacts, Profile
@@ -21,6 +22,7 @@ class FakeGraph:
         """Nobody follows or blocks anybody."""
         self.blocks: set[tuple[AccountId, AccountId]] = set()
         self.follows: set[tuple[AccountId, AccountId]] = set()
+        self.mutes: set[tuple[AccountId, AccountId]] = set()
         self.standing: dict[AccountId, AccountFacts] = {}
         self.roles: dict[tuple[int, AccountId], CommunityRole] = {}
         self.down = False
@@ -74,6 +76,29 @@ class FakeGraph:
         self._answers()
         return {account: self.roles[community, account] for account in accounts if (community, account) in self.roles}
 
+    async def apply(self, event: e.AccountEvent, actor: Actor, at_ms: int) -> bool:
+        """Blocks and follows; whether it was otherwise before."""
+        self._answers()
+        match event:
+            case e.AccountBlocked():
+                return _put(self.blocks, (event.by, event.account), True)
+            case e.AccountUnblocked():
+                return _put(self.blocks, (event.by, event.account), False)
+            case e.Followed():
+                return _put(self.follows, (event.by, event.account), event.on)
+            case _:
+                return True
+
+    async def mute(self, by: AccountId, account: AccountId, on: bool, at_ms: int) -> bool:
+        """Whether it was otherwise before."""
+        self._answers()
+        return _put(self.mutes, (by, account), on)
+
+    async def muted_by(self, owner: AccountId) -> Sequence[AccountId]:
+        """Ascending."""
+        self._answers()
+        return sorted(account for by, account in self.mutes if by == owner)
+
     def ban(self, account: AccountId) -> None:
         """From live features."""
         known = self.standing.get(account, AccountFacts())
@@ -82,3 +107,12 @@ class FakeGraph:
     def _answers(self) -> None:
         if self.down:
             raise ServiceError("graph.unavailable")
+
+
+def _put(pairs: set[tuple[AccountId, AccountId]], pair: tuple[AccountId, AccountId], on: bool) -> bool:
+    changed = (pair in pairs) is not on
+    if on:
+        pairs.add(pair)
+    else:
+        pairs.discard(pair)
+    return changed

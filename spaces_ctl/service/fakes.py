@@ -16,6 +16,8 @@ from spaces_ctl.engine import (
     InvalidTable,
     Joined,
     Left,
+    Reactions,
+    Refused,
     Roster,
     SetAcl,
     SetRevoked,
@@ -96,6 +98,14 @@ class FakeEngine:
         }
         later = sorted((account, sid) for account, sid in sids.items() if account > after)
         return Roster(later[:limit], later[limit - 1][0] if len(later) > limit else None)
+
+    async def react(self, space: SpaceId, account: AccountId, index: int) -> None:
+        """Told at once, one by one. Raises Refused."""
+        if account not in await self.present(space, [account]):
+            error = Refused("not here")
+            error.code = "participant.not_in_space"
+            raise error
+        self.tell(Reactions(0, space, (*(0,) * index, 1)))
 
     async def kick(self, space: SpaceId, account: AccountId) -> Applied:
         """Closes the account's sessions."""

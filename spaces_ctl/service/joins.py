@@ -6,7 +6,7 @@ given the address and the token. For a live Space of this process nothing is ask
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -97,6 +97,8 @@ class Joins:
         self._tokens = tokens
         self._addresses = addresses
         self._certificate = certificate_sha256
+        self.joined: Callable[[AccountId, SpaceId, bool], None] = lambda account, space, anonymous: None
+        """Told of every account that is let in: (account, Space, unnamed)."""
 
     async def join(self, actor: Actor, space: SpaceId, session: str | None = None) -> Admission:
         """Whether somebody may come in, and how. `session` is the login session, so that signing out ends it.
@@ -113,6 +115,7 @@ class Joins:
             token = self._tokens.guest()
         else:
             token = self._tokens.account(account, session, anonymous=actor.anonymous)
+            self.joined(account, space, actor.anonymous)
         seat = state.seat_of(account)
         return Admission(
             urls=tuple(f"https://{address}/spaces/{space_name(space)}" for address in self._addresses),

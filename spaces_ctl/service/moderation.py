@@ -14,11 +14,9 @@ from spaces_ctl import commands, events
 from spaces_ctl.clock import Clock
 from spaces_ctl.events import AccountEvent, Recorded
 from spaces_ctl.model import AccountId, Actor, SpaceId
-from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.reactor import Unit
-from spaces_ctl.store import event_log
 from spaces_ctl.store import moderation as store
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.moderation import Action, Appeal, Case, Report
@@ -43,16 +41,14 @@ class Moderation:
         new_id: Callable[[], int],
         execute: Execute,
         execute_account: ExecuteAccount,
-        get: Callable[[SpaceId], Awaitable[Space]],
         reports_an_hour: int = 20,
     ) -> None:
-        """`execute` and `get` are those of `Spaces`, `execute_account` that of `Accounts`."""
+        """`execute` is that of `Spaces`, `execute_account` that of `Accounts`."""
         self._db = db
         self._clock = clock
         self._new_id = new_id
         self._execute = execute
         self._execute_account = execute_account
-        self._get = get
         self._reports_an_hour = reports_an_hour
 
     async def report(self, principal: Principal, space: SpaceId, command: ReportCommand) -> None:
@@ -171,20 +167,6 @@ class Moderation:
 
         action = "grant_appeal" if grant else "deny_appeal"
         await self._act(principal, action, why, resolve, account=appeal.account, space=appeal.space)
-
-    async def violation_found(self, account: AccountId, space: SpaceId) -> int | None:
-        """When a violation that still stands was found in the account's Space (ms); for `Accounts.violations_from`."""
-        try:
-            state = await self._get(space)
-        except ServiceError as refused:
-            if refused.info.http >= 500:
-                raise
-            return None
-        if state.creator != account or not state.violation:
-            return None
-        log = await self._db.read(lambda c: event_log.read(c, space))
-        found = [item.at_ms for item in log if isinstance(item.event, events.ViolationFound)]
-        return found[-1] if found else None
 
     async def on_account_event(self, event: AccountEvent, actor: Actor) -> None:
         """A reaction for `Accounts.on_event`: bans and appeals by whatever way are in the trail, and take effect."""

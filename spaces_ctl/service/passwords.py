@@ -29,7 +29,8 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="spaces-password")
         self._room = at_once + waiting
-        self._nobody = self._hasher.hash("nobody's password")
+        # Meanwhile the server starts: a hash takes a tenth of a second.
+        self._nobody = self._pool.submit(self._hasher.hash, "nobody's password")
 
     def close(self) -> None:
         """Stops the threads."""
@@ -52,7 +53,7 @@ class Passwords:
 
         def run() -> bool:
             try:
-                return self._hasher.verify(stored or self._nobody, password)
+                return self._hasher.verify(stored or self._nobody.result(), password)
             except (VerificationError, InvalidHashError):
                 return False
 

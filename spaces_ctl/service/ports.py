@@ -130,6 +130,10 @@ class MediaEngine(Protocol):
         """Which of these named accounts are connected now."""
         ...
 
+    async def react(self, space: SpaceId, account: AccountId, index: int) -> None:
+        """A reaction of somebody who is there. Raises `Refused`."""
+        ...
+
     async def kick(self, space: SpaceId, account: AccountId) -> Applied:
         """Closes every session of the account in the Space."""
         ...

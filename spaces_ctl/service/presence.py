@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable
 
 from spaces_ctl import commands as c
-from spaces_ctl.engine import Counts, EngineError, Event, Joined, Left, Resync
+from spaces_ctl.engine import Counts, EngineError, Event, Joined, Left, Reactions, Resync
 from spaces_ctl.model import SYSTEM, AccountId, SpaceId
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
@@ -52,6 +52,9 @@ class Presence:
                     await self._left(event.space, event.account)
                 case Counts():
                     self._spaces.counters.count(event)
+                case Reactions():
+                    names = self._spaces.limits.reactions
+                    self._spaces.counters.react(event.space, dict(zip(names, event.counts, strict=False)))
                 case Resync():
                     for space in list(self._spaces.live):
                         await self.reconcile(space)

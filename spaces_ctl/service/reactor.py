@@ -29,6 +29,7 @@ Unit = Callable[[sa.Connection], None]
 """Writes what a batch of events leads to."""
 
 _log = logging.getLogger(__name__)
+_RESUBSCRIBE_S = 0.1
 
 
 class Reaction(Protocol):
@@ -186,7 +187,9 @@ async def _wake_by(bus: EventBus, wake: asyncio.Event) -> None:
             wake.set()
             async for _ in events:
                 wake.set()
-        # The iterator ended because we were too slow; what was missed is in the log.
+        # The iterator ended because we were too slow; what was missed is in the log. A bus that ends every one at once
+        # must not keep the loop busy.
+        await asyncio.sleep(_RESUBSCRIBE_S)
 
 
 class Worker:
@@ -202,6 +205,11 @@ class Worker:
     def wake(self) -> None:
         """There may be work."""
         self._woken.set()
+
+    async def finish(self) -> None:
+        """Does all that is to be done now. Raises what `step` raises."""
+        while await self._step():
+            pass
 
     async def run(self) -> None:
         """Until cancelled. A step that raises is logged and tried again after the pause."""

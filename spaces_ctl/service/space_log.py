@@ -28,7 +28,7 @@ from spaces_ctl.store.errors import Conflict as VersionConflict
 from spaces_ctl.store.errors import Unavailable
 from spaces_ctl.store.timers import Timer as DueTimer
 
-__all__ = ["DueTimer", "SpaceLog", "StoreDown", "VersionConflict", "store_errors"]
+__all__ = ["DueTimer", "SpaceLog", "StoreDown", "VersionConflict", "store_down_is_unavailable", "store_errors"]
 
 T = TypeVar("T")
 
@@ -51,6 +51,15 @@ def store_errors() -> Iterator[None]:
         if error.code in ("store.unavailable", "graph.unavailable"):
             raise StoreDown(error.detail) from error
         raise
+
+
+@contextmanager
+def store_down_is_unavailable() -> Iterator[None]:
+    """For callers of the service."""
+    try:
+        yield
+    except StoreDown as down:
+        raise ServiceError("store.unavailable") from down
 
 
 class SpaceLog:

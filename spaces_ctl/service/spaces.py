@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
 
 from spaces_ctl import commands as c
-from spaces_ctl import events as e
 from spaces_ctl.clock import Clock
-from spaces_ctl.engine import SpaceEnded, UnknownSpace
 from spaces_ctl.events import Recorded, SpaceEvent
 from spaces_ctl.model import SYSTEM, AccountId, Actor, SpaceId, Status
 from spaces_ctl.policy import Denied, decide, needs
@@ -29,6 +27,7 @@ from spaces_ctl.policy.facts import Facts
 from spaces_ctl.policy.limits import Limits
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.counters import Counters
+from spaces_ctl.service.engine_acts import put_out, react
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.facts import FactLoader
 from spaces_ctl.service.folding import Folded, fold, replay
@@ -38,7 +37,13 @@ from spaces_ctl.service.ports import EventBus, MediaEngine, SocialGraph
 from spaces_ctl.service.programming import Programmer
 from spaces_ctl.service.safety import facts_at_hand, protects
 from spaces_ctl.service.snowflake import Snowflakes
-from spaces_ctl.service.space_log import SpaceLog, StoreDown, VersionConflict, store_errors
+from spaces_ctl.service.space_log import (
+    SpaceLog,
+    StoreDown,
+    VersionConflict,
+    store_down_is_unavailable,
+    store_errors,
+)
 from spaces_ctl.service.tables import People, Tables, tables
 from spaces_ctl.store.database import Database
 
@@ -59,15 +64,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """None if nothing had to change. `sequence` is 0 for what was decided while the database was down."""
     fence_group: int | None = None
     """No frame of somebody silenced lies in a later group. None if the engine had nothing to change."""
-
-
-@contextmanager
-def store_down_is_unavailable() -> Iterator[None]:
-    """For callers of the service."""
-    try:
-        yield
-    except StoreDown as down:
-        raise ServiceError("store.unavailable") from down
 
 
 class Spaces:
@@ -256,6 +252,8 @@ class Spaces:
         async with self._lock("host", asked.hosting) if asked.hosting is not None else nullcontext():
             facts = await self._facts.load(state, asked, now_ms)
             events = self._ask(state, actor, command, facts, now_ms)
+            if isinstance(command, c.React) and actor.account is not None:
+                await react(self._engine, self.limits, state.id, actor.account, command.emoji)
             after = fold(state, events, now_ms)
             people = await self._people_of(after, events, command, actor)
             recorded: tuple[Recorded, ...] = ()
@@ -288,7 +286,7 @@ class Spaces:
             await journal.append(entry)
         self._folded.remember(after)
         self.people.keep(state.id, people)
-        await self._put_out(state.id, events)
+        fence = await put_out(self._engine, state.id, events, fence)
         recorded = tuple(
             Recorded(space=state.id, version=version, sequence=0, at_ms=now_ms, actor=actor, event=event)
             for version, event in enumerate(events, state.version + 1)
@@ -320,7 +318,7 @@ class Spaces:
             self._folded.remember(after)
             self.people.keep(after.id, people)
             fence = await self._program(after, people)
-            fence = await self._put_out(after.id, [entry.event for entry in recorded], fence)
+            fence = await put_out(self._engine, after.id, [entry.event for entry in recorded], fence)
         except ServiceError:
             raise
         except BaseException:
@@ -336,15 +334,6 @@ class Spaces:
     async def _program(self, state: Space, people: People) -> int | None:
         want = tables(state, people, self.counters.audience(state.id))
         return await self.programmer.program(state.id, want, ended=state.status is Status.ENDED)
-
-    async def _put_out(self, space: SpaceId, events: Sequence[SpaceEvent], fence: int | None = None) -> int | None:
-        """Closes the sessions of those who are out and are neither barred nor blocked, so that no set closes them."""
-        for event in events:
-            if isinstance(event, e.Removed) or (isinstance(event, e.Left) and event.how is e.LeftHow.LEFT):
-                with suppress(UnknownSpace, SpaceEnded):
-                    applied = await self._engine.kick(space, event.account)
-                    fence = max(fence or 0, applied.fence_group)
-        return fence
 
     # States and locks
 

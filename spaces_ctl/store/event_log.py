@@ -25,6 +25,15 @@ __all__ = ["append", "head", "kind_of", "read", "read_all", "reserve", "version"
 _LOG = "spaces"
 _event_of = msgspec.msgpack.Decoder(SpaceEvent).decode
 _actor_of = msgspec.msgpack.Decoder(Actor).decode
+# Built once: building them costs more than running them.
+_RESERVE = (
+    sa.update(log_heads)
+    .where(log_heads.c.log == sa.bindparam("of"))
+    .values(sequence=log_heads.c.sequence + sa.bindparam("count", type_=sa.BigInteger))
+    .returning(log_heads.c.sequence)
+)
+_VERSION = sa.select(sa.func.max(space_events.c.version)).where(space_events.c.space == sa.bindparam("of"))
+_INSERT = sa.insert(space_events)
 _encode = msgspec.msgpack.encode
 
 
@@ -54,7 +63,7 @@ def append(
     )
     by = _encode(actor)
     c.execute(
-        sa.insert(space_events),
+        _INSERT,
         [
             {
                 "sequence": r.sequence,
@@ -73,8 +82,7 @@ def append(
 
 def version(c: sa.Connection, space: SpaceId) -> int:
     """Version of the Space's log; 0 if there is none."""
-    last = c.scalar(sa.select(sa.func.max(space_events.c.version)).where(space_events.c.space == space))
-    return last or 0
+    return c.scalar(_VERSION, {"of": space}) or 0
 
 
 def read(c: sa.Connection, space: SpaceId, after_version: int = 0, limit: int | None = None) -> tuple[Recorded, ...]:
@@ -106,16 +114,10 @@ def head(c: sa.Connection, log: str = _LOG) -> int:
 
 def reserve(c: sa.Connection, log: str, count: int) -> int:
     """Takes the lock of `log` until the transaction ends and the next `count` numbers; returns the last of them."""
-    take = (
-        sa.update(log_heads)
-        .where(log_heads.c.log == log)
-        .values(sequence=log_heads.c.sequence + count)
-        .returning(log_heads.c.sequence)
-    )
-    last: int | None = c.scalar(take)
+    last: int | None = c.scalar(_RESERVE, {"of": log, "count": count})
     if last is None:  # the first append ever
         c.execute(insert_into(c, log_heads).values(log=log, sequence=0).on_conflict_do_nothing())
-        last = c.execute(take).scalar_one()
+        last = c.execute(_RESERVE, {"of": log, "count": count}).scalar_one()
     return last
 
 

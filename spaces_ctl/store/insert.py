@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-__all__ = ["insert_into", "insert_new", "upsert"]
+__all__ = ["insert_into", "insert_new", "upsert", "upsert_all"]
 
 
 def insert_into(c: sa.Connection, table: sa.Table) -> sqlite.Insert:
@@ -31,6 +32,19 @@ def upsert(c: sa.Connection, table: sa.Table, row: Mapping[str, Any], *, keys: S
     """Inserts the row, or overwrites the one with the same `keys` (a unique key of the table)."""
     changed = {name: value for name, value in row.items() if name not in keys}
     c.execute(insert_into(c, table).values(**row).on_conflict_do_update(index_elements=list(keys), set_=changed))
+
+
+def upsert_all(c: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], *, keys: Sequence[str]) -> None:
+    """The same for many rows of plain values, all with the same columns; the statement is built once."""
+    if rows:
+        c.execute(_upserting(c.dialect.name, table, tuple(rows[0]), tuple(keys)), list(rows))
+
+
+@cache
+def _upserting(dialect: str, table: sa.Table, names: tuple[str, ...], keys: tuple[str, ...]) -> sa.Insert:
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    changed = {name: insert.excluded[name] for name in names if name not in keys}
+    return insert.on_conflict_do_update(index_elements=list(keys), set_=changed)
 
 
 def _count(result: sa.CursorResult[Any]) -> int:

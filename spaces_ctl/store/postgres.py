@@ -1,7 +1,7 @@
 """PostgreSQL through asyncpg: a transaction per unit, units run by SQLAlchemy's `run_sync`.
 
 Writes are READ COMMITTED: a unit that checks something and then writes, where others may write the same, must hold a
-lock while it does (`event_log.append` is one; a unique constraint, `FOR UPDATE` or `locks.serialise` are others). With
+lock while it does (`event_log.append` is one; a unique constraint and `FOR UPDATE` are others). With
 SERIALIZABLE, waiting for the log's lock would make every waiter fail, as its snapshot is older than its turn.
 """
 

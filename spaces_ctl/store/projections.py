@@ -16,7 +16,7 @@ from spaces_ctl.events import Recorded, SpaceEvent
 from spaces_ctl.model import AccountId, SpaceId
 from spaces_ctl.policy.state import Space
 from spaces_ctl.store import event_log, search
-from spaces_ctl.store.insert import insert_into
+from spaces_ctl.store.insert import insert_new, upsert_all
 from spaces_ctl.store.tables.log import space_events
 from spaces_ctl.store.tables.spaces import poll_votes, space_people, space_topics, spaces, subscriptions, tickets
 
@@ -69,6 +69,7 @@ def _next_space(c: sa.Connection, after: SpaceId) -> SpaceId | None:
 def _put_summary(c: sa.Connection, state: Space) -> None:
     ticketing = state.ticketing
     values: dict[str, Any] = {
+        "id": state.id,
         "version": state.version,
         "status": state.status.value,
         "creator": state.creator,
@@ -103,11 +104,7 @@ def _put_summary(c: sa.Connection, state: Space) -> None:
         "requests_made": state.requests_made,
         "clips_made": state.clips_made,
     }
-    c.execute(
-        insert_into(c, spaces)
-        .values(id=state.id, **values)
-        .on_conflict_do_update(index_elements=[spaces.c.id], set_=values)
-    )
+    upsert_all(c, spaces, [values], keys=("id",))
 
 
 def _put_topics(c: sa.Connection, state: Space) -> None:
@@ -144,43 +141,23 @@ def _put_people(c: sa.Connection, state: Space, became_host: set[AccountId]) -> 
             changed.append(dict(zip(space_people.c.keys(), row, strict=True)))
     if before:
         c.execute(sa.delete(space_people).where(space_people.c.space == state.id, space_people.c.account.in_(before)))
-    if changed:
-        insert = insert_into(c, space_people)
-        mutable = ("role", "place", "invited", "spoke", "hosted")
-        c.execute(
-            insert.on_conflict_do_update(
-                index_elements=[space_people.c.space, space_people.c.account],
-                set_={name: insert.excluded[name] for name in mutable},
-            ),
-            changed,
-        )
+    upsert_all(c, space_people, changed, keys=("space", "account"))
 
 
 def _member(c: sa.Connection, r: Recorded) -> None:
     """Keeps the sets that grow with the audience, of which the folded state has the counts only."""
     match r.event:
         case ev.TicketBought(account=account, payment=payment):
-            row = {"payment": payment, "bought_ms": r.at_ms, "sequence": r.sequence}
-            c.execute(
-                insert_into(c, tickets)
-                .values(space=r.space, account=account, **row)
-                .on_conflict_do_update(index_elements=[tickets.c.space, tickets.c.account], set_=row)
-            )
+            ticket = {"space": r.space, "account": account, "payment": payment}
+            ticket |= {"bought_ms": r.at_ms, "sequence": r.sequence}
+            upsert_all(c, tickets, [ticket], keys=("space", "account"))
         case ev.TicketRefunded(account=account):
             c.execute(sa.delete(tickets).where(tickets.c.space == r.space, tickets.c.account == account))
         case ev.Subscribed(account=account):
-            c.execute(
-                insert_into(c, subscriptions)
-                .values(space=r.space, account=account, since_ms=r.at_ms)
-                .on_conflict_do_nothing()
-            )
+            insert_new(c, subscriptions, [{"space": r.space, "account": account, "since_ms": r.at_ms}])
         case ev.Unsubscribed(account=account):
             c.execute(
                 sa.delete(subscriptions).where(subscriptions.c.space == r.space, subscriptions.c.account == account)
             )
         case ev.PollVoted(poll=poll, account=account, option=option):
-            c.execute(
-                insert_into(c, poll_votes)
-                .values(space=r.space, poll=poll, account=account, option=option)
-                .on_conflict_do_nothing()
-            )
+            insert_new(c, poll_votes, [{"space": r.space, "poll": poll, "account": account, "option": option}])

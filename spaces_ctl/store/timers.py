@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from spaces_ctl.commands import SpaceCommand
 from spaces_ctl.model import SpaceId
-from spaces_ctl.store.insert import insert_into
+from spaces_ctl.store.insert import upsert_all
 from spaces_ctl.store.tables.work import space_timers
 
 __all__ = ["Timer", "delete", "delete_prefix", "done", "next_due", "of_space", "put", "set_all", "take_due"]
@@ -42,15 +42,7 @@ def put(c: sa.Connection, timers: Iterable[Timer]) -> None:
         }
         for timer in timers
     ]
-    if rows:
-        insert = insert_into(c, space_timers)
-        c.execute(
-            insert.on_conflict_do_update(
-                index_elements=[space_timers.c.space, space_timers.c.key],
-                set_={name: insert.excluded[name] for name in ("due_ms", "ready_ms", "command")},
-            ),
-            rows,
-        )
+    upsert_all(c, space_timers, rows, keys=("space", "key"))
 
 
 def set_all(c: sa.Connection, space: SpaceId, timers: Iterable[Timer]) -> None:

@@ -68,9 +68,9 @@ async def test_the_bar_shows_where_followed_people_host_speak_and_listen(
     await projected.live(103, creator=51)
     await projected.live(104, creator=52)
     await projected.add(105, e.Created(creator=3))  # a lobby
-    discovery.joined(3, 103, anonymous=False)
-    discovery.joined(4, 104, anonymous=False)
-    discovery.joined(1, 104, anonymous=False)
+    discovery.joined(3, 103, False)
+    discovery.joined(4, 104, False)
+    discovery.joined(1, 104, False)
     engine.here = {103: {3}, 104: set()}
     bar = await discovery.bar(ME)
     assert [(item.space.id, item.hosting, item.speaking, item.listening) for item in bar] == [
@@ -87,12 +87,12 @@ async def test_listening_that_is_hidden_anonymous_or_over_is_not_shown(
     graph.hidden_listening = {3}
     await projected.live(103, creator=51)
     engine.here = {103: {3, 4, 5}}
-    discovery.joined(3, 103, anonymous=False)
-    discovery.joined(4, 103, anonymous=False)
-    discovery.joined(4, 103, anonymous=True)
+    discovery.joined(3, 103, False)
+    discovery.joined(4, 103, False)
+    discovery.joined(4, 103, True)
     assert await discovery.bar(ME) == ()
     assert engine.asked == [], "nobody whose listening shows: the engine is not asked"
-    discovery.joined(5, 103, anonymous=False)
+    discovery.joined(5, 103, False)
     clock.advance(ms=10_000)
     assert [item.listening for item in await discovery.bar(ME)] == [(5,)]
     graph.hidden_listening = {3, 5}
@@ -115,7 +115,7 @@ async def test_the_work_of_a_bar_is_bounded_and_kept_for_some_seconds(
 ) -> None:
     graph.follows = {(9, account) for account in range(100, 140)}
     for number, account in enumerate(range(100, 140)):
-        discovery.joined(account, 200 + number % 8, anonymous=False)
+        discovery.joined(account, 200 + number % 8, False)
     await discovery.bar(ME)
     assert len(engine.asked) == 3, "at most `most_asked` Spaces, one call each"
     await discovery.bar(ME)

@@ -48,7 +48,6 @@ def moderation(
         new_id=new_id,
         execute=spaces.execute,
         execute_account=accounts.execute,
-        get=spaces.get,
         reports_an_hour=3,
     )
 
@@ -189,22 +188,6 @@ async def test_appeals_have_a_window(moderation: Moderation, accounts: Accounts,
     assert await refused(moderation.appeal(Principal(account=person.id), "late")) == "appeal.window_closed"
 
 
-async def test_a_granted_appeal_against_a_violation_clears_it(
-    moderation: Moderation, accounts: Accounts, spaces: FakeSpaces, clock: ManualClock
-) -> None:
-    person = await accounts.create(handle="host")
-    at = clock.now_ms()
-
-    async def found(account: int, space: int) -> int | None:
-        return at if (account, space) == (person.id, 5) else None
-
-    accounts.violations_from(found)
-    spaces.put(Space(id=5, creator=person.id, status=Status.ENDED, violation=True))
-    appeal = await moderation.appeal(Principal(account=person.id), "it was a play", 5)
-    await moderation.resolve_appeal(MODERATOR, appeal, True, "a play")
-    assert not (await spaces.get(5)).violation
-
-
 async def test_what_moderators_do_by_other_ways_is_in_the_trail_too(
     moderation: Moderation, accounts: Accounts, spaces: FakeSpaces, log: FakeLog, reactor: Reactor
 ) -> None:
@@ -224,24 +207,21 @@ async def test_what_moderators_do_by_other_ways_is_in_the_trail_too(
     ]
 
 
-async def test_a_violation_is_known_to_appeals_and_an_appeal_granted_elsewhere_clears_it(
-    db: Database, clock: ManualClock, moderation: Moderation, accounts: Accounts, spaces: FakeSpaces
+@pytest.mark.parametrize("here", [True, False])
+async def test_an_appeal_that_is_granted_here_or_elsewhere_clears_the_violation(
+    db: Database, clock: ManualClock, moderation: Moderation, accounts: Accounts, spaces: FakeSpaces, here: bool
 ) -> None:
     person = await accounts.create(handle="host")
-    host = Principal(account=person.id)
-    accounts.violations_from(moderation.violation_found)
     accounts.on_event(moderation.on_account_event)
     projected = Projected(db, clock)
     await projected.live(6, creator=person.id)
-    spaces.put(projected.states[6])
-    assert await refused(moderation.appeal(host, "why", 6)) == "appeal.not_found"
     await projected.add(6, e.Ended(how=e.EndedHow.VIOLATION), e.ViolationFound())
     spaces.put(projected.states[6])
-    assert await moderation.violation_found(person.id, 6) == clock.now_ms()
-    assert await moderation.violation_found(2, 6) is None
-    assert await moderation.violation_found(2, 99) is None
-    appeal = await moderation.appeal(host, "it was a play", 6)
-    await accounts.execute(MODERATOR, commands.ResolveAppeal(appeal=appeal, grant=True))
+    appeal = await moderation.appeal(Principal(account=person.id), "it was a play", 6)
+    if here:
+        await moderation.resolve_appeal(MODERATOR, appeal, True, "a play")
+    else:
+        await accounts.execute(MODERATOR, commands.ResolveAppeal(appeal=appeal, grant=True))
     assert not (await spaces.get(6)).violation
 
 

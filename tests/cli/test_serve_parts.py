@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import socket
-import ssl
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +21,9 @@ from spaces_ctl.serve.logs import JsonLines, Pretty, configure
 from spaces_ctl.serve.secrets import FILE, join_signer
 from spaces_ctl.serve.sockets import bind_tcp, listening
 from spaces_ctl.serve.systemd import Notifier
-from spaces_ctl.serve.web import Certificate, WebServer
+from spaces_ctl.serve.web import WebServer, certificate
 from spaces_ctl.settings.model import Auth, Http, Logging, Node, Settings
-from tests.support.certificates import subject_served, write_certificate
+from tests.support.certificates import write_certificate
 
 # The socket
 
@@ -91,33 +90,17 @@ async def test_requests_under_way_are_finished() -> None:
             assert (await slow).text == "ok"
 
 
-async def test_a_certificate_is_read_again_while_it_serves(tmp_path: Path) -> None:
-    first = write_certificate(tmp_path, "first")
-    second = write_certificate(tmp_path, "second")
-    certificate = Certificate(*first)
-    with bind_tcp("127.0.0.1", 0) as bound:
-        address = bound.getsockname()
-        async with WebServer(_app, Http(), certificate, grace_s=1).running(listening(bound)):
-            context = ssl.create_default_context(cafile=first[0])
-            async with httpx.AsyncClient(verify=context) as client:
-                assert (await client.get("https://{}:{}/".format(*address))).text == "ok"
-            assert await asyncio.to_thread(subject_served, address) == "first"
-            first[0].write_bytes(second[0].read_bytes())
-            with pytest.raises(BadSettings, match="do not belong together"):
-                certificate.reload()
-            assert await asyncio.to_thread(subject_served, address) == "first", "the old one stays"
-            first[1].write_bytes(second[1].read_bytes())
-            certificate.reload()
-            assert await asyncio.to_thread(subject_served, address) == "second"
-
-
 def test_a_certificate_that_is_none(tmp_path: Path) -> None:
-    certificate, key = write_certificate(tmp_path, "a")
+    chain, key = write_certificate(tmp_path, "a")
     with pytest.raises(BadSettings, match=r"cannot read .*nowhere\.pem: No such file"):
-        Certificate(tmp_path / "nowhere.pem", key)
+        certificate(Http(tls_certificate=tmp_path / "nowhere.pem", tls_key=key))
     key.write_text("hello")
     with pytest.raises(BadSettings, match="are not PEM certificate and key"):
-        Certificate(certificate, key)
+        certificate(Http(tls_certificate=chain, tls_key=key))
+    other = write_certificate(tmp_path, "b")
+    with pytest.raises(BadSettings, match="do not belong together"):
+        certificate(Http(tls_certificate=chain, tls_key=other[1]))
+    assert certificate(Http()) is None
 
 
 # Logs

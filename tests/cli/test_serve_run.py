@@ -120,11 +120,11 @@ async def test_sighup_reads_the_certificate_again(tmp_path: Path) -> None:
         assert await asyncio.to_thread(subject_served, address) == "old"
         key.write_bytes(new[1].read_bytes())
         child.send_signal(signal.SIGHUP)
-        await logged(child, "certificates stay as they were")
+        await logged(child, "the old one stays")
         assert await asyncio.to_thread(subject_served, address) == "old"
         certificate.write_bytes(new[0].read_bytes())
         child.send_signal(signal.SIGHUP)
-        await logged(child, "certificates were read again")
+        await logged(child, "a new certificate is in force")
         assert await asyncio.to_thread(subject_served, address) == "new"
         child.send_signal(signal.SIGTERM)
         assert await ended(child) == 0

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -11,6 +10,7 @@ from spaces_ctl.clock import ManualClock
 from spaces_ctl.service.accounts import Accounts
 from spaces_ctl.service.graph import EmbeddedGraph
 from spaces_ctl.store.database import Database
+from tests.support.databases import *  # noqa: F403
 from tests.support.identity import Identity, serving
 
 
@@ -20,11 +20,9 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite:///{tmp_path}/spaces.db")
-    await database.create_tables()
-    yield database
-    await database.aclose()
+def db(database: Database) -> Database:
+    """On SQLite, then on PostgreSQL."""
+    return database
 
 
 @pytest.fixture

@@ -72,6 +72,8 @@ def odd(column: sa.Column[Any]) -> Any:
             return 2**63 - 1
         case sa.Integer():
             return 2**31 - 1
+        case sa.Float():
+            return 0.1 + 0.2
         case sa.LargeBinary():
             return bytes(range(256))
         case sa.JSON():

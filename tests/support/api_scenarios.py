@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+import sqlalchemy as sa
+
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
 from spaces_ctl.model import SpaceId
 from spaces_ctl.service.ports import Principal
+from spaces_ctl.store.tables.accounts import accounts, live_bans
+from spaces_ctl.store.tables.graph import blocks
 from tests.support.api_world import ANN, BEN, CID, DAN, EVE, HOST, MODERATOR, ApiWorld
 
 __all__ = ["GONE", "ROLES", "SCENARIOS", "Ready", "standing"]
@@ -47,6 +51,7 @@ async def standing(world: ApiWorld, **create: Any) -> SpaceId:
     """A live Space with somebody in every role, a request, an invitation, a poll, a clip and somebody removed."""
     world.clock.advance(seconds=60)
     await end_all(world)
+    await world.db.write(_forgive)
     space = await world.live(**({"record": True} | create))
     await world.cohost(space, BEN)
     await world.speaks(space, ANN)
@@ -58,6 +63,13 @@ async def standing(world: ApiWorld, **create: Any) -> SpaceId:
     world.clock.advance(seconds=30)
     await world.do(ANN, space, c.Clip(end_ms=20_000, length_ms=5_000))
     return space
+
+
+def _forgive(c_: sa.Connection) -> None:
+    """What earlier requests have done to accounts: blocks, bans, protection."""
+    c_.execute(sa.delete(blocks))
+    c_.execute(sa.delete(live_bans))
+    c_.execute(sa.update(accounts).values(protected=False))
 
 
 async def end_all(world: ApiWorld) -> None:

@@ -184,8 +184,10 @@ async def _serve(
     headers: dict[str, str] = {}
     try:
         principal = await _principal(request, authentication)
-        who = _who(principal) if principal is not None else ("address", request.client.host if request.client else "")
-        standing = rates.take(operation, who)
+        if principal is not None:
+            standing = rates.take(operation, _who(principal))
+        else:
+            standing = rates.take("unauthorized", ("address", request.client.host if request.client else ""))
         headers = rates.headers(standing)
         if not standing.allowed:
             raise XProblem.too_many()

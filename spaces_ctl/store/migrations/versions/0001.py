@@ -41,15 +41,16 @@ SEARCH = {
 def upgrade() -> None:
     """To this revision."""
     op.create_table(
-        "account_log",
+        "account_events",
         sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("account", sa.BigInteger(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("actor", sa.LargeBinary(), nullable=False),
         sa.Column("event", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("sequence", name=op.f("pk_account_log")),
+        sa.PrimaryKeyConstraint("sequence", name=op.f("pk_account_events")),
     )
-    op.create_index(op.f("ix_account_log_account"), "account_log", ["account"], unique=False)
+    op.create_index(op.f("ix_account_events_account"), "account_events", ["account"], unique=False)
     op.create_table(
         "accounts",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -111,6 +112,18 @@ def upgrade() -> None:
     )
     op.create_index("ix_blocks_account_by", "blocks", ["account", "by"], unique=False)
     op.create_table(
+        "communities",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("handle", sa.String(length=30), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("description", sa.String(length=400), nullable=False),
+        sa.Column("open", sa.Boolean(), nullable=False),
+        sa.Column("members", sa.Integer(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_communities")),
+        sa.UniqueConstraint("handle", name=op.f("uq_communities_handle")),
+    )
+    op.create_table(
         "community_roles",
         sa.Column("community", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("account", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -118,6 +131,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("community", "account", name=op.f("pk_community_roles")),
     )
     op.create_index("ix_community_roles_account_community", "community_roles", ["account", "community"], unique=False)
+    op.create_table(
+        "direct_messages",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("to", sa.BigInteger(), nullable=False),
+        sa.Column("by", sa.BigInteger(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("space", sa.BigInteger(), nullable=True),
+        sa.Column("source", sa.String(length=64), nullable=True),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_direct_messages")),
+        sa.UniqueConstraint("source", name=op.f("uq_direct_messages_source")),
+    )
+    op.create_index("ix_direct_messages_to_id", "direct_messages", ["to", "id"], unique=False)
     op.create_table(
         "email_links",
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
@@ -158,10 +184,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account", name=op.f("pk_live_bans")),
     )
     op.create_table(
+        "log_cursors",
+        sa.Column("reader", sa.String(length=64), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("reader", name=op.f("pk_log_cursors")),
+    )
+    op.create_table(
         "log_heads",
         sa.Column("log", sa.String(length=16), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("log", name=op.f("pk_log_heads")),
+    )
+    op.create_table(
+        "moderation_actions",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("of", sa.BigInteger(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("moderator", sa.BigInteger(), nullable=True),
+        sa.Column("action", sa.String(length=32), nullable=False),
+        sa.Column("case", sa.BigInteger(), nullable=True),
+        sa.Column("space", sa.BigInteger(), nullable=True),
+        sa.Column("account", sa.BigInteger(), nullable=True),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_moderation_actions")),
     )
     op.create_table(
         "mutes",
@@ -296,6 +342,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("space", "poll", "account", name=op.f("pk_poll_votes")),
     )
     op.create_table(
+        "post_votes",
+        sa.Column("post", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("account", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("option", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("post", "account", name=op.f("pk_post_votes")),
+    )
+    op.create_table(
+        "posts",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("author", sa.BigInteger(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("link", sa.String(length=2048), nullable=True),
+        sa.Column("poll", sa.JSON(), nullable=True),
+        sa.Column("reply_to", sa.BigInteger(), nullable=True),
+        sa.Column("space", sa.BigInteger(), nullable=True),
+        sa.Column("clip", sa.Integer(), nullable=True),
+        sa.Column("source", sa.String(length=64), nullable=True),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("deleted_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_posts")),
+        sa.UniqueConstraint("source", name=op.f("uq_posts_source")),
+    )
+    op.create_index("ix_posts_author_id", "posts", ["author", "id"], unique=False)
+    op.create_index("ix_posts_reply_to_id", "posts", ["reply_to", "id"], unique=False)
+    op.create_index("ix_posts_space_clip", "posts", ["space", "clip"], unique=False)
+    op.create_table(
         "push_subscriptions",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("account", sa.BigInteger(), nullable=False),
@@ -321,6 +393,37 @@ def upgrade() -> None:
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", "sequence", name=op.f("pk_reactor_parked")),
     )
+    op.create_table(
+        "report_cases",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("space", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("subject", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("reporters", sa.Integer(), nullable=False),
+        sa.Column("opened_ms", sa.BigInteger(), nullable=False),
+        sa.Column("latest_ms", sa.BigInteger(), nullable=False),
+        sa.Column("evidence_from_ms", sa.BigInteger(), nullable=False),
+        sa.Column("evidence_to_ms", sa.BigInteger(), nullable=False),
+        sa.Column("moderator", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("resolved_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_report_cases")),
+    )
+    op.create_index(op.f("ix_report_cases_space"), "report_cases", ["space"], unique=False)
+    op.create_index("ix_report_cases_state_id", "report_cases", ["state", "id"], unique=False)
+    op.create_table(
+        "reports",
+        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("case", sa.BigInteger(), nullable=False),
+        sa.Column("by", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("sequence", name=op.f("pk_reports")),
+    )
+    op.create_index("ix_reports_by_at_ms", "reports", ["by", "at_ms"], unique=False)
+    op.create_index(op.f("ix_reports_case"), "reports", ["case"], unique=False)
     op.create_table(
         "revoked_sids",
         sa.Column("sid", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -358,6 +461,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_sessions_account"), "sessions", ["account"], unique=False)
     op.create_index(op.f("ix_sessions_previous"), "sessions", ["previous"], unique=False)
+    op.create_table(
+        "space_analytics",
+        sa.Column("space", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("bucket_ms", sa.BigInteger(), nullable=False),
+        sa.Column("points", sa.JSON(), nullable=False),
+        sa.Column("peak", sa.BigInteger(), nullable=False),
+        sa.Column("reactions", sa.JSON(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("space", name=op.f("pk_space_analytics")),
+    )
     op.create_table(
         "space_counts",
         sa.Column("space", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -435,6 +548,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_space_topics_topic_space"), "space_topics", ["topic", "space"], unique=False)
     op.create_table(
+        "space_trends",
+        sa.Column("space", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("reach", sa.Float(), nullable=False),
+        sa.Column("people", sa.BigInteger(), nullable=False),
+        sa.Column("score", sa.BigInteger(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("space", name=op.f("pk_space_trends")),
+    )
+    op.create_index("ix_space_trends_score_space", "space_trends", ["score", "space"], unique=False)
+    op.create_table(
         "spaces",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
@@ -488,6 +611,32 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_subscriptions_account"), "subscriptions", ["account"], unique=False)
     op.create_table(
+        "ticket_orders",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("space", sa.BigInteger(), nullable=False),
+        sa.Column("account", sa.BigInteger(), nullable=False),
+        sa.Column("price_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("payment", sa.String(length=255), nullable=True),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("expires_ms", sa.BigInteger(), nullable=False),
+        sa.Column("due_ms", sa.BigInteger(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket_orders")),
+        sa.UniqueConstraint("payment", name=op.f("uq_ticket_orders_payment")),
+    )
+    op.create_index(
+        "ix_ticket_orders_space_state_account", "ticket_orders", ["space", "state", "account"], unique=False
+    )
+    op.create_index("ix_ticket_orders_state_due_ms", "ticket_orders", ["state", "due_ms"], unique=False)
+    op.create_table(
+        "ticket_sales",
+        sa.Column("space", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("space", name=op.f("pk_ticket_sales")),
+    )
+    op.create_table(
         "tickets",
         sa.Column("space", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("account", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -499,13 +648,12 @@ def upgrade() -> None:
     op.create_index(op.f("ix_tickets_account"), "tickets", ["account"], unique=False)
     op.create_index(op.f("ix_tickets_space_sequence"), "tickets", ["space", "sequence"], unique=False)
     op.create_table(
-        "tmp_timers",
-        sa.Column("space", sa.BigInteger(), nullable=False),
-        sa.Column("key", sa.String(length=64), nullable=False),
-        sa.Column("due_ms", sa.BigInteger(), nullable=True),
-        sa.Column("command", sa.LargeBinary(), nullable=True),
-        sa.Column("leased_ms", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("space", "key", name=op.f("pk_tmp_timers")),
+        "topics",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("description", sa.String(length=400), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_topics")),
     )
     op.create_table(
         "webhook_attempts",
@@ -581,10 +729,14 @@ def downgrade() -> None:
     op.drop_index("ix_webhook_attempts_endpoint_id", table_name="webhook_attempts")
     op.drop_index(op.f("ix_webhook_attempts_at_ms"), table_name="webhook_attempts")
     op.drop_table("webhook_attempts")
-    op.drop_table("tmp_timers")
+    op.drop_table("topics")
     op.drop_index(op.f("ix_tickets_space_sequence"), table_name="tickets")
     op.drop_index(op.f("ix_tickets_account"), table_name="tickets")
     op.drop_table("tickets")
+    op.drop_table("ticket_sales")
+    op.drop_index("ix_ticket_orders_state_due_ms", table_name="ticket_orders")
+    op.drop_index("ix_ticket_orders_space_state_account", table_name="ticket_orders")
+    op.drop_table("ticket_orders")
     op.drop_index(op.f("ix_subscriptions_account"), table_name="subscriptions")
     op.drop_table("subscriptions")
     op.drop_index(op.f("ix_spaces_status_started_ms_id"), table_name="spaces")
@@ -593,6 +745,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_spaces_community"), table_name="spaces")
     op.drop_index(op.f("ix_spaces_admin_status"), table_name="spaces")
     op.drop_table("spaces")
+    op.drop_index("ix_space_trends_score_space", table_name="space_trends")
+    op.drop_table("space_trends")
     op.drop_index(op.f("ix_space_topics_topic_space"), table_name="space_topics")
     op.drop_table("space_topics")
     op.drop_index(op.f("ix_space_timers_ready_ms"), table_name="space_timers")
@@ -606,16 +760,28 @@ def downgrade() -> None:
     op.drop_table("space_leases")
     op.drop_table("space_events")
     op.drop_table("space_counts")
+    op.drop_table("space_analytics")
     op.drop_index(op.f("ix_sessions_previous"), table_name="sessions")
     op.drop_index(op.f("ix_sessions_account"), table_name="sessions")
     op.drop_table("sessions")
     op.drop_table("service_keys")
     op.drop_index(op.f("ix_revoked_sids_until_ms"), table_name="revoked_sids")
     op.drop_table("revoked_sids")
+    op.drop_index(op.f("ix_reports_case"), table_name="reports")
+    op.drop_index("ix_reports_by_at_ms", table_name="reports")
+    op.drop_table("reports")
+    op.drop_index("ix_report_cases_state_id", table_name="report_cases")
+    op.drop_index(op.f("ix_report_cases_space"), table_name="report_cases")
+    op.drop_table("report_cases")
     op.drop_table("reactor_parked")
     op.drop_table("reactor_cursors")
     op.drop_index(op.f("ix_push_subscriptions_account"), table_name="push_subscriptions")
     op.drop_table("push_subscriptions")
+    op.drop_index("ix_posts_space_clip", table_name="posts")
+    op.drop_index("ix_posts_reply_to_id", table_name="posts")
+    op.drop_index("ix_posts_author_id", table_name="posts")
+    op.drop_table("posts")
+    op.drop_table("post_votes")
     op.drop_table("poll_votes")
     op.drop_table("oidc_states")
     op.drop_index(op.f("ix_oidc_links_account"), table_name="oidc_links")
@@ -639,7 +805,9 @@ def downgrade() -> None:
     op.drop_table("notification_deliveries")
     op.drop_index("ix_mutes_account_by", table_name="mutes")
     op.drop_table("mutes")
+    op.drop_table("moderation_actions")
     op.drop_table("log_heads")
+    op.drop_table("log_cursors")
     op.drop_table("live_bans")
     op.drop_index(op.f("ix_idempotency_keys_expires_ms"), table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
@@ -647,8 +815,11 @@ def downgrade() -> None:
     op.drop_table("follows")
     op.drop_index(op.f("ix_email_links_account"), table_name="email_links")
     op.drop_table("email_links")
+    op.drop_index("ix_direct_messages_to_id", table_name="direct_messages")
+    op.drop_table("direct_messages")
     op.drop_index("ix_community_roles_account_community", table_name="community_roles")
     op.drop_table("community_roles")
+    op.drop_table("communities")
     op.drop_index("ix_blocks_account_by", table_name="blocks")
     op.drop_table("blocks")
     op.drop_index(op.f("ix_assertions_seen_expires_ms"), table_name="assertions_seen")
@@ -662,5 +833,5 @@ def downgrade() -> None:
         postgresql_where=sa.text("email_verified"),
     )
     op.drop_table("accounts")
-    op.drop_index(op.f("ix_account_log_account"), table_name="account_log")
-    op.drop_table("account_log")
+    op.drop_index(op.f("ix_account_events_account"), table_name="account_events")
+    op.drop_table("account_events")

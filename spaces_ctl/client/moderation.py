@@ -1,0 +1,104 @@
+"""The moderators' queue, appeals and actions: `client.moderation`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from types import NoneType
+from typing import Literal
+
+import msgspec
+
+from spaces_ctl.client.executing import API
+from spaces_ctl.client.paging import items
+from spaces_ctl.client.transport import Transport
+
+__all__ = ["Appeal", "Case", "Moderation", "Report", "WholeCase"]
+
+_BASE = f"{API}/moderation"
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """What was reported of one subject."""
+
+    id: int
+    space: str
+    kind: str
+    """`space`, `account` or `clip`."""
+    subject: str
+    state: str
+    """`open`, `claimed` or `resolved`."""
+    reporters: int
+    opened: datetime
+    latest: datetime
+    moderator: int | None = None
+    outcome: str = ""
+    resolved: datetime | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """One report."""
+
+    by: int
+    reason: str
+    detail: str = ""
+    at: datetime
+
+
+class WholeCase(msgspec.Struct, frozen=True, kw_only=True):
+    """A case with its reports."""
+
+    case: Case
+    reports: tuple[Report, ...]
+
+
+class Appeal(msgspec.Struct, frozen=True, kw_only=True):
+    """Against a ban, or a violation in `space`."""
+
+    id: int
+    account: int
+    space: str | None = None
+    text: str
+    filed: datetime
+    resolved: datetime | None = None
+    granted: bool | None = None
+
+
+class Moderation:
+    """For moderators; everybody else is refused (Forbidden). Bans and appeals' outcomes: `client.me`."""
+
+    def __init__(self, transport: Transport) -> None:
+        """One server, one set of credentials."""
+        self._transport = transport
+
+    def cases(
+        self, state: Literal["open", "claimed", "resolved"] = "open", *, page_size: int | None = None
+    ) -> AsyncIterator[Case]:
+        """The queue, oldest first."""
+        return items(self._transport, f"{_BASE}/cases", Case, query={"state": state}, page_size=page_size)
+
+    async def case(self, case: int) -> WholeCase:
+        """A case and its reports. Raises NotFound."""
+        return await self._transport.request("GET", f"{_BASE}/cases/{case}", WholeCase)
+
+    async def claim(self, case: int) -> Case:
+        """Takes a case, so that others see that somebody is at it."""
+        return await self._transport.request("POST", f"{_BASE}/cases/{case}/claim", Case)
+
+    async def release(self, case: int) -> Case:
+        """Gives a case back to the queue."""
+        return await self._transport.request("POST", f"{_BASE}/cases/{case}/release", Case)
+
+    async def resolve(self, case: int, outcome: Literal["dismissed", "upheld"], why: str) -> Case:
+        """Ends a case; what was held for it is free."""
+        body = {"outcome": outcome, "why": why}
+        return await self._transport.request("POST", f"{_BASE}/cases/{case}/resolve", Case, body=body)
+
+    async def end(self, space: str, why: str) -> None:
+        """Ends a live Space for breaking the rules."""
+        await self._transport.request("POST", f"{_BASE}/spaces/{space}/end", NoneType, body={"why": why})
+
+    def appeals(self, *, unresolved: bool = True, page_size: int | None = None) -> AsyncIterator[Appeal]:
+        """Appeals, oldest first."""
+        query = {"unresolved": unresolved}
+        return items(self._transport, f"{_BASE}/appeals", Appeal, query=query, page_size=page_size)

@@ -1,0 +1,101 @@
+"""A new certificate without a restart, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import ssl
+from pathlib import Path
+
+import pytest
+
+from spaces_ctl.api.tls import CertificateFiles
+from tests.support.api_server import serving
+from tests.support.certificates import subject_served, write_certificate
+
+
+async def app(scope: object, receive: object, send: object) -> None:
+    raise AssertionError("nothing is asked of the application")
+
+
+def address(url: str) -> tuple[str, int]:
+    host, port = url.removeprefix("https://").split(":")
+    return host, int(port)
+
+
+def put(source: tuple[Path, Path], target: tuple[Path, Path]) -> None:
+    for one, other in zip(source, target, strict=True):
+        shutil.copy(one, other)
+
+
+async def test_new_handshakes_take_the_new_certificate_and_open_connections_live_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = write_certificate(tmp_path, "first"), write_certificate(tmp_path, "second")
+    used = (tmp_path / "chain.pem", tmp_path / "key.pem")
+    put(first, used)
+    told: list[tuple[Path, Path]] = []
+
+    async def renewed(chain: Path, key: Path) -> None:
+        told.append((chain, key))
+
+    files = CertificateFiles(*used, on_renewed=renewed)
+    factory = {"ssl_context_factory": lambda config, default: files.context, "lifespan": "off"}
+    async with serving(app, **factory) as url:
+        assert await asyncio.to_thread(subject_served, address(url)) == "first"
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        reader, writer = await asyncio.open_connection(*address(url), ssl=trusting)
+        assert not await files.renew()
+
+        put(second, used)
+        assert await files.renew()
+        assert await asyncio.to_thread(subject_served, address(url)) == "second"
+        assert told == [used]
+        assert not reader.at_eof()
+
+        # A certificate without its key, and none at all: the one in force stays.
+        with caplog.at_level(logging.ERROR, logger="spaces.api"):
+            shutil.copy(first[0], used[0])
+            assert not await files.renew()
+            used[1].unlink()
+            assert not await files.renew()
+        assert caplog.text.count("the old one stays") == 2
+        assert await asyncio.to_thread(subject_served, address(url)) == "second"
+        writer.close()
+
+
+async def test_changed_files_are_seen_without_being_told(tmp_path: Path) -> None:
+    first, second = write_certificate(tmp_path, "first"), write_certificate(tmp_path, "second")
+    used = (tmp_path / "chain.pem", tmp_path / "key.pem")
+    put(first, used)
+    seen = asyncio.Event()
+
+    async def renewed(chain: Path, key: Path) -> None:
+        seen.set()
+
+    async with CertificateFiles(*used, on_renewed=renewed, every_s=0.005):
+        put(second, used)
+        await asyncio.wait_for(seen.wait(), 10)
+
+
+async def test_a_listener_that_fails_does_not_undo_the_renewal(tmp_path: Path) -> None:
+    first, second = write_certificate(tmp_path, "first"), write_certificate(tmp_path, "second")
+    used = (tmp_path / "chain.pem", tmp_path / "key.pem")
+    put(first, used)
+
+    async def fails(chain: Path, key: Path) -> None:
+        raise RuntimeError("QUIC has no such call")
+
+    files = CertificateFiles(*used, on_renewed=fails)
+    put(second, used)
+    assert await files.renew()
+
+
+def test_files_that_are_none_are_told_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="nowhere"):
+        CertificateFiles(tmp_path / "nowhere.pem", tmp_path / "nowhere.key")
+    first, second = write_certificate(tmp_path, "first"), write_certificate(tmp_path, "second")
+    with pytest.raises(ssl.SSLError):
+        CertificateFiles(first[0], second[1])

@@ -1,0 +1,122 @@
+"""What is tried again until it is done; which process may tell the engine; what becomes of recordings."""
+
+from pathlib import Path
+
+import pytest
+
+from spaces_ctl import commands as c
+from spaces_ctl import events as e
+from spaces_ctl.engine import EngineTimeout
+from spaces_ctl.policy.state import ReplayStatus
+from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.fakes import FakeRecordings
+from spaces_ctl.service.journal import BlockEntry, Journal
+from spaces_ctl.service.media import MediaReaction
+from spaces_ctl.service.node_lease import NodeLease
+from spaces_ctl.service.reactor import Reactor
+from spaces_ctl.service.upkeep import Upkeep, Watchdog
+from spaces_ctl.store import event_log
+from spaces_ctl.store.database import Database
+from tests.support.worlds import ANN, HOST, Flaky, World, matches, who
+
+
+def upkeep_of(world: World, watchdog: Watchdog) -> Upkeep:
+    async def record(entry: BlockEntry) -> None:
+        await world.graph.apply(e.AccountBlocked(by=entry.by, account=entry.account), who(entry.by), entry.at_ms)
+
+    return Upkeep(
+        spaces=world.spaces,
+        presence=world.presence,
+        effects=world.effects,
+        record_block=record,
+        watchdog=watchdog,
+    )
+
+
+async def test_a_round_mends_engine_journal_and_presence(database: Database, tmp_path: Path) -> None:
+    journal = await Journal.open(tmp_path / "journal")
+    try:
+        await mends(World(Flaky(database), journal=journal), journal)
+    finally:
+        await journal.aclose()
+
+
+async def mends(world: World, journal: Journal) -> None:
+    watchdog = Watchdog()
+    upkeep = upkeep_of(world, watchdog)
+    space = await world.live()
+    await world.speaks(space, ANN)
+    world.db.down = world.graph.down = True
+    await world.do(HOST, space, c.Mute(account=ANN))
+    await world.effects.block_unrecorded(who(HOST), 77)
+    await world.lose(space, ANN)
+    await upkeep.round()
+    assert watchdog.failures >= 1
+    assert len(journal.entries) == 2, "a mute and a block"
+    world.db.down = world.graph.down = False
+
+    def never(command: object) -> None:
+        raise EngineTimeout("no answer")
+
+    world.engine.before = never
+    await upkeep.round()
+    world.engine.before = lambda command: None
+    world.clock.advance(seconds=61)
+    await upkeep.round()
+    await upkeep.round()
+    assert not journal.entries
+    assert (HOST, 77) in world.graph.blocks
+    assert ANN in (await world.state(space)).away_until
+    assert world.spaces.programmer.doubtful == frozenset()
+    await matches(world, space)
+    assert watchdog.rounds == 4
+    assert watchdog.last_ms == world.clock.now_ms()
+
+
+async def test_one_process_at_a_time_and_each_life_a_greater_epoch(database: Database) -> None:
+    world = World(database)
+    one = NodeLease(db=database, clock=world.clock, node="one")
+    two = NodeLease(db=database, clock=world.clock, node="two")
+    first = await one.take()
+    with pytest.raises(ServiceError) as refused:
+        await two.take()
+    assert refused.value.code == "node.capacity"
+    assert refused.value.retry_after_s is not None
+    again = await NodeLease(db=database, clock=world.clock, node="one").take()
+    assert again > first, "a new life of the same node begins at once, as a new holder"
+    world.clock.advance(seconds=20)
+    await one.renew()
+    world.clock.advance(seconds=20)
+    with pytest.raises(ServiceError):
+        await two.take()
+    world.clock.advance(seconds=31)
+    assert await two.take() > again
+    with pytest.raises(ServiceError, match="taken over"):
+        await one.renew()
+
+
+async def test_a_recording_becomes_a_replay_and_clips_follow_the_log(world: World) -> None:
+    recordings = FakeRecordings(duration_ms=5_000)
+    reactor = Reactor(
+        "media",
+        MediaReaction(spaces=world.spaces, recordings=recordings),
+        db=world.db,
+        clock=world.clock,
+        log_after=event_log.read_all,
+    )
+    space = await world.live(record=True)
+    world.clock.advance(seconds=60)
+    await world.do(HOST, space, c.Clip(end_ms=40_000))
+    await world.do(HOST, space, c.End())
+    await reactor.drain()
+    state = await world.state(space)
+    assert (state.replay.status, state.replay.duration_ms) == (ReplayStatus.AVAILABLE, 5_000)
+    await world.do(HOST, space, c.DeleteReplay())
+    await reactor.drain()
+    called = [name for name, _, _ in recordings.calls]
+    assert called[:2] == ["cut", "finalize"]
+    assert set(called[2:]) == {"delete_clip", "delete_replay"}
+    unrecorded = await world.live()
+    await world.do(HOST, unrecorded, c.End())
+    await reactor.drain()
+    assert ("finalize", unrecorded, 0) not in recordings.calls
