@@ -247,9 +247,18 @@ class Around:
 
     def injected(self) -> dict[str, Any]:
         """Services by the names under which the API's handlers ask for them."""
-        names = (
-            ["discovery", "reminders", "notifications", "webhooks", "tickets", "communities", "posts", "moderation", "analytics", "cards"]
-        )
+        names = [
+            "discovery",
+            "reminders",
+            "notifications",
+            "webhooks",
+            "tickets",
+            "communities",
+            "posts",
+            "moderation",
+            "analytics",
+            "cards",
+        ]
         return {**{name: getattr(self, name) for name in names}, "push_key": self.push and self.push.public_key}
 
     async def run(self, bus: EventBus) -> None:

@@ -23,7 +23,7 @@ _MANAGES = (CommunityRole.ADMIN, CommunityRole.MODERATOR)
 
 
 class Communities:
-    """The embedded communities. With a graph of the deployment's own, roles are read from there and not changed here."""
+    """The embedded communities. With a graph of the deployment's own, roles are read there and not changed here."""
 
     def __init__(
         self, *, db: Database, clock: Clock, new_id: Callable[[], int], graph: SocialGraph, embedded: bool = True

@@ -1,10 +1,11 @@
 """Finding Spaces: the bar of people one follows, tabs, topics, search, a profile's Spaces.
 
-Nobody sees a Space whose host they block or whose host blocks them. Who merely listens is known to the engine alone, and
-there is no event for it. So the bar asks for few and exactly: joining through the API leaves a hint (account → Space, a
-bounded map), the bar looks up the hints of the followed, groups them by Space and has the engine confirm at most
-`most_asked` Spaces in one call each; the answer is kept for some seconds. Work is bounded by how many one follows, never
-by how many listen. What is lost: somebody who came by another node, or before a restart, shows after they join again.
+Nobody sees a Space whose host they block or whose host blocks them. Who merely listens is known to the engine alone,
+and there is no event for it. So the bar asks for few and exactly: joining through the API leaves a hint (account →
+Space, a bounded map), the bar looks up the hints of the followed, groups them by Space and has the engine confirm at
+most `most_asked` Spaces in one call each; the answer is kept for some seconds. Work is bounded by how many one
+follows, never by how many listen. What is lost: somebody who came by another node, or before a restart, shows after
+they join again.
 """
 
 from __future__ import annotations

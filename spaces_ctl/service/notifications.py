@@ -1,8 +1,9 @@
 """Notifications: the list in the app, how each account wants to be told, and telling many.
 
-`NotificationReaction` turns events into rows (one account) and fan-outs (an audience); `Fanouts.step` tells one page of an
-audience at a time, so a host with a million followers costs neither memory nor a long pause of the loop. What goes out by
-push and e-mail is in `service.deliveries`. The same (account, kind, source) is told once, however often it is tried.
+`NotificationReaction` turns events into rows (one account) and fan-outs (an audience); `Fanouts.step` tells one page
+of an audience at a time, so a host with a million followers costs neither memory nor a long pause of the loop. What
+goes out by push and e-mail is in `service.deliveries`. The same (account, kind, source) is told once, however often
+it is tried.
 """
 
 from __future__ import annotations

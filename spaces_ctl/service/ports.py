@@ -213,7 +213,7 @@ class PaymentProvider(Protocol):
     """Sells tickets. A sandbox provider is included (`payments.sandbox`)."""
 
     async def checkout(self, order: PaymentOrder) -> str:
-        """A URL at which the account pays; the provider's message tells the outcome. Again for the same order: again."""
+        """A URL at which the account pays; the provider's message tells the outcome."""
         ...
 
     def read(self, headers: Mapping[str, str], body: bytes) -> PaymentMessage:

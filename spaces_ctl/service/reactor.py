@@ -1,7 +1,7 @@
 """Reads the event log by sequence and turns events into rows: notifications, webhook messages, reports.
 
-What a reaction writes is committed together with the reader's cursor, so a crash at any point neither loses an event nor
-shows its effect twice. Whatever is slow (followers, HTTP, mail) is done later by workers from those rows.
+What a reaction writes is committed together with the reader's cursor, so a crash at any point neither loses an event
+nor shows its effect twice. Whatever is slow (followers, HTTP, mail) is done later by workers from those rows.
 
 Call order: `drain` (as often as you like), or `run` until cancelled. Several processes may run the same reactor: the
 cursor moves for one of them only, the other one's transaction is rolled back.

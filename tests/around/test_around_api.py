@@ -21,8 +21,9 @@ from spaces_ctl.policy.limits import Limits
 from spaces_ctl.service.around import Around, AroundSettings
 from spaces_ctl.service.graph import EmbeddedGraph
 from spaces_ctl.service.ports import Principal
+from spaces_ctl.store.bus import LocalBus
 from spaces_ctl.store.database import Database
-from tests.support.api_world import ANN, BEN, CID, HOST, MODERATOR, ApiWorld, MemoryBus, authenticate, bearer, path
+from tests.support.api_world import ANN, BEN, CID, HOST, MODERATOR, ApiWorld, authenticate, bearer, path
 
 API = "/api/v1"
 
@@ -38,7 +39,7 @@ class AroundWorld(ApiWorld):
         db = await Database.open(f"sqlite:///{directory}/api.db")
         await db.create_tables()
         world = cls(db, graph=EmbeddedGraph(db=db), limits=Limits())  # type: ignore[arg-type]
-        world.bus = MemoryBus()  # type: ignore[assignment]
+        world.bus = LocalBus()  # type: ignore[assignment]
         world.spaces._bus = world.bus
         await world.serve()
         return world
