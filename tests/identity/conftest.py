@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -23,6 +25,15 @@ def clock() -> ManualClock:
 def db(database: Database) -> Database:
     """On SQLite, then on PostgreSQL."""
     return database
+
+
+@pytest.fixture
+async def sqlite_db(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    """For tests of what lies above the database: modules that need no other make it their `db`."""
+    shutil.copy(sqlite_template, tmp_path / "spaces.db")
+    opened = await Database.open(f"sqlite:///{tmp_path / 'spaces.db'}", synchronous="normal")
+    yield opened
+    await opened.aclose()
 
 
 @pytest.fixture
