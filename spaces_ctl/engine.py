@@ -412,10 +412,12 @@ class Engine:
             raise answer
         return Applied(answer)
 
-    async def present(self, space: int, accounts: Iterable[int]) -> set[int]:
-        """Which of these accounts are in the Space now under their names; of an unknown Space, none."""
+    async def present(self, space: int, accounts: Iterable[int], *, unnamed: bool = False) -> set[int]:
+        """Which of these accounts are in the Space now under their names (`unnamed`: anonymously); of an unknown Space,
+        none.
+        """
         wanted = ascending(accounts)
-        return set(await self._call(lambda: self._native.present(space, wanted)))
+        return set(await self._call(lambda: self._native.present(space, wanted, unnamed)))
 
     async def roster(self, space: int, *, after: int = 0, limit: int = 100) -> Roster:
         """Who is in the Space now under their names, by account: a page of those after `after`.

@@ -126,8 +126,10 @@ class MediaEngine(Protocol):
         """A page of the people who are there by name."""
         ...
 
-    async def present(self, space: SpaceId, accounts: Iterable[AccountId]) -> set[AccountId]:
-        """Which of these named accounts are connected now."""
+    async def present(
+        self, space: SpaceId, accounts: Iterable[AccountId], *, unnamed: bool = False
+    ) -> set[AccountId]:
+        """Which of these accounts are connected now, under their names (`unnamed`: anonymously)."""
         ...
 
     async def react(self, space: SpaceId, account: AccountId, index: int) -> None:

@@ -303,15 +303,15 @@ impl Server {
         }))
     }
 
-    /// Which of these accounts are in a Space under their names now, ascending.
+    /// Which of these accounts are in a Space now, under their names or `unnamed`; ascending.
     ///
     /// # Errors
     /// [`ServerError`].
-    pub fn present(&self, space: SpaceId, mut accounts: Vec<u64>) -> Result<Vec<u64>, ServerError> {
+    pub fn present(&self, space: SpaceId, mut accounts: Vec<u64>, unnamed: bool) -> Result<Vec<u64>, ServerError> {
         accounts.sort_unstable();
         accounts.dedup();
         let accounts: Arc<[u64]> = accounts.into();
-        let mut here = self.ask_all(|reply| Order::Present(space, Arc::clone(&accounts), reply))?.concat();
+        let mut here = self.ask_all(|reply| Order::Present(space, Arc::clone(&accounts), unnamed, reply))?.concat();
         here.sort_unstable();
         here.dedup();
         Ok(here)
