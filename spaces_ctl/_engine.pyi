@@ -90,6 +90,7 @@ class NativeEngine:
         recordings: Path | None,
         fsync_ms: int,
         max_sessions: int,
+        connects_per_address: int,
         idle_timeout_ms: int,
         max_heard: int,
         reactions: int,

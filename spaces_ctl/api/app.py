@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from litestar import Litestar, Request, Response, Router, get
-from litestar.datastructures import CacheControlHeader
+from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
@@ -157,6 +157,7 @@ def create_app(
         cors_config=cors(settings),
         before_send=[SecurityHeaders(settings)],
         lifespan=[streams_run],
+        state=State({"feeds": feeds}),
         # Its pages load their scripts from elsewhere: ours (`reference`) does not.
         openapi_config=OpenAPIConfig(title="Spaces", version="1", render_plugins=[], path="/api/v1/_openapi"),
         logging_config=None,

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 from py_vapid import Vapid02
-from pywebpush import WebPusher, WebPushException
 
 from spaces_ctl.clock import Clock
 from spaces_ctl.model import AccountId
@@ -80,6 +79,9 @@ class WebPush:
 
     async def push(self, to: PushSubscription, payload: bytes) -> Sent:
         """See `Pusher`."""
+        # It brings two more HTTP clients: a third of the time to start, paid by who pushes alone.
+        from pywebpush import WebPushException
+
         try:
             # Elliptic curves take a millisecond or so: not in the loop.
             headers, body = await asyncio.to_thread(self._seal, to, payload)
@@ -96,6 +98,8 @@ class WebPush:
         return Sent(ok=200 <= answer.status < 300, gone=answer.status in (404, 410))
 
     def _seal(self, to: PushSubscription, payload: bytes) -> tuple[dict[str, str], bytes]:
+        from pywebpush import WebPusher
+
         keys = {"p256dh": to.p256dh, "auth": to.auth}
         sealed = WebPusher({"endpoint": to.endpoint, "keys": keys}).encode(payload)
         target = urlsplit(to.endpoint)

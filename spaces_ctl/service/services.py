@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spaces_ctl.clock import Clock, SystemClock
 from spaces_ctl.engine import Engine, TokenSigner
@@ -49,7 +49,9 @@ from spaces_ctl.store import event_log
 from spaces_ctl.store.bus import LocalBus
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.errors import Unavailable
-from spaces_ctl.store.postgres_bus import PostgresBus
+
+if TYPE_CHECKING:
+    from spaces_ctl.store.postgres_bus import PostgresBus
 
 __all__ = ["ProtectingGraph", "Services", "open_services"]
 
@@ -157,7 +159,7 @@ async def open_services(
         stack.push_async_callback(_released, lease)
         journal = await Journal.open(directory / "journal")
         stack.push_async_callback(journal.aclose)
-        bus: LocalBus | PostgresBus = LocalBus() if db.dialect == "sqlite" else PostgresBus(db)
+        bus = _bus(db)
         await stack.enter_async_context(bus)
         social: WritableGraph = ProtectingGraph(db=db) if graph is None else graph(db)
         spaces = Spaces(
@@ -259,6 +261,14 @@ async def open_services(
             for space in list(spaces.live):
                 await presence.reconcile(space)
         yield services
+
+
+def _bus(db: Database) -> LocalBus | PostgresBus:
+    if db.dialect == "sqlite":
+        return LocalBus()
+    from spaces_ctl.store.postgres_bus import PostgresBus
+
+    return PostgresBus(db)
 
 
 async def _released(lease: NodeLease) -> None:

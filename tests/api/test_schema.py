@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ CHECKS = [
     openapi_checks.negative_data_rejection,
 ]
 STREAMS = {"streamSpaceEvents", "streamOwnEvents"}
-"""They do not end: `test_streams` reads them."""
+"""They do not end: `test_event_streams` reads them."""
 EXAMPLES = 3
 """Requests for each operation, role and kind (fitting, not fitting)."""
 PLACES = ("account", "clip", "poll", "post", "appeal")
@@ -89,11 +89,11 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 @pytest.fixture(scope="module")
 def operations(deployment: Deployment) -> dict[str, Any]:
     schema = schemathesis.openapi.from_dict(openapi.document(deployment.world.app))
-    found = [result.ok() for result in schema.get_all_operations()]
+    found = [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]
     return {operation.definition.raw["operationId"]: operation for operation in found}
 
 
-def some_place(data: st.DataObject, case: Case, space: str) -> None:
+def some_place(data: st.DataObject, case: Case[Any], space: str) -> None:
     """Mostly what is there: ids that nobody has lead to 404 only."""
     if data.draw(st.integers(0, 9)) == 0:
         return
@@ -105,7 +105,7 @@ def some_place(data: st.DataObject, case: Case, space: str) -> None:
             path[name] = str(data.draw(st.sampled_from([1, ANN, BEN, CID, DAN, EVE, 30])))
 
 
-def ask(deployment: Deployment, case: Case, who: int | None, reached: dict[str, int] | None = None) -> int:
+def ask(deployment: Deployment, case: Case[Any], who: int | None, reached: dict[str, int] | None = None) -> int:
     session = requests.Session()
     try:
         response = case.call(base_url=deployment.url, headers=bearer(who), session=session)
@@ -117,7 +117,7 @@ def ask(deployment: Deployment, case: Case, who: int | None, reached: dict[str, 
     return response.status_code
 
 
-def search(examples: int) -> Any:
+def search(examples: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return hypothesis.settings(
         max_examples=examples,
         deadline=None,
@@ -176,7 +176,7 @@ def test_nine_in_ten_operations_reach_success(deployment: Deployment, operations
 def _reach(deployment: Deployment, operation: Any, scenario: Any, reached: dict[str, int], answers: set[int]) -> None:
     @search(4)
     @given(case=operation.as_strategy())
-    def run(case: Case) -> None:
+    def run(case: Case[Any]) -> None:
         ready: Ready = deployment.do(scenario(deployment.world))
         case.path_parameters = {**(case.path_parameters or {}), **ready.path}
         case.query = {}

@@ -51,7 +51,7 @@ impl NativeEngine {
     /// certificate of two weeks for `names`. `fsync_ms`: 0 never, else every so many milliseconds.
     #[staticmethod]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a dataclass in engine.py, its only caller")]
-    #[pyo3(signature = (*, host, port, shards, pin_to, tls, names, keys, origins, recordings, fsync_ms, max_sessions, idle_timeout_ms, max_heard, reactions, reaction_rate))]
+    #[pyo3(signature = (*, host, port, shards, pin_to, tls, names, keys, origins, recordings, fsync_ms, max_sessions, connects_per_address, idle_timeout_ms, max_heard, reactions, reaction_rate))]
     fn start(
         py: Python<'_>,
         host: &str,
@@ -65,6 +65,7 @@ impl NativeEngine {
         recordings: Option<PathBuf>,
         fsync_ms: u64,
         max_sessions: usize,
+        connects_per_address: u32,
         idle_timeout_ms: u64,
         max_heard: u8,
         reactions: u8,
@@ -83,6 +84,7 @@ impl NativeEngine {
         config.pin_to = pin_to;
         config.origins = origins;
         config.max_sessions = max_sessions;
+        config.connects_per_address = connects_per_address;
         config.idle_timeout = Duration::from_millis(idle_timeout_ms);
         config.max_heard = max_heard;
         config.reactions = reactions;

@@ -12,8 +12,9 @@ from inspect import Signature, cleandoc
 from typing import Annotated, Any
 
 from litestar import delete, patch, post, put
+from litestar.enums import RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import JSONBody, PathParameter
+from litestar.params import BodyKwarg, PathParameter
 
 from spaces_ctl import commands as c
 from spaces_ctl import routes
@@ -80,9 +81,16 @@ def _slots(command: Any, *first: Slot) -> list[Slot]:
             slots.append(
                 _slot(name, Annotated[str, PathParameter(pattern=wire.ACCOUNT_PATTERN, description="Its id.")])
             )
-    if (body := wire.body_type(command)) is not None:
+    body: Any = wire.body_type(command)
+    if body is not None:
         optional = wire.has_defaults_only(command)
-        slots.append(_slot("data", JSONBody[body], default=body() if optional else Slot.empty))
+        slots.append(
+            _slot(
+                "data",
+                Annotated[body, BodyKwarg(media_type=RequestEncodingType.JSON)],
+                default=body() if optional else Slot.empty,
+            )
+        )
     return slots
 
 

@@ -207,7 +207,7 @@ async def test_counts_votes_and_reactions_are_one_message_for_all(world: ApiWorl
     space = await world.live()
     await world.enter(space, ANN, BEN)
     async with world.app.lifespan():
-        feeds = world.app.dependencies["feeds"].dependency()  # type: ignore[union-attr,operator]
+        feeds = world.app.state["feeds"]
         feed = await feeds.of(space)
         readers = [feed.subscribe(account)[0] for account in (ANN, BEN, None)]
         world.spaces.counters.react(space, {"wave": 3})

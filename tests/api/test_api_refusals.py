@@ -509,12 +509,12 @@ async def _(room: Room) -> Response:
 
 
 ELSEWHERE = {
-    "rate.limited": "test_edges.test_limits_are_told_in_headers",
-    "node.timeout": "test_edges.test_an_answer_that_takes_too_long_is_refused",
-    "request.timeout": "test_edges.test_a_body_that_does_not_arrive_is_refused",
-    "internal": "test_edges.test_what_nobody_foresaw_has_an_id_that_is_in_the_log",
-    "stream.position": "test_streams.test_a_position_too_far_back_is_refused",
-    "stream.slow": "test_streams.test_a_slow_reader_is_closed_and_told_why",
+    "rate.limited": "test_limits.test_limits_are_told_in_headers",
+    "node.timeout": "test_operation.test_an_answer_that_takes_too_long_is_refused",
+    "request.timeout": "test_operation.test_a_body_that_does_not_arrive_is_refused",
+    "internal": "test_problems.test_what_nobody_foresaw_has_an_id_that_is_in_the_log",
+    "stream.position": "test_event_streams.test_a_position_too_far_back_is_refused",
+    "stream.slow": "test_event_streams.test_a_slow_reader_is_closed_and_told_why",
 }
 NOT_HERE = {
     # The engine closes media connections with these; no HTTP request meets them.
