@@ -16,7 +16,7 @@ from spaces_ctl.store import communities as store
 from spaces_ctl.store.communities import Community
 from spaces_ctl.store.database import Database
 
-__all__ = ["Communities"]
+__all__ = ["Communities", "Community"]
 
 _HANDLE = re.compile(r"[a-z0-9_]{3,30}")
 _MANAGES = (CommunityRole.ADMIN, CommunityRole.MODERATOR)

@@ -30,7 +30,7 @@ from spaces_ctl.store.database import Database
 from spaces_ctl.store.discovery import Topic
 from spaces_ctl.store.summaries import Position, Summary
 
-__all__ = ["BarItem", "Discovery", "Found", "ListeningHints", "ProfileSpaces"]
+__all__ = ["BarItem", "Discovery", "Found", "ListeningHints", "ProfileSpaces", "Summary", "Topic"]
 
 _MOST_FOLLOWED = 5000
 ReadPage = Callable[[sa.Connection], list[Summary]]

@@ -27,7 +27,7 @@ from spaces_ctl.store import notifications as store
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.notifications import Fanout, Notice, Notification, PushSubscription, Settings
 
-__all__ = ["Audiences", "Fanouts", "NotificationReaction", "Notifications"]
+__all__ = ["Audiences", "Fanouts", "Notification", "NotificationReaction", "Notifications", "Settings"]
 
 _MOST_COUNTED = 100
 _MOST_BROWSERS = 20
