@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,10 +27,10 @@ def db(database: Database) -> Database:
 
 
 @pytest.fixture
-async def sqlite_db(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Database]:
+async def sqlite_db(tmp_path: Path) -> AsyncIterator[Database]:
     """For tests of what lies above the database: modules that need no other make it their `db`."""
-    shutil.copy(sqlite_template, tmp_path / "spaces.db")
     opened = await Database.open(f"sqlite:///{tmp_path / 'spaces.db'}", synchronous="normal")
+    await opened.create_tables()
     yield opened
     await opened.aclose()
 
