@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import Annotated, Any, NamedTuple
 
 from litestar import Request, WebSocket, get, websocket
+from litestar.background_tasks import BackgroundTask
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.response import Stream
@@ -134,7 +135,9 @@ async def _sse(opener: _Opener, after: int | None, settings: ApiSettings) -> Str
                 yield message.sse
 
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return Stream(body(), media_type="text/event-stream", headers=headers)
+    # Should the client be gone before the body begins, nobody iterates over it, and nobody else lets go of the stream.
+    ending = BackgroundTask(stack.aclose)
+    return Stream(body(), media_type="text/event-stream", headers=headers, background=ending)
 
 
 def _position(last_event_id: str | None, after: int | None) -> int | None:
