@@ -56,8 +56,6 @@ class FactLoader:
             raise ServiceError("engine.unavailable") from error
         unknown = AccountFacts(exists=False)
         return {
-            account: replace(
-                accounts.get(account, unknown), present=account in present, anonymous=account in unnamed
-            )
+            account: replace(accounts.get(account, unknown), present=account in present, anonymous=account in unnamed)
             for account in asked.accounts
         }

@@ -126,9 +126,7 @@ class MediaEngine(Protocol):
         """A page of the people who are there by name."""
         ...
 
-    async def present(
-        self, space: SpaceId, accounts: Iterable[AccountId], *, unnamed: bool = False
-    ) -> set[AccountId]:
+    async def present(self, space: SpaceId, accounts: Iterable[AccountId], *, unnamed: bool = False) -> set[AccountId]:
         """Which of these accounts are connected now, under their names (`unnamed`: anonymously)."""
         ...
 

@@ -22,7 +22,12 @@ PATIENCE_S = 10
 async def serving(app: Any, **config: Any) -> AsyncIterator[str]:
     """The server's base URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    options: dict[str, Any] = {"log_level": "error", "lifespan": "on", "timeout_graceful_shutdown": 1, "ws": "websockets-sansio"}
+    options: dict[str, Any] = {
+        "log_level": "error",
+        "lifespan": "on",
+        "timeout_graceful_shutdown": 1,
+        "ws": "websockets-sansio",
+    }
     server = uvicorn.Server(uvicorn.Config(app, **(options | config)))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

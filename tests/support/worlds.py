@@ -127,6 +127,12 @@ class World:
             assert self.engine.connect(space, account, account) is None
         await self.hear()
 
+    async def overhear(self, space: SpaceId, *accounts: int) -> None:
+        """They listen without their names."""
+        for account in accounts:
+            assert self.engine.connect(space, account, account, anonymous=True) is None
+        await self.hear()
+
     async def lose(self, space: SpaceId, *accounts: int) -> None:
         """Their connections end."""
         for account in accounts:

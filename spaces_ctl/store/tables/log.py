@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from spaces_ctl.store.tables import metadata
 
-__all__ = ["account_events", "log_cursors", "log_heads", "space_events", "space_snapshots"]
+__all__ = ["account_events", "log_heads", "space_events", "space_snapshots"]
 
 log_heads = sa.Table(
     "log_heads",
@@ -51,11 +51,3 @@ space_snapshots = sa.Table(
     sa.Column("state", sa.LargeBinary, nullable=False),
 )
 """A folded Space as msgpack, so that a long log need not be read from its beginning."""
-
-log_cursors = sa.Table(
-    "log_cursors",
-    metadata,
-    sa.Column("reader", sa.String(64), primary_key=True),
-    sa.Column("sequence", sa.BigInteger, nullable=False),
-)
-"""How far each named reader has come in a log."""
