@@ -202,6 +202,12 @@ class EngineConfig:
     A killed process loses nothing that was written, whatever stands here."""
     max_sessions: int = 100_000
     """Sessions at most; further ones are refused with `node.capacity`."""
+    connects_per_address: int = 0
+    """Connections that one address (of IPv6, a /64) may begin a second, and twice as many at once; 0 sets no limit.
+
+    What is over is refused at its first packet, before any cryptography, and counted as `handshakes_limited`. Mind that
+    everybody behind one NAT has one address.
+    """
     idle_timeout_ms: int = 20_000
     """A connection without a packet for this long is lost, in milliseconds."""
     max_heard: int = 13
@@ -338,6 +344,7 @@ class Engine:
             recordings=config.recordings,
             fsync_ms=config.fsync_ms,
             max_sessions=config.max_sessions,
+            connects_per_address=config.connects_per_address,
             idle_timeout_ms=config.idle_timeout_ms,
             max_heard=config.max_heard,
             reactions=config.reactions,
@@ -405,10 +412,12 @@ class Engine:
             raise answer
         return Applied(answer)
 
-    async def present(self, space: int, accounts: Iterable[int]) -> set[int]:
-        """Which of these accounts are in the Space now under their names; of an unknown Space, none."""
+    async def present(self, space: int, accounts: Iterable[int], *, unnamed: bool = False) -> set[int]:
+        """Which of these accounts are in the Space now under their names (`unnamed`: anonymously); of an unknown Space,
+        none.
+        """
         wanted = ascending(accounts)
-        return set(await self._call(lambda: self._native.present(space, wanted)))
+        return set(await self._call(lambda: self._native.present(space, wanted, unnamed)))
 
     async def roster(self, space: int, *, after: int = 0, limit: int = 100) -> Roster:
         """Who is in the Space now under their names, by account: a page of those after `after`.

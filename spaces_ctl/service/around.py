@@ -23,8 +23,8 @@ from spaces_ctl.service.communities import Communities
 from spaces_ctl.service.deliveries import Deliveries, WebPush
 from spaces_ctl.service.discovery import Discovery, ListeningHints
 from spaces_ctl.service.errors import ServiceError
-from spaces_ctl.service.joins import Joins
 from spaces_ctl.service.graph import EmbeddedGraph, WritableGraph
+from spaces_ctl.service.joins import Joins
 from spaces_ctl.service.moderation import Moderation, ModerationReaction
 from spaces_ctl.service.notifications import Audiences, Fanouts, NotificationReaction, Notifications
 from spaces_ctl.service.outbound import Outbound
@@ -247,9 +247,18 @@ class Around:
 
     def injected(self) -> dict[str, Any]:
         """Services by the names under which the API's handlers ask for them."""
-        names = (
-            "discovery reminders notifications webhooks tickets communities posts moderation analytics cards".split()
-        )
+        names = [
+            "discovery",
+            "reminders",
+            "notifications",
+            "webhooks",
+            "tickets",
+            "communities",
+            "posts",
+            "moderation",
+            "analytics",
+            "cards",
+        ]
         return {**{name: getattr(self, name) for name in names}, "push_key": self.push and self.push.public_key}
 
     async def run(self, bus: EventBus) -> None:

@@ -24,7 +24,6 @@ from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Profile, SocialGraph
 from spaces_ctl.store import summaries
 from spaces_ctl.store.database import Database
-from spaces_ctl.store.summaries import Summary
 
 __all__ = ["Card", "Cards", "OEmbed"]
 

@@ -16,14 +16,14 @@ from spaces_ctl.store import communities as store
 from spaces_ctl.store.communities import Community
 from spaces_ctl.store.database import Database
 
-__all__ = ["Communities"]
+__all__ = ["Communities", "Community"]
 
 _HANDLE = re.compile(r"[a-z0-9_]{3,30}")
 _MANAGES = (CommunityRole.ADMIN, CommunityRole.MODERATOR)
 
 
 class Communities:
-    """The embedded communities. With a graph of the deployment's own, roles are read from there and not changed here."""
+    """The embedded communities. With a graph of the deployment's own, roles are read there and not changed here."""
 
     def __init__(
         self, *, db: Database, clock: Clock, new_id: Callable[[], int], graph: SocialGraph, embedded: bool = True

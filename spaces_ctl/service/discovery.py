@@ -1,10 +1,11 @@
 """Finding Spaces: the bar of people one follows, tabs, topics, search, a profile's Spaces.
 
-Nobody sees a Space whose host they block or whose host blocks them. Who merely listens is known to the engine alone, and
-there is no event for it. So the bar asks for few and exactly: joining through the API leaves a hint (account → Space, a
-bounded map), the bar looks up the hints of the followed, groups them by Space and has the engine confirm at most
-`most_asked` Spaces in one call each; the answer is kept for some seconds. Work is bounded by how many one follows, never
-by how many listen. What is lost: somebody who came by another node, or before a restart, shows after they join again.
+Nobody sees a Space whose host they block or whose host blocks them. Who merely listens is known to the engine alone,
+and there is no event for it. So the bar asks for few and exactly: joining through the API leaves a hint (account →
+Space, a bounded map), the bar looks up the hints of the followed, groups them by Space and has the engine confirm at
+most `most_asked` Spaces in one call each; the answer is kept for some seconds. Work is bounded by how many one
+follows, never by how many listen. What is lost: somebody who came by another node, or before a restart, shows after
+they join again.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from spaces_ctl.store.database import Database
 from spaces_ctl.store.discovery import Topic
 from spaces_ctl.store.summaries import Position, Summary
 
-__all__ = ["BarItem", "Discovery", "Found", "ListeningHints", "ProfileSpaces"]
+__all__ = ["BarItem", "Discovery", "Found", "ListeningHints", "ProfileSpaces", "Summary", "Topic"]
 
 _MOST_FOLLOWED = 5000
 ReadPage = Callable[[sa.Connection], list[Summary]]

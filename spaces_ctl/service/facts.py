@@ -50,9 +50,14 @@ class FactLoader:
             return accounts
         try:
             present = await self._engine.present(state.id, asked.accounts)
+            others = asked.accounts - present
+            unnamed = await self._engine.present(state.id, others, unnamed=True) if others else set()
         except EngineError as error:
             raise ServiceError("engine.unavailable") from error
         unknown = AccountFacts(exists=False)
         return {
-            account: replace(accounts.get(account, unknown), present=account in present) for account in asked.accounts
+            account: replace(
+                accounts.get(account, unknown), present=account in present, anonymous=account in unnamed
+            )
+            for account in asked.accounts
         }

@@ -86,9 +86,11 @@ class FakeEngine:
                 answers.append(error)
         return answers
 
-    async def present(self, space: SpaceId, accounts: Iterable[AccountId]) -> set[AccountId]:
-        """Which of these are connected by name."""
-        here = {account for account, anonymous in self._sessions(space).values() if not anonymous}
+    async def present(
+        self, space: SpaceId, accounts: Iterable[AccountId], *, unnamed: bool = False
+    ) -> set[AccountId]:
+        """Which of these are connected by name (`unnamed`: anonymously)."""
+        here = {account for account, anonymous in self._sessions(space).values() if anonymous is unnamed}
         return {account for account in accounts if account in here}
 
     async def roster(self, space: SpaceId, *, after: AccountId = 0, limit: int = 100) -> Roster:

@@ -21,7 +21,7 @@ from spaces_ctl.store import moderation as store
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.moderation import Action, Appeal, Case, Report
 
-__all__ = ["Moderation", "ModerationReaction"]
+__all__ = ["Case", "Moderation", "ModerationReaction"]
 
 _HOUR_MS = 3_600_000
 

@@ -1,8 +1,9 @@
 """Notifications: the list in the app, how each account wants to be told, and telling many.
 
-`NotificationReaction` turns events into rows (one account) and fan-outs (an audience); `Fanouts.step` tells one page of an
-audience at a time, so a host with a million followers costs neither memory nor a long pause of the loop. What goes out by
-push and e-mail is in `service.deliveries`. The same (account, kind, source) is told once, however often it is tried.
+`NotificationReaction` turns events into rows (one account) and fan-outs (an audience); `Fanouts.step` tells one page
+of an audience at a time, so a host with a million followers costs neither memory nor a long pause of the loop. What
+goes out by push and e-mail is in `service.deliveries`. The same (account, kind, source) is told once, however often
+it is tried.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from spaces_ctl.store import notifications as store
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.notifications import Fanout, Notice, Notification, PushSubscription, Settings
 
-__all__ = ["Audiences", "Fanouts", "NotificationReaction", "Notifications"]
+__all__ = ["Audiences", "Fanouts", "Notification", "NotificationReaction", "Notifications", "Settings"]
 
 _MOST_COUNTED = 100
 _MOST_BROWSERS = 20

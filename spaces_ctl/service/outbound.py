@@ -1,7 +1,7 @@
 """HTTP requests to addresses that somebody else chose: never into our own network.
 
-The name is resolved here, every address is judged, and the connection goes to the address that was judged, so a name that
-resolves differently the next moment (DNS rebinding) gains nothing. Redirects are not followed.
+The name is resolved here, every address is judged, and the connection goes to the address that was judged, so a name
+that resolves differently the next moment (DNS rebinding) gains nothing. Redirects are not followed.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ class Outbound:
         self._client: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
-        # No proxy, no .netrc: what the environment says must not change where a request goes. No connection is kept: the
-        # pool knows them by address, and one that was made to a name must not serve another name at that address.
+        # No proxy, no .netrc: what the environment says must not change where a request goes. No connection is kept:
+        # the pool knows them by address, and one that was made to a name must not serve another name at that address.
         limits = httpx.Limits(max_keepalive_connections=0)
         self._client = httpx.AsyncClient(
             trust_env=False, follow_redirects=False, timeout=self._timeout_s, limits=limits

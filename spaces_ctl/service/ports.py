@@ -126,8 +126,10 @@ class MediaEngine(Protocol):
         """A page of the people who are there by name."""
         ...
 
-    async def present(self, space: SpaceId, accounts: Iterable[AccountId]) -> set[AccountId]:
-        """Which of these named accounts are connected now."""
+    async def present(
+        self, space: SpaceId, accounts: Iterable[AccountId], *, unnamed: bool = False
+    ) -> set[AccountId]:
+        """Which of these accounts are connected now, under their names (`unnamed`: anonymously)."""
         ...
 
     async def react(self, space: SpaceId, account: AccountId, index: int) -> None:
@@ -213,7 +215,7 @@ class PaymentProvider(Protocol):
     """Sells tickets. A sandbox provider is included (`payments.sandbox`)."""
 
     async def checkout(self, order: PaymentOrder) -> str:
-        """A URL at which the account pays; the provider's message tells the outcome. Again for the same order: again."""
+        """A URL at which the account pays; the provider's message tells the outcome."""
         ...
 
     def read(self, headers: Mapping[str, str], body: bytes) -> PaymentMessage:

@@ -1,7 +1,7 @@
 """Reads the event log by sequence and turns events into rows: notifications, webhook messages, reports.
 
-What a reaction writes is committed together with the reader's cursor, so a crash at any point neither loses an event nor
-shows its effect twice. Whatever is slow (followers, HTTP, mail) is done later by workers from those rows.
+What a reaction writes is committed together with the reader's cursor, so a crash at any point neither loses an event
+nor shows its effect twice. Whatever is slow (followers, HTTP, mail) is done later by workers from those rows.
 
 Call order: `drain` (as often as you like), or `run` until cancelled. Several processes may run the same reactor: the
 cursor moves for one of them only, the other one's transaction is rolled back.
@@ -29,6 +29,7 @@ Unit = Callable[[sa.Connection], None]
 """Writes what a batch of events leads to."""
 
 _log = logging.getLogger(__name__)
+_RESUBSCRIBE_S = 0.1
 
 
 class Reaction(Protocol):
@@ -186,7 +187,9 @@ async def _wake_by(bus: EventBus, wake: asyncio.Event) -> None:
             wake.set()
             async for _ in events:
                 wake.set()
-        # The iterator ended because we were too slow; what was missed is in the log.
+        # The iterator ended because we were too slow; what was missed is in the log. A bus that ends every one at once
+        # must not keep the loop busy.
+        await asyncio.sleep(_RESUBSCRIBE_S)
 
 
 class Worker:

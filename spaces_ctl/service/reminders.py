@@ -1,6 +1,7 @@
 """Being told of a start. `RemindMe` and `Unremind` are commands of the Space; telling is the notifications' part.
 
-The host is reminded by the Space's own timers (`HostReminded`, 24 hours, 1 hour and 10 minutes before, and at the time).
+The host is reminded by the Space's own timers (`HostReminded`, 24 hours, 1 hour and 10 minutes before, and at the
+time).
 """
 
 from __future__ import annotations

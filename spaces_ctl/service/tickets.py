@@ -24,7 +24,7 @@ from spaces_ctl.store import tickets as store
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.tickets import Order, OrderState
 
-__all__ = ["TicketReaction", "Tickets"]
+__all__ = ["Order", "OrderState", "TicketReaction", "Tickets"]
 
 _log = logging.getLogger(__name__)
 _RETRY_MS = 15_000

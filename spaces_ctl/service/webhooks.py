@@ -32,7 +32,7 @@ from spaces_ctl.store import webhooks as store
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.webhooks import Attempt, Claim, Endpoint, Message
 
-__all__ = ["WebhookReaction", "WebhookSender", "WebhookTimes", "Webhooks"]
+__all__ = ["Endpoint", "WebhookReaction", "WebhookSender", "WebhookTimes", "Webhooks"]
 
 GetSpace = Callable[[SpaceId], Awaitable[Space]]
 

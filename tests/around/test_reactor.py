@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 import sqlalchemy as sa
@@ -133,6 +134,29 @@ async def test_the_bus_wakes_it_and_a_subscription_that_ended_is_renewed(
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert await written(db) == [1, 3, 5]
+
+
+async def test_a_bus_whose_subscriptions_end_at_once_does_not_keep_the_loop_busy(make: Callable[..., Reactor]) -> None:
+    subscribed = 0
+
+    class Ending(FakeBus):
+        @asynccontextmanager
+        async def subscribe(self, space: int | None = None) -> AsyncIterator[AsyncIterator[Recorded]]:
+            nonlocal subscribed
+            subscribed += 1
+
+            async def nothing() -> AsyncIterator[Recorded]:
+                return
+                yield
+
+            yield nothing()
+
+    running = asyncio.create_task(make(idle_s=3600).run(Ending()))
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert 1 <= subscribed < 100
 
 
 async def test_a_worker_goes_on_while_there_is_work_and_survives_an_error() -> None:

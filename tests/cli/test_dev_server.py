@@ -112,6 +112,14 @@ async def test_the_websocket_tells_the_same(server: DevServer) -> None:
     assert by_sse[0] == (1, "created")
 
 
+def test_the_x_api_and_share_cards_are_served(server: DevServer, run: Any) -> None:
+    space = run("space", "create", "Carded", "--start", "--json", by="sue").json["id"]
+    shown = httpx.get(f"{server.url}/2/spaces/{space}", params={"space.fields": "title"}, headers=bearer(server, "lee"))
+    assert shown.json() == {"data": {"id": space, "state": "live", "title": "Carded"}}
+    assert "Carded" in httpx.get(f"{server.url}/s/{space}").text
+    assert run("space", "end", space, by="sue").code == 0
+
+
 # The commands
 
 

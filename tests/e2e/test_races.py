@@ -83,7 +83,17 @@ class Room:
             self.seat = seat.seat
             self.voices.append(asyncio.create_task(self._voice(self.account)))
             await self.open_mic()
-            await self.ear.hears(self.seat, 4)
+            await self.is_heard()
+
+    async def is_heard(self) -> None:
+        """Until the speaker is heard. A connection of before, given up while it was being made, may yet come and take
+        the place of the newer one (the same session): then its client connects again, as clients do.
+        """
+        hearing = asyncio.create_task(self.ear.hears(self.seat, 4))
+        while not (await asyncio.wait([hearing], timeout=0.5))[0]:
+            if all(voice.done() for voice in self.voices):
+                self.start_voice(self.account)
+        await hearing
 
     async def open_mic(self) -> None:
         self.heard_from = await self.d.group_now(self.space)
@@ -188,7 +198,7 @@ class Room:
             if all(voice.done() for voice in self.voices):
                 self.start_voice(self.account)
             await self.open_mic()
-            await self.ear.hears(self.seat, 4)
+            await self.is_heard()
             return
         await self.hush()
         if way == "remove" and self.account in self.d.spaces.live[self.space].removed:

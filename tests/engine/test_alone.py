@@ -75,6 +75,7 @@ def test_waiting_calls_let_other_threads_run() -> None:
         recordings=None,
         fsync_ms=0,
         max_sessions=10,
+        connects_per_address=0,
         idle_timeout_ms=10_000,
         max_heard=13,
         reactions=5,

@@ -11,6 +11,7 @@ from spaces_ctl.clock import ManualClock
 from spaces_ctl.service.accounts import Accounts
 from spaces_ctl.service.graph import EmbeddedGraph
 from spaces_ctl.store.database import Database
+from tests.support.databases import *  # noqa: F403
 from tests.support.identity import Identity, serving
 
 
@@ -20,11 +21,18 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite:///{tmp_path}/spaces.db")
-    await database.create_tables()
-    yield database
-    await database.aclose()
+def db(database: Database) -> Database:
+    """On SQLite, then on PostgreSQL."""
+    return database
+
+
+@pytest.fixture
+async def sqlite_db(tmp_path: Path) -> AsyncIterator[Database]:
+    """For tests of what lies above the database: modules that need no other make it their `db`."""
+    opened = await Database.open(f"sqlite:///{tmp_path / 'spaces.db'}", synchronous="normal")
+    await opened.create_tables()
+    yield opened
+    await opened.aclose()
 
 
 @pytest.fixture

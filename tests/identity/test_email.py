@@ -8,7 +8,13 @@ import httpx
 import pytest
 
 from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.store.database import Database
 from tests.support.identity import Identity
+
+
+@pytest.fixture
+def db(sqlite_db: Database) -> Database:
+    return sqlite_db
 
 
 def link(identity: Identity) -> str:

@@ -8,9 +8,15 @@ import httpx
 import pytest
 
 from spaces_ctl.service.sessions import SessionKind
+from spaces_ctl.store.database import Database
 from tests.support.identity import Identity
 
 LOGIN = {"name": "ada", "password": "correct horse"}
+
+
+@pytest.fixture
+def db(sqlite_db: Database) -> Database:
+    return sqlite_db
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:

@@ -29,6 +29,11 @@ from tests.support.identity import Identity, serving
 HOME = "http://spaces.test"
 
 
+@pytest.fixture
+def db(sqlite_db: Database) -> Database:
+    return sqlite_db
+
+
 def _base64(raw: bytes) -> bytes:
     return base64.urlsafe_b64encode(raw).rstrip(b"=")
 

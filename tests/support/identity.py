@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import uvicorn
 from argon2 import PasswordHasher
@@ -16,18 +16,15 @@ from litestar.middleware import DefineMiddleware
 from litestar.types import Scope
 
 from spaces_ctl.api.account import HANDLERS as OWN_HANDLERS
-from spaces_ctl.api.auth import embedding, logins, profiles, providers
-from spaces_ctl.api.auth.logins import AuthRules
 from spaces_ctl.api.body import StrictBody
 from spaces_ctl.api.credentials import authenticate_by
 from spaces_ctl.api.errors import EXCEPTION_HANDLERS
 from spaces_ctl.api.gate import Gate, Gatekeeper, principal_of
+from spaces_ctl.api.identity import ROOT_ROUTERS, ROUTERS, identity_services
 from spaces_ctl.api.limits import RateLimiter
-from spaces_ctl.api.oauth import apps, authorize, tokens
 from spaces_ctl.api.paging import Cursors
 from spaces_ctl.api.security import CsrfTokens, SecurityHeaders
 from spaces_ctl.api.settings import ApiSettings, Rate
-from spaces_ctl.api.xapi import handlers
 from spaces_ctl.api.xapi.rates import XRates
 from spaces_ctl.policy.limits import Limits
 from spaces_ctl.service.accounts import Accounts
@@ -110,43 +107,31 @@ class Identity:
             csrf=csrf,
         )
         given: dict[str, Any] = {
+            **identity_services(
+                authentication=self.authentication,
+                sessions=self.sessions,
+                passwords=self.passwords,
+                graph=self.graph,
+                oauth=self.oauth,
+                oidc=self.oidc,
+                service_keys=self.service_keys,
+                xapi=cast("Any", None),
+                x_rates=self.x_rates,
+                email_links=self.email_links,
+            ),
             "accounts": self.accounts,
-            "settings": settings,
-            "auth_rules": AuthRules(),
-            "authentication": self.authentication,
             "clock": self.clock,
             "csrf": csrf,
             "cursors": Cursors(b"0123456789abcdef"),
-            "email_links": self.email_links,
-            "graph": self.graph,
-            "invalidations": None,
             "joins": None,
-            "oauth": self.oauth,
-            "oidc": self.oidc,
-            "passwords": self.passwords,
-            "service_keys": self.service_keys,
-            "sessions": self.sessions,
+            "settings": settings,
             "spaces": _NoSpaces(),
-            "x_rates": self.x_rates,
-            "xapi": None,
             **more,
         }
         return Litestar(
             route_handlers=[
-                Router(
-                    path="/api/v1",
-                    route_handlers=[
-                        *OWN_HANDLERS,
-                        logins.router,
-                        providers.router,
-                        profiles.router,
-                        embedding.router,
-                        apps.router,
-                    ],
-                ),
-                authorize.router,
-                tokens.router,
-                handlers.router,
+                Router(path="/api/v1", route_handlers=[*OWN_HANDLERS, *ROUTERS]),
+                *ROOT_ROUTERS,
             ],
             dependencies={
                 "principal": Provide(_principal),

@@ -100,6 +100,11 @@ impl Audience {
         of(&self.named, account)
     }
 
+    /// Is this account here: under its name, or `unnamed`?
+    pub(crate) fn has(&self, account: AccountId, unnamed: bool) -> bool {
+        of(if unnamed { &self.anonymous } else { &self.named }, account).next().is_some()
+    }
+
     /// Sessions of all accounts in an ascending set, however large it is; unnamed ones too.
     pub(crate) fn among(&self, set: &[u64]) -> Vec<SessionKey> {
         among(&self.named, set).chain(among(&self.anonymous, set)).collect()

@@ -40,7 +40,7 @@ pub struct Config {
     pub rates: Rates,
     /// Kinds of reactions; 16 at most.
     pub reactions: u8,
-    /// Reactions a second that one session may send, and half of those that it may send at once.
+    /// Reactions a second that one session may send; twice as many at once.
     pub reaction_rate: u16,
     /// The `catalog` track's only object; empty: there is no such track.
     pub catalog: Bytes,

@@ -377,11 +377,11 @@ impl Engine {
         self.spaces.get(&space).map(Space::counts)
     }
 
-    /// Which of these accounts (ascending) have a named session on this shard.
+    /// Which of these accounts (ascending) have a session on this shard: under their names, or `unnamed`.
     #[must_use]
-    pub fn present(&self, space: SpaceId, accounts: &[u64]) -> Vec<u64> {
+    pub fn present(&self, space: SpaceId, accounts: &[u64], unnamed: bool) -> Vec<u64> {
         let Some(space) = self.spaces.get(&space) else { return Vec::new() };
-        let here = |account: &&u64| space.audience.named_of(AccountId(**account)).next().is_some();
+        let here = |account: &&u64| space.audience.has(AccountId(**account), unnamed);
         accounts.iter().filter(here).copied().collect()
     }
 

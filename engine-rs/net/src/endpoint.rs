@@ -22,6 +22,7 @@ use crate::handshakes::WAITING;
 use crate::quic::{self, SetupError};
 use crate::timers::Wheel;
 use crate::udp::{ReceiveBatch, SendBatch, SendReport, Socket};
+use crate::visitors::Visitors;
 use crate::wake::wait_readable;
 
 pub use crate::application::{Answer, Application, ForeignPacket};
@@ -43,6 +44,8 @@ pub struct Answering {
     pub crypto: Arc<quinn_proto::crypto::rustls::QuicServerConfig>,
     /// Connections at most, half-open ones counted in; beyond it peers are refused at their first packet.
     pub max_connections: usize,
+    /// Connections that one address may begin a second, twice as many at once; 0: any number.
+    pub per_address: u32,
 }
 
 /// How an endpoint is set up.
@@ -92,6 +95,8 @@ pub struct EndpointStats {
     pub handshakes: u64,
     /// Handshakes refused: over the bound, or too old when their turn came.
     pub handshakes_refused: u64,
+    /// Handshakes refused because their address began too many.
+    pub handshakes_limited: u64,
     /// Peers told to prove their address.
     pub retries: u64,
     /// Connections closed because a silenced datagram could not be taken back.
@@ -118,6 +123,7 @@ pub struct Endpoint<S> {
     shard: u8,
     shared: bool,
     pub(crate) max_connections: usize,
+    pub(crate) visitors: Visitors,
     last_turn: Instant,
     pub(crate) stats: EndpointStats,
 }
@@ -131,6 +137,7 @@ impl<S> Endpoint<S> {
         let socket = Socket::bind(settings.bind, settings.shared)?;
         let lift = Lift::default();
         let transport = Arc::new(quic::transport(&lift, settings.idle_timeout)?);
+        let visitors = Visitors::new(settings.answering.as_ref().map_or(0, |answering| answering.per_address));
         let max_connections = settings.answering.as_ref().map_or(usize::MAX, |answering| answering.max_connections);
         let server = settings.answering.map(|answering| {
             let mut config = quinn_proto::ServerConfig::with_crypto(answering.crypto);
@@ -156,6 +163,7 @@ impl<S> Endpoint<S> {
             shard: settings.shard,
             shared: settings.shared,
             max_connections,
+            visitors,
             last_turn: now,
             stats: EndpointStats::default(),
         })

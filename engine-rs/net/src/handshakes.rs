@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::endpoint::{Endpoint, commit};
+use crate::visitors::Welcome;
 
 /// Handshakes begun a turn: 8 × 200 µs of signing leave room for audio.
 const HANDSHAKES: usize = 8;
@@ -20,13 +21,17 @@ impl<S> Endpoint<S> {
     /// The first packet of a connection.
     pub(crate) fn on_incoming(&mut self, incoming: quinn_proto::Incoming) {
         let waiting = self.waiting.len();
-        if waiting >= WAITING || self.connections.len() + waiting >= self.max_connections {
-            self.stats.handshakes_refused += 1;
+        let full = waiting >= WAITING || self.connections.len() + waiting >= self.max_connections;
+        let (proved, may_prove) = (incoming.remote_address_validated(), incoming.may_retry());
+        let welcome = self.visitors.attempt(self.connections.now, incoming.remote_address().ip(), proved, may_prove);
+        if full || welcome == Welcome::No {
+            self.stats.handshakes_refused += u64::from(full);
+            self.stats.handshakes_limited += u64::from(!full);
             if let Some(out) = self.send.vacant() {
                 let transmit = self.quic.refuse(incoming, &mut out.bytes);
                 commit(&mut self.send, &transmit);
             }
-        } else if waiting >= RETRY_FROM && !incoming.remote_address_validated() && incoming.may_retry() {
+        } else if welcome == Welcome::Prove || waiting >= RETRY_FROM && !proved && may_prove {
             self.stats.retries += 1;
             if let Some(out) = self.send.vacant()
                 && let Ok(transmit) = self.quic.retry(incoming, &mut out.bytes)

@@ -27,5 +27,6 @@ mod streams;
 mod timers;
 pub mod token;
 pub mod udp;
+mod visitors;
 mod wake;
 mod webtransport;

@@ -55,6 +55,9 @@ pub struct ServerConfig {
     pub recordings: Option<RecorderConfig>,
     /// Sessions at most, of all shards together.
     pub max_sessions: usize,
+    /// Connections that one address (IPv6: a /64) may begin a second, twice as many at once; 0: any number. What is over
+    /// is refused at its first packet.
+    pub connects_per_address: u32,
     /// Without a packet for this long, a connection is lost.
     pub idle_timeout: Duration,
     /// How long a peer may be connected without having said who it is and what it wants.
@@ -65,7 +68,7 @@ pub struct ServerConfig {
     pub rates: Rates,
     /// Kinds of reactions.
     pub reactions: u8,
-    /// Reactions a second that one session may send, and half of those that it may send at once.
+    /// Reactions a second that one session may send; twice as many at once.
     pub reaction_rate: u16,
 }
 
@@ -82,6 +85,7 @@ impl ServerConfig {
             origins: Vec::new(),
             recordings: None,
             max_sessions: 100_000,
+            connects_per_address: 0,
             idle_timeout: Duration::from_secs(20),
             admission_timeout: Duration::from_secs(5),
             max_heard: Config::default().max_heard,
@@ -208,7 +212,11 @@ impl Server {
         let mut bind = config.bind;
         let mut endpoints: Vec<Endpoint<Peer>> = Vec::new();
         for shard in 0..count {
-            let answering = Answering { crypto: Arc::clone(&crypto), max_connections: per_shard + STANDING_ROOM };
+            let answering = Answering {
+                crypto: Arc::clone(&crypto),
+                max_connections: per_shard + STANDING_ROOM,
+                per_address: config.connects_per_address.div_ceil(count.into()),
+            };
             let endpoint = Endpoint::new(Settings {
                 bind,
                 shard,
@@ -295,15 +303,15 @@ impl Server {
         }))
     }
 
-    /// Which of these accounts are in a Space under their names now, ascending.
+    /// Which of these accounts are in a Space now, under their names or `unnamed`; ascending.
     ///
     /// # Errors
     /// [`ServerError`].
-    pub fn present(&self, space: SpaceId, mut accounts: Vec<u64>) -> Result<Vec<u64>, ServerError> {
+    pub fn present(&self, space: SpaceId, mut accounts: Vec<u64>, unnamed: bool) -> Result<Vec<u64>, ServerError> {
         accounts.sort_unstable();
         accounts.dedup();
         let accounts: Arc<[u64]> = accounts.into();
-        let mut here = self.ask_all(|reply| Order::Present(space, Arc::clone(&accounts), reply))?.concat();
+        let mut here = self.ask_all(|reply| Order::Present(space, Arc::clone(&accounts), unnamed, reply))?.concat();
         here.sort_unstable();
         here.dedup();
         Ok(here)

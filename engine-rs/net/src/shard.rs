@@ -42,7 +42,7 @@ pub(crate) enum Order {
     ApplyAll(Arc<[Command]>, Vec<usize>, Sender<Vec<Result<Applied, ApplyError>>>),
     SetVerifier(Arc<TokenVerifier>, Sender<()>),
     Counts(SpaceId, Sender<Option<Counts>>),
-    Present(SpaceId, Arc<[u64]>, Sender<Vec<u64>>),
+    Present(SpaceId, Arc<[u64]>, bool, Sender<Vec<u64>>),
     Roster(SpaceId, AccountId, usize, Sender<Vec<Listed>>),
     Inject(SpaceId, CrowdSpec, Sender<()>),
     React(SpaceId, AccountId, u8, Sender<Result<(), Refusal>>),
@@ -199,8 +199,8 @@ impl Shard {
                 self.work(endpoint);
                 let _ = reply.send(results);
             }
-            Order::Present(space, accounts, reply) => {
-                let _ = reply.send(self.desk.engine.present(space, &accounts));
+            Order::Present(space, accounts, unnamed, reply) => {
+                let _ = reply.send(self.desk.engine.present(space, &accounts, unnamed));
             }
             Order::Roster(space, after, limit, reply) => {
                 let _ = reply.send(self.desk.engine.roster(space, after, limit));

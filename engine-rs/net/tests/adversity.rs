@@ -287,3 +287,19 @@ fn a_stale_command_changes_nothing_and_says_so() {
     let error = world.try_upsert().unwrap_err();
     assert!(matches!(error, spaces_net::server::ServerError::Refused(_)), "{error}");
 }
+
+#[test]
+fn an_address_that_dials_too_often_is_refused_and_who_is_there_hears_on() {
+    let mut world = World::with(1, |config| config.connects_per_address = 4);
+    let listener = world.listener(Via::Web(Protocol::Moqt18), &["stage"]);
+    let speaker = world.speaker(Via::Raw(Protocol::Moqt18), 0);
+    for _ in 0..30 {
+        world.dial(Via::Raw(Protocol::Moqt18), None, &[], None);
+    }
+    world.talk(40, |world, n| world.say(speaker, n, &packet(0, n)));
+    assert!(world.heard(listener, 0).len() >= 35);
+    let stats = world.server.stats().unwrap().shards[0].endpoint;
+    // Eight at once without a proof and eight with one; four a second of each.
+    assert!(stats.handshakes_limited >= 10 && stats.retries >= 10, "{stats:?}");
+    assert!((8..=24).contains(&stats.handshakes), "{stats:?}");
+}

@@ -83,7 +83,7 @@ fn who_is_there_is_known_across_shards_and_who_is_sent_away_is_gone() {
     }
     let shards = world.server.stats().unwrap().shards;
     assert!(shards.iter().filter(|shard| shard.sessions > 0).count() > 1, "the test needs several shards");
-    assert_eq!(world.server.present(SPACE, vec![2_005, 2_003, 777, 2_003]).unwrap(), [2_003, 2_005]);
+    assert_eq!(world.server.present(SPACE, vec![2_005, 2_003, 777, 2_003], false).unwrap(), [2_003, 2_005]);
     let page = |world: &World, after, limit| {
         let (page, next) = world.server.roster(SPACE, AccountId(after), limit).unwrap();
         (page.iter().map(|listed| (listed.account.0, listed.sid.0)).collect::<Vec<_>>(), next.map(|next| next.0))
@@ -106,7 +106,7 @@ fn who_is_there_is_known_across_shards_and_who_is_sent_away_is_gone() {
     assert_eq!(page(&world, 2_002, 1), (vec![(2_003, 1_003)], Some(2_003)));
     world.server.apply(&kick(2_000, None)).unwrap();
     world.server.apply(&kick(2_001, None)).unwrap();
-    assert_eq!(world.server.present(SPACE, (2_000..2_006).collect()).unwrap(), [2_002, 2_003, 2_004, 2_005]);
+    assert_eq!(world.server.present(SPACE, (2_000..2_006).collect(), false).unwrap(), [2_002, 2_003, 2_004, 2_005]);
     for n in [0, 1, 6, 7, 9] {
         world.until("closed", |world| world.is_closed(keys[n]));
         let reason = Refusal::ParticipantRemoved.code().to_owned();

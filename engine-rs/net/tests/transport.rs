@@ -115,7 +115,7 @@ impl Pair {
             answering,
         };
         Self {
-            server: Endpoint::new(settings(Some(Answering { crypto, max_connections: 100 }))).unwrap(),
+            server: Endpoint::new(settings(Some(Answering { crypto, max_connections: 100, per_address: 0 }))).unwrap(),
             client: Endpoint::new(settings(None)).unwrap(),
             at_server: Echo { echo: true, refuse: false, seen: Seen::default() },
             at_client: Echo { echo: false, refuse: false, seen: Seen::default() },

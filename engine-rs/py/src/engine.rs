@@ -51,7 +51,7 @@ impl NativeEngine {
     /// certificate of two weeks for `names`. `fsync_ms`: 0 never, else every so many milliseconds.
     #[staticmethod]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a dataclass in engine.py, its only caller")]
-    #[pyo3(signature = (*, host, port, shards, pin_to, tls, names, keys, origins, recordings, fsync_ms, max_sessions, idle_timeout_ms, max_heard, reactions, reaction_rate))]
+    #[pyo3(signature = (*, host, port, shards, pin_to, tls, names, keys, origins, recordings, fsync_ms, max_sessions, connects_per_address, idle_timeout_ms, max_heard, reactions, reaction_rate))]
     fn start(
         py: Python<'_>,
         host: &str,
@@ -65,6 +65,7 @@ impl NativeEngine {
         recordings: Option<PathBuf>,
         fsync_ms: u64,
         max_sessions: usize,
+        connects_per_address: u32,
         idle_timeout_ms: u64,
         max_heard: u8,
         reactions: u8,
@@ -83,6 +84,7 @@ impl NativeEngine {
         config.pin_to = pin_to;
         config.origins = origins;
         config.max_sessions = max_sessions;
+        config.connects_per_address = connects_per_address;
         config.idle_timeout = Duration::from_millis(idle_timeout_ms);
         config.max_heard = max_heard;
         config.reactions = reactions;
@@ -143,10 +145,10 @@ impl NativeEngine {
         answers.into_iter().map(answer).collect()
     }
 
-    /// Which of the accounts (bytes of an `array('Q')`) are in a Space under their names.
-    fn present(&self, py: Python<'_>, space: u64, accounts: &[u8]) -> PyResult<Vec<u64>> {
+    /// Which of the accounts (bytes of an `array('Q')`) are in a Space: under their names, or `unnamed`.
+    fn present(&self, py: Python<'_>, space: u64, accounts: &[u8], unnamed: bool) -> PyResult<Vec<u64>> {
         let (server, accounts) = (self.server()?, commands::numbers(accounts)?);
-        detached(py, move || server.present(SpaceId(space), accounts))?.map_err(|error| errors::server(py, &error))
+        detached(py, move || server.present(SpaceId(space), accounts, unnamed))?.map_err(|error| errors::server(py, &error))
     }
 
     /// A page of the roster as `(account, sid)`, and the `after` of the next one.

@@ -41,6 +41,7 @@ pub(crate) fn shard<'py>(py: Python<'py>, stats: &ShardStats) -> PyResult<Bound<
     verdicts.set_item("silenced", stats.desk.verdicts.silenced)?;
     verdicts.set_item("no_seat", stats.desk.verdicts.no_seat)?;
     out.set_item("verdicts", verdicts)?;
+    out.set_item("handshakes_limited", stats.endpoint.handshakes_limited)?;
     let refusals = PyDict::new(py);
     for (code, count) in &stats.desk.refusals {
         refusals.set_item(code, count)?;

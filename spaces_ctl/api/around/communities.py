@@ -151,7 +151,9 @@ async def one(community: IdParam, communities: Injected) -> CommunityView:
 
 
 @patch("/communities/{community:str}", operation_id="editCommunity", summary="Changes it", responses=_ASKED)
-async def edit(community: IdParam, data: JSONBody[CommunityChange], principal: Asker, communities: Injected) -> CommunityView:
+async def edit(
+    community: IdParam, data: JSONBody[CommunityChange], principal: Asker, communities: Injected
+) -> CommunityView:
     """Admins only."""
     changed = await communities.edit(
         principal, _id(community), name=data.name, description=data.description, open=data.open

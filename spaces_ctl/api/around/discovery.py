@@ -17,13 +17,15 @@ from spaces_ctl.api.around.views import (
     space_page,
 )
 from spaces_ctl.api.openapi import problems
-from spaces_ctl.api.paging import Cursors, CursorText, Limit
+from spaces_ctl.api.paging import CursorText, Limit
 from spaces_ctl.api.spaces.params import AccountParam, Asker, Injected, read_account
 from spaces_ctl.service.discovery import Topic
 
 __all__ = ["router"]
 
-Query = Annotated[str, QueryParameter(name="query", min_length=1, max_length=200, description="Words; `*` behind one lets it go on.")]
+Query = Annotated[
+    str, QueryParameter(name="query", min_length=1, max_length=200, description="Words; `*` behind one lets it go on.")
+]
 Tab = Annotated[Literal["live", "upcoming", "trending"], QueryParameter(description="Which tab.")]
 _Place = tuple[int, int]
 

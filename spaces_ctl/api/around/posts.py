@@ -236,7 +236,9 @@ async def messages(
     status_code=202,
     responses=problems("auth.token_missing", "account.not_found", "space.not_found"),
 )
-async def invite(account: AccountParam, data: JSONBody[InviteBody], principal: Asker, posts: Injected, reading: Injected) -> None:
+async def invite(
+    account: AccountParam, data: JSONBody[InviteBody], principal: Asker, posts: Injected, reading: Injected
+) -> None:
     """By direct message. Where a block is between, nothing is sent and nothing is said."""
     space = read_space(data.space)
     await reading.look(principal.actor(), space)

@@ -10,9 +10,8 @@ from litestar.params import PathParameter, QueryParameter
 from spaces_ctl.api import wire
 from spaces_ctl.api.paging import Cursors
 from spaces_ctl.model import Status
-from spaces_ctl.service.discovery import Found
+from spaces_ctl.service.discovery import Found, Summary
 from spaces_ctl.service.errors import ServiceError
-from spaces_ctl.service.discovery import Summary
 
 __all__ = [
     "IdParam",

@@ -22,8 +22,8 @@ webhook_endpoints = sa.Table(
     sa.Column("disabled_ms", sa.BigInteger, nullable=True),
     sa.Column("disabled_why", sa.String(255), nullable=False, server_default=""),
 )
-"""`owner` is `operator`, `app:ID` or `account:ID`. `secrets` is `[[secret, valid until ms or null], ...]`, newest first;
-they have to be readable, as they sign."""
+"""`owner` is `operator`, `app:ID` or `account:ID`. `secrets` is `[[secret, valid until ms or null], ...]`, newest
+first; they have to be readable, as they sign."""
 
 webhook_messages = sa.Table(
     "webhook_messages",

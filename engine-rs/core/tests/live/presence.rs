@@ -100,12 +100,13 @@ fn the_roster_is_named_people_in_order_once_each() {
     assert_eq!(page(&world, 0, 1), [(10, 4)], "the last one of a page is whole, too");
     assert_eq!(page(&world, 10, 2), [(20, 3), (30, 1)]);
     assert_eq!(page(&world, 100, 2), []);
-    assert_eq!(world.engines[0].present(SPACE, &[10, 15, 16, 30]), [10, 30]);
+    assert_eq!(world.engines[0].present(SPACE, &[10, 15, 16, 30], false), [10, 30]);
+    assert_eq!(world.engines[0].present(SPACE, &[10, 15, 16, 30], true), [15]);
     leave(&mut world, 0, 4);
     assert_eq!(page(&world, 0, 2), [(10, 2), (20, 3)]);
     leave(&mut world, 0, 2);
     assert_eq!(page(&world, 0, 2), [(20, 3), (30, 1)]);
-    assert_eq!(world.engines[0].present(SPACE, &[10, 20]), [20]);
+    assert_eq!(world.engines[0].present(SPACE, &[10, 20], false), [20]);
 }
 
 #[test]
@@ -122,7 +123,7 @@ fn who_is_kicked_is_out_everywhere_and_may_come_again() {
     world.apply(&kick(50, None));
     assert_eq!(world.closed.len(), 3);
     enter(&mut world, 0, 1, &claims(50, 7));
-    assert_eq!(world.engines[0].present(SPACE, &[50, 51]), [50, 51]);
+    assert_eq!(world.engines[0].present(SPACE, &[50, 51], false), [50, 51]);
 }
 
 #[test]
