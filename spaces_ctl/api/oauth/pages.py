@@ -114,7 +114,7 @@ def _page(
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
     }
-    return Response(html, status_code=status, media_type="text/html; charset=utf-8", headers=headers, cookies=cookies)
+    return Response(html, status_code=status, media_type="text/html", headers=headers, cookies=cookies)
 
 
 def _hidden(fields: Mapping[str, str]) -> str:
