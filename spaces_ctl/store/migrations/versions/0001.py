@@ -184,12 +184,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account", name=op.f("pk_live_bans")),
     )
     op.create_table(
-        "log_cursors",
-        sa.Column("reader", sa.String(length=64), nullable=False),
-        sa.Column("sequence", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("reader", name=op.f("pk_log_cursors")),
-    )
-    op.create_table(
         "log_heads",
         sa.Column("log", sa.String(length=16), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
@@ -807,7 +801,6 @@ def downgrade() -> None:
     op.drop_table("mutes")
     op.drop_table("moderation_actions")
     op.drop_table("log_heads")
-    op.drop_table("log_cursors")
     op.drop_table("live_bans")
     op.drop_index(op.f("ix_idempotency_keys_expires_ms"), table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
