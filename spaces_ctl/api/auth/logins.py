@@ -293,7 +293,7 @@ async def change_password(
     await sessions.change_password(principal, data.old, data.new)
 
 
-@post("/email", status_code=202, opt={"rate": "auth"}, operation_id="verifyAddress", responses=problems("auth.token_missing", "resource.not_found"))
+@post("/email", status_code=202, media_type="text/plain", opt={"rate": "auth"}, operation_id="verifyAddress", responses=problems("auth.token_missing", "resource.not_found"))
 async def change_email(
     data: JSONBody[Address], principal: Injected[Principal], email_links: Injected[EmailLinks | None]
 ) -> Response[bytes]:
@@ -313,7 +313,7 @@ async def verify(data: JSONBody[Verify], email_links: Injected[EmailLinks | None
     await _mailing(email_links).verify(data.token)
 
 
-@post("/password-reset", status_code=202, opt={"rate": "auth", "csrf_exempt": True}, operation_id="askForReset", responses=problems("resource.not_found"))
+@post("/password-reset", status_code=202, media_type="text/plain", opt={"rate": "auth", "csrf_exempt": True}, operation_id="askForReset", responses=problems("resource.not_found"))
 async def ask_for_reset(data: JSONBody[Address], email_links: Injected[EmailLinks | None]) -> Response[bytes]:
     """Sends a link to choose a new password, if the address is known; the answer is the same, and as fast, if not."""
     links = _mailing(email_links)

@@ -52,7 +52,7 @@ async def listed(oidc: Injected[Oidc]) -> ProviderList:
     return ProviderList(data=[ProviderAnswer(name=p.name, label=p.label or p.name) for p in oidc.providers.values()])
 
 
-@get("/{provider:str}/start", status_code=302, opt={"rate": "auth"}, operation_id="startProviderLogin", responses=problems("resource.not_found", "provider.unavailable"))
+@get("/{provider:str}/start", status_code=302, media_type="text/plain", opt={"rate": "auth"}, operation_id="startProviderLogin", responses=problems("resource.not_found", "provider.unavailable"))
 async def start(
     provider: FromPath[str], oidc: Injected[Oidc], settings: Injected[ApiSettings], return_to: FromQuery[str] = "/"
 ) -> Response[bytes]:
@@ -72,7 +72,7 @@ async def link(
     return Response(LinkAnswer(url=started.url), cookies=[_browser(started, settings)])
 
 
-@get("/{provider:str}/callback", status_code=302, opt={"rate": "auth"}, operation_id="providerCallback", responses=problems("auth.token_invalid", "auth.credentials", "resource.not_found", "account.exists", "version.conflict", "provider.unavailable"))
+@get("/{provider:str}/callback", status_code=302, media_type="text/plain", opt={"rate": "auth"}, operation_id="providerCallback", responses=problems("auth.token_invalid", "auth.credentials", "resource.not_found", "account.exists", "version.conflict", "provider.unavailable"))
 async def callback(
     provider: FromPath[str],
     request: Asked,
