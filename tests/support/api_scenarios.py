@@ -6,7 +6,8 @@ or not, as the rules say: that is for the rules' own tests.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -46,7 +47,7 @@ class Ready(NamedTuple):
     path: dict[str, str]
     body: Any = None
     """None: any valid body will do."""
-    query: dict[str, Any] = {}
+    query: Mapping[str, Any] = MappingProxyType({})
     headers: dict[str, str] | None = None
     """Instead of `who`'s."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import msgspec
@@ -27,6 +29,7 @@ from spaces_ctl.service.sessions import Login, SessionKind, Sessions
 __all__ = ["AccountAnswer", "AuthRules", "LoggedIn", "account_answer", "known", "router"]
 
 Asked = Request[Any, Any, Any]
+_log = logging.getLogger("spaces.api")
 
 
 class AuthRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -334,7 +337,7 @@ async def change_email(
         b"",
         status_code=202,
         media_type="text/plain",
-        background=BackgroundTask(links.send_verification, account, data.email),
+        background=BackgroundTask(mailed, links.send_verification, account, data.email),
     )
 
 
@@ -362,7 +365,7 @@ async def ask_for_reset(data: JSONBody[Address], email_links: Injected[EmailLink
     """Sends a link to choose a new password, if the address is known; the answer is the same, and as fast, if not."""
     links = _mailing(email_links)
     return Response(
-        b"", status_code=202, media_type="text/plain", background=BackgroundTask(links.send_reset, data.email)
+        b"", status_code=202, media_type="text/plain", background=BackgroundTask(mailed, links.send_reset, data.email)
     )
 
 
@@ -376,6 +379,14 @@ async def ask_for_reset(data: JSONBody[Address], email_links: Injected[EmailLink
 async def reset(data: JSONBody[Reset], email_links: Injected[EmailLinks | None]) -> None:
     """Sets the new password and ends every session."""
     await _mailing(email_links).reset(data.token, data.password)
+
+
+async def mailed(send: Callable[..., Awaitable[None]], *about: Any) -> None:
+    """Sends after the answer was given: there is nobody any more to be told why not, but the log."""
+    try:
+        await send(*about)
+    except ServiceError as error:
+        _log.warning("an e-mail could not be sent: %s", error.code)
 
 
 def _mailing(email_links: EmailLinks | None) -> EmailLinks:
