@@ -1,4 +1,4 @@
-"""A database or a social graph that does not answer is a 503 by its own code, whichever router is asked: never a 500."""
+"""A database or a graph that does not answer is a 503 by its own code, whichever router is asked: never a 500."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def _try(deployment: Deployment, operation: Any, mode: GenerationMode, there: di
             if changing and status < 300 and (case.path_parameters or {}).get("space") == there["space"][0]:
                 # The next one finds the Space as this one did.
                 there["space"] = [_stand(deployment)]
-                case.path_parameters["space"] = there["space"][0]  # type: ignore[index]
+                case.path_parameters["space"] = there["space"][0]
 
     run()
 

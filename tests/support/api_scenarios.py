@@ -18,7 +18,7 @@ from spaces_ctl.model import SpaceId
 from spaces_ctl.service.ports import Principal
 from spaces_ctl.store import posts as post_store
 from spaces_ctl.store.tables.accounts import accounts, live_bans
-from spaces_ctl.store.tables.graph import blocks
+from spaces_ctl.store.tables.graph import blocks, mutes
 from spaces_ctl.store.tables.posts import posts
 from tests.support.api_world import ANN, BEN, CID, DAN, EVE, HOST, MODERATOR, ApiWorld
 
@@ -75,8 +75,9 @@ async def standing(world: ApiWorld, **create: Any) -> SpaceId:
 
 
 def _forgive(c_: sa.Connection) -> None:
-    """What earlier requests have done to accounts: blocks, bans, protection."""
+    """What earlier requests have done to accounts: blocks, mutes, bans, protection."""
     c_.execute(sa.delete(blocks))
+    c_.execute(sa.delete(mutes))
     c_.execute(sa.delete(live_bans))
     c_.execute(sa.update(accounts).values(protected=False))
 
