@@ -48,6 +48,30 @@ async def test_a_dead_database_is_said_by_every_router(world: ApiWorld, client: 
     assert (answer.status_code, answer.json()["code"]) == (503, "store.unavailable")
 
 
+async def test_a_mail_that_fails_after_the_answer_is_no_error_of_the_request(world: ApiWorld, client: Client) -> None:
+    world.db.down = True
+    answer = await client.post("/api/v1/auth/password-reset", json={"email": "ann@example.org"})
+    assert answer.status_code == 202
+    assert world.more.outbox.sent == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/oauth/apps", {"name": "App", "redirect_uris": ["https://app.example.org/back"]}),
+        ("/api/v1/service-keys", {"name": "Forum", "namespace": "forum"}),
+    ],
+)
+async def test_no_answer_with_a_secret_is_kept_beside_an_idempotency_key(
+    world: ApiWorld, client: Client, path: str, body: dict[str, Any]
+) -> None:
+    headers = bearer(OPERATOR) | {"idempotency-key": "k"}
+    first, second = [(await client.post(path, json=body, headers=headers)) for _ in range(2)]
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert "idempotency-replayed" not in second.headers
+    assert first.content != second.content
+
+
 async def test_no_operation_answers_500_over_a_dead_database(world: ApiWorld, client: Client) -> None:
     """Each as in its scenario, and then the database dies. What needs none, or is journaled, may still be done."""
     paths = {

@@ -13,81 +13,23 @@ from litestar.testing import AsyncTestClient
 
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
-from spaces_ctl.api.app import ApiServices, create_app
-from spaces_ctl.api.around import ROOT_ROUTERS, ROUTERS
+from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.model import Ticketing
-from spaces_ctl.payments.sandbox import SandboxPayments
-from spaces_ctl.policy.limits import Limits
-from spaces_ctl.service.around import Around, AroundSettings
-from spaces_ctl.service.graph import EmbeddedGraph
 from spaces_ctl.service.ports import Principal
-from spaces_ctl.store.bus import LocalBus
-from spaces_ctl.store.database import Database
-from tests.support.api_world import ANN, BEN, CID, HOST, MODERATOR, ApiWorld, authenticate, bearer, path
+from tests.support.api_world import ANN, BEN, CID, HOST, MODERATOR, ApiWorld, bearer, path
 
 API = "/api/v1"
 
 
-class AroundWorld(ApiWorld):
-    """An `ApiWorld` with everything around."""
-
-    around: Around
-    payments: SandboxPayments
-
-    @classmethod
-    async def start(cls, directory: Path) -> AroundWorld:
-        db = await Database.open(f"sqlite:///{directory}/api.db")
-        await db.create_tables()
-        world = cls(db, graph=EmbeddedGraph(db=db), limits=Limits())  # type: ignore[arg-type]
-        world.bus = LocalBus()  # type: ignore[assignment]
-        world.spaces._bus = world.bus
-        await world.serve()
-        return world
-
-    async def serve(self, **app: Any) -> None:
-        from spaces_ctl.api.settings import ApiSettings
-
-        self.settings = ApiSettings(public_url="http://127.0.0.1:1")
-        await super().serve(**app)
-        base = self.settings.public_url
-        self.payments = SandboxPayments(secret=b"s" * 32, base_url=f"{base}/sandbox-payments", return_url=f"{base}/")
-        graph: Any = self.graph
-        self.around = Around.build(
-            settings=AroundSettings(base_url=base),
-            db=self.db,
-            clock=self.clock,
-            new_id=self.ids.next,
-            spaces=self.spaces,
-            engine=self.engine,
-            graph=graph,
-            accounts=self.accounts,
-            joins=self.joins,
-            space_name=wire.space_text,
-            space_of=wire.space_id,
-            payments=self.payments,
-        )
-        self.payments.send = self.around.tickets.on_payment
-        services: dict[str, Any] = {
-            name: getattr(self.services, name) for name in ApiServices.__struct_fields__ if name != "more"
-        }
-        self.app = create_app(
-            ApiServices(**services, more=self.around.injected()),
-            self.settings,
-            routers=ROUTERS,
-            root_routers=(*ROOT_ROUTERS, self.payments.router()),
-            authenticate=authenticate,
-        )
-
-
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[AroundWorld]:
-    world = await AroundWorld.start(tmp_path)
+async def world(tmp_path: Path) -> AsyncIterator[ApiWorld]:
+    world = await ApiWorld.open(tmp_path, settings=ApiSettings(public_url="http://127.0.0.1:1"))
     yield world
     await world.aclose()
 
 
 @pytest.fixture
-async def client(world: AroundWorld) -> AsyncIterator[AsyncTestClient[Litestar]]:
+async def client(world: ApiWorld) -> AsyncIterator[AsyncTestClient[Litestar]]:
     async with AsyncTestClient(world.app) as client:
         yield client
 
@@ -102,7 +44,7 @@ async def asked(client: Client, method: str, url: str, who: int | None, status: 
     return answer.json() if answer.content and "json" in answer.headers["content-type"] else answer
 
 
-async def test_the_bar_tabs_search_and_a_profile(client: Client, world: AroundWorld) -> None:
+async def test_the_bar_tabs_search_and_a_profile(client: Client, world: ApiWorld) -> None:
     await world.accounts.execute(Principal(account=ANN), c.Follow(account=HOST))
     await world.accounts.execute(Principal(account=ANN), c.Follow(account=BEN))
     space = await world.live(title="Jazz night")
@@ -110,7 +52,7 @@ async def test_the_bar_tabs_search_and_a_profile(client: Client, world: AroundWo
     await world.spaces.execute(Principal(account=CID).actor(), other, c.Start())
     await asked(client, "POST", path(other, "/join"), BEN)
     await world.enter(other, BEN)
-    await world.around.settle()
+    await world.more.around.settle()
     bar = await asked(client, "GET", f"{API}/discover/bar", ANN)
     assert [(one["space"]["title"], one["hosting"], one["listening"]) for one in bar["data"]] == [
         ("Jazz night", [str(HOST)], []),
@@ -127,15 +69,15 @@ async def test_the_bar_tabs_search_and_a_profile(client: Client, world: AroundWo
     assert (await asked(client, "GET", f"{API}/discover?tab=trending", None))["data"]
 
 
-async def test_topics_are_the_operators(client: Client, world: AroundWorld) -> None:
-    await world.around.discovery.seed_topics()
+async def test_topics_are_the_operators(client: Client, world: ApiWorld) -> None:
+    await world.more.around.discovery.seed_topics()
     assert len((await asked(client, "GET", f"{API}/topics", None))["data"]) == 20
     await asked(client, "PUT", f"{API}/topics/jazz", ANN, 403, json={"name": "Jazz"})
     await asked(client, "DELETE", f"{API}/topics/music", ANN, 403)
     assert (await asked(client, "GET", f"{API}/topics/music/spaces", None))["data"] == []
 
 
-async def test_a_shared_link_a_picture_a_calendar_and_oembed_for_anybody(client: Client, world: AroundWorld) -> None:
+async def test_a_shared_link_a_picture_a_calendar_and_oembed_for_anybody(client: Client, world: ApiWorld) -> None:
     at_ms = world.clock.now_ms() + 3_600_000
     outcome = await world.spaces.create(
         Principal(account=HOST).actor(), c.Create(title="<b>Talk</b>", scheduled_start_ms=at_ms)
@@ -157,7 +99,7 @@ async def test_a_shared_link_a_picture_a_calendar_and_oembed_for_anybody(client:
     assert "text/html" in gone.headers["content-type"]
 
 
-async def test_a_reminder_leads_to_a_notification_that_is_read(client: Client, world: AroundWorld) -> None:
+async def test_a_reminder_leads_to_a_notification_that_is_read(client: Client, world: ApiWorld) -> None:
     at_ms = world.clock.now_ms() + 3_600_000
     created = c.Create(title="Talk", scheduled_start_ms=at_ms)
     space = (await world.spaces.create(Principal(account=HOST).actor(), created)).space.id
@@ -165,7 +107,7 @@ async def test_a_reminder_leads_to_a_notification_that_is_read(client: Client, w
     reminders = await asked(client, "GET", f"{API}/me/reminders", ANN)
     assert [one["title"] for one in reminders["data"]] == ["Talk"]
     await world.do(HOST, space, c.Start())
-    await world.around.settle()
+    await world.more.around.settle()
     page = await asked(client, "GET", f"{API}/me/notifications", ANN)
     assert [(one["kind"], one["data"]["title"], one["by"]) for one in page["data"]] == [
         ("space_started", "Talk", str(HOST))
@@ -196,7 +138,7 @@ async def test_browsers_subscribe_and_are_forgotten(client: Client) -> None:
     await asked(client, "DELETE", f"{API}/me/push/{made['id']}", ANN, 204)
 
 
-async def test_webhooks_are_registered_rotated_stopped_and_deleted(client: Client, world: AroundWorld) -> None:
+async def test_webhooks_are_registered_rotated_stopped_and_deleted(client: Client, world: ApiWorld) -> None:
     space = await world.live()
     name = wire.space_text(space)
     body = {"url": "https://hooks.example/x", "events": ["space.ended"], "space": name}
@@ -206,7 +148,7 @@ async def test_webhooks_are_registered_rotated_stopped_and_deleted(client: Clien
     url = f"{API}/webhooks/{made['id']}"
     assert len((await asked(client, "POST", f"{url}/rotate", HOST))["secrets"]) == 2
     await world.do(HOST, space, c.End())
-    for reactor in world.around.reactors:
+    for reactor in world.more.around.reactors:
         await reactor.drain()
     [message] = (await asked(client, "GET", f"{url}/messages", HOST))["data"]
     assert (message["kind"], message["state"], message["space"]) == ("space.ended", "pending", name)
@@ -218,7 +160,7 @@ async def test_webhooks_are_registered_rotated_stopped_and_deleted(client: Clien
     assert (await asked(client, "GET", f"{API}/webhooks", HOST))["data"] == []
 
 
-async def test_a_ticket_is_bought_in_the_sandbox_and_lets_its_holder_in(client: Client, world: AroundWorld) -> None:
+async def test_a_ticket_is_bought_in_the_sandbox_and_lets_its_holder_in(client: Client, world: ApiWorld) -> None:
     ticketing = Ticketing(price_minor=500, currency="EUR", quantity=1)
     space = await world.live(ticketing=ticketing)
     await asked(client, "POST", path(space, "/join"), ANN, 402)
@@ -239,7 +181,7 @@ async def test_a_ticket_is_bought_in_the_sandbox_and_lets_its_holder_in(client: 
     assert forged.json()["code"] == "payment.invalid"
 
 
-async def test_a_community_its_members_and_its_spaces(client: Client, world: AroundWorld) -> None:
+async def test_a_community_its_members_and_its_spaces(client: Client, world: ApiWorld) -> None:
     made = await asked(client, "POST", f"{API}/communities", HOST, 201, json={"handle": "club", "name": "Club"})
     url = f"{API}/communities/{made['id']}"
     await asked(client, "PUT", f"{url}/membership", ANN, 204)
@@ -252,7 +194,7 @@ async def test_a_community_its_members_and_its_spaces(client: Client, world: Aro
         (str(BEN), "moderator"),
     ]
     space = await world.live(title="Of the club", community=int(made["id"]))
-    await world.around.settle()
+    await world.more.around.settle()
     assert [one["title"] for one in (await asked(client, "GET", f"{url}/spaces", None))["data"]] == ["Of the club"]
     assert [one["kind"] for one in (await asked(client, "GET", f"{API}/me/notifications", ANN))["data"]] == [
         "space_started"
@@ -267,7 +209,7 @@ async def test_a_community_its_members_and_its_spaces(client: Client, world: Aro
     assert space
 
 
-async def test_posts_are_pinned_hidden_from_those_who_muted_and_voted_on(client: Client, world: AroundWorld) -> None:
+async def test_posts_are_pinned_hidden_from_those_who_muted_and_voted_on(client: Client, world: ApiWorld) -> None:
     space = await world.live()
     body = {"text": "tea?", "poll": ["yes", "no"]}
     made = await asked(client, "POST", f"{API}/posts", HOST, 201, json=body)
@@ -291,13 +233,11 @@ async def test_posts_are_pinned_hidden_from_those_who_muted_and_voted_on(client:
     await asked(client, "GET", f"{API}/posts/{made['id']}", ANN, 404)
 
 
-async def test_a_report_becomes_a_case_and_what_moderators_do_is_in_the_trail(
-    client: Client, world: AroundWorld
-) -> None:
+async def test_a_report_becomes_a_case_and_what_moderators_do_is_in_the_trail(client: Client, world: ApiWorld) -> None:
     space = await world.live()
     await world.enter(space, ANN)
     await asked(client, "POST", path(space, "/reports"), ANN, json={"reason": "spam", "detail": "look"})
-    await world.around.settle()
+    await world.more.around.settle()
     [case] = (await asked(client, "GET", f"{API}/moderation/cases", MODERATOR))["data"]
     url = f"{API}/moderation/cases/{case['id']}"
     assert (await asked(client, "GET", url, MODERATOR))["reports"][0]["detail"] == "look"
@@ -313,7 +253,7 @@ async def test_a_report_becomes_a_case_and_what_moderators_do_is_in_the_trail(
     [appeal] = (await asked(client, "GET", f"{API}/moderation/appeals", MODERATOR))["data"]
     grant = {"grant": True}
     await asked(client, "POST", f"{API}/moderation/appeals/{appeal['id']}/resolve", MODERATOR, None, json=grant)
-    await world.around.settle()
+    await world.more.around.settle()
     trail = (await asked(client, "GET", f"{API}/moderation/trail", MODERATOR))["data"]
     assert {"claim", "release", "end", "upheld", "live_banned", "appeal_resolved", "space_ended"} <= {
         line["action"] for line in trail
@@ -324,19 +264,17 @@ async def test_a_report_becomes_a_case_and_what_moderators_do_is_in_the_trail(
         await asked(client, "GET", f"{API}/moderation/{listed}", ANN, 403)
 
 
-async def test_analytics_are_the_hosts(client: Client, world: AroundWorld) -> None:
+async def test_analytics_are_the_hosts(client: Client, world: ApiWorld) -> None:
     space = await world.live()
     report = await asked(client, "GET", path(space, "/analytics"), HOST)
     assert report["requests"] == 0
     await asked(client, "GET", path(space, "/analytics"), ANN, 403)
 
 
-async def test_readers_and_workers_run_until_cancelled_and_the_bus_wakes_them(
-    client: Client, world: AroundWorld
-) -> None:
+async def test_readers_and_workers_run_until_cancelled_and_the_bus_wakes_them(client: Client, world: ApiWorld) -> None:
     import asyncio
 
-    running = asyncio.create_task(world.around.run(world.bus))
+    running = asyncio.create_task(world.more.around.run(world.bus))
     try:
         space = await world.live()
         await world.enter(space, ANN)

@@ -306,8 +306,9 @@ async def test_edit_profile_and_read_others(browser: httpx.AsyncClient, identity
     seen = (await browser.get(f"/api/v1/accounts/{bob}")).json()
     assert seen == (await browser.get("/api/v1/accounts/by-handle/Bob")).json()
     assert set(seen) == {"id", "handle", "name", "picture", "protected", "created_at"}
-    for path in ("/api/v1/accounts/999", "/api/v1/accounts/x", "/api/v1/accounts/by-handle/nobody"):
+    for path in ("/api/v1/accounts/999", "/api/v1/accounts/by-handle/nobody"):
         assert refusal(await browser.get(path)) == (404, "account.not_found")
+    assert refusal(await browser.get("/api/v1/accounts/x")) == (422, "request.invalid")
 
 
 async def test_lists_of_people_are_paged(browser: httpx.AsyncClient, identity: Identity) -> None:

@@ -93,7 +93,7 @@ class Everything:
         )
         cache: Any = _NoCache()
         self.invalidations = Invalidations(cache, GRAPH_KEY)
-        self.payments = SandboxPayments(secret=b"0123456789abcdef", base_url=f"{url}/sandbox", return_url=url)
+        self.payments = SandboxPayments(secret=b"0123456789abcdef", base_url=f"{url}/sandbox-payments", return_url=url)
         self.around = Around.build(
             settings=AroundSettings(base_url=url, reports_an_hour=1_000_000),
             db=db,
@@ -142,7 +142,7 @@ class Everything:
         """Paths that others know."""
         from spaces_ctl.api.xapi import handlers
 
-        return [*composition._ROOT_ROUTERS, self.payments.router("/sandbox"), handlers.router]
+        return [*composition._ROOT_ROUTERS, self.payments.router(), handlers.router]
 
     async def react(self) -> None:
         """What follows from events is done: cases of reports, posts of clips, messages. Nothing is sent."""
