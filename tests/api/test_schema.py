@@ -176,7 +176,8 @@ def _stand(deployment: Deployment) -> str:
 def test_nine_in_ten_operations_reach_success(deployment: Deployment, operations: dict[str, Any]) -> None:
     answers = {name: _reach(deployment, operations[name], scenario) for name, scenario in EVERY.items()}
     missed = {name: seen for name, seen in answers.items() if not any(200 <= status < 300 for status in seen)}
-    share = 1 - len(missed) / len(operations)
+    # The two streams count as not reached: they are read elsewhere.
+    share = (len(EVERY) - len(missed)) / len(operations)
     print(f"\n{len(EVERY) - len(missed)} of {len(operations)} operations reached 2xx ({share:.1%}); not: {missed}")
     assert share >= 0.9, missed
 
