@@ -25,14 +25,18 @@ export async function fetchJoin(query) {
     token: joined.token,
     space: space.slice(space.lastIndexOf("/") + 1),
     title: title || "Spaces",
-    seat: joined.seat === null ? null : { seat: joined.seat, token: joined.token },
+    // A muted seat is as good as none: to speak from it is asked for first.
+    seat: joined.seat === null || joined.muted ? null : { seat: joined.seat, token: joined.token },
   };
 }
 
 export async function fetchSeat(query) {
   const space = spaceIn(query);
   if (!space) return ask(`/demo/seat${query}`, { method: "POST" }, NO_SEAT);
-  await command("PUT", `${space}/mic`, undefined, false, NO_SEAT);
+  const { you } = await ask(space, { cache: "no-store" }, NO_SEAT);
+  if (!["host", "cohost", "speaker"].includes(you.role)) {
+    await command("PUT", `${space}/mic`, undefined, you.role === "guest", NO_SEAT);
+  }
   await command("POST", `${space}/mic/unmute`, undefined, false, NO_SEAT);
   const { seat } = await fetchJoin(query);
   if (!seat) throw new JoinError(`${NO_SEAT}.`, { retry: false });
