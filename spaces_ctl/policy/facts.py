@@ -30,6 +30,8 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     post: int | None = None
     vote: tuple[int, AccountId] | None = None
     """(poll, account)."""
+    evidence: bool = False
+    """Whether the moderators need what is kept of the Space."""
 
     def __or__(self, other: Needs) -> Needs:
         """Both."""
@@ -43,6 +45,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
             subscribed=self.subscribed if self.subscribed is not None else other.subscribed,
             post=self.post if self.post is not None else other.post,
             vote=self.vote or other.vote,
+            evidence=self.evidence or other.evidence,
         )
 
 
@@ -75,3 +78,5 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     subscribed: bool = False
     post_exists: bool = False
     voted: bool = False
+    evidence_needed: bool = False
+    """A report about the Space is not settled yet."""

@@ -33,7 +33,8 @@ class FactLoader:
             follows=graph.follows,
             community_role=graph.community_role,
         )
-        if any(need is not None for need in (asked.hosting, asked.ticket, asked.subscribed, asked.post, asked.vote)):
+        rows = (asked.hosting, asked.ticket, asked.subscribed, asked.post, asked.vote)
+        if asked.evidence or any(need is not None for need in rows):
             facts = await self._log.facts(state.id, asked, facts)
         return replace(facts, accounts=await self._with_presence(state, asked, graph.accounts))
 

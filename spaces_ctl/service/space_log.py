@@ -20,7 +20,7 @@ from spaces_ctl.policy.facts import Facts, Needs
 from spaces_ctl.policy.limits import Limits
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
-from spaces_ctl.store import event_log, projections, snapshots, summaries
+from spaces_ctl.store import event_log, moderation, projections, snapshots, summaries
 from spaces_ctl.store import facts as rows
 from spaces_ctl.store import timers as timer_store
 from spaces_ctl.store.database import Database
@@ -128,6 +128,8 @@ class SpaceLog:
                 found = replace(found, post_exists=self._posts(c, asked.post))
             if asked.vote is not None:
                 found = replace(found, voted=rows.voted(c, space, *asked.vote))
+            if asked.evidence:
+                found = replace(found, evidence_needed=moderation.evidence_needed(c, space))
             return found
 
         return await self._read(look_up)

@@ -121,7 +121,7 @@ def reserve(c: sa.Connection, log: str, count: int) -> int:
     return last
 
 
-def kind_of(event: msgspec.Struct) -> str:
+def kind_of(event: msgspec.Struct | type[msgspec.Struct]) -> str:
     """The tag under which an event is stored."""
     return str(event.__struct_config__.tag)
 

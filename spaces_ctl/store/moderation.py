@@ -7,13 +7,20 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from spaces_ctl.events import Reported
 from spaces_ctl.model import AccountId, SpaceId
+from spaces_ctl.store import event_log, reactors
 from spaces_ctl.store.insert import insert_new
 from spaces_ctl.store.rows import struct_of
 from spaces_ctl.store.tables.accounts import appeals as appeals_table
+from spaces_ctl.store.tables.log import space_events
 from spaces_ctl.store.tables.moderation import moderation_actions, report_cases, reports
 
+READER = "moderation"
+"""The reader of the log that turns reports into cases."""
+
 __all__ = [
+    "READER",
     "Action",
     "Appeal",
     "Case",
@@ -25,6 +32,7 @@ __all__ = [
     "case",
     "cases",
     "change_case",
+    "evidence_needed",
     "held",
     "reports_of",
     "reports_since",
@@ -159,6 +167,17 @@ def held(c: sa.Connection, space: SpaceId) -> list[tuple[int, int]]:
     query = sa.select(table.c.evidence_from_ms, table.c.evidence_to_ms)
     rows = c.execute(query.where(table.c.space == space, table.c.state != "resolved").order_by(table.c.id))
     return [(row.evidence_from_ms, row.evidence_to_ms) for row in rows]
+
+
+def evidence_needed(c: sa.Connection, space: SpaceId) -> bool:
+    """Whether a case about the Space is unresolved, or a report has not come into the queue yet."""
+    events = space_events.c
+    queued = sa.select(events.sequence).where(
+        events.space == space,
+        events.kind == event_log.kind_of(Reported),
+        events.sequence > reactors.cursor(c, READER),
+    )
+    return bool(held(c, space)) or bool(c.scalar(sa.select(queued.exists())))
 
 
 def append_action(c: sa.Connection, action: Action) -> None:

@@ -76,6 +76,7 @@ class World:
         self.hosting_elsewhere: set[int] = set()
         self.scheduled: Counter[int] = Counter()
         self.moderators: set[int] = set()
+        self.evidence_needed = False
         self.clients: dict[int, ClientClass] = {}
         # the engine
         self.present: set[int] = set()
@@ -118,6 +119,7 @@ class World:
             subscribed=asked.subscribed is not None and asked.subscribed in self.subscribed,
             post_exists=asked.post is not None and asked.post in self.posts,
             voted=vote is not None and vote in self.votes,
+            evidence_needed=asked.evidence and self.evidence_needed,
         )
 
     def _account(self, account: int) -> AccountFacts:
