@@ -69,6 +69,8 @@ class Accounts:
         self._next_id = next_id
         self._limits = limits
         self._reactions: list[Reaction] = []
+        self.edited: Callable[[Sequence[AccountId]], None] = lambda accounts: None
+        """Told whose profiles have changed."""
 
     def on_event(self, reaction: Reaction) -> None:
         """Adds somebody who reacts to account events, for example in live Spaces."""
@@ -159,6 +161,7 @@ class Accounts:
             values["picture"] = _valid_text(picture, "picture", 2048, empty=True)
         if values:
             await self._update(account, values)
+            self.edited([account])
         return await self.get(account)
 
     async def set_roles(self, account: AccountId, *, moderator: bool, operator: bool) -> Account:
