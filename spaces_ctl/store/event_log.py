@@ -20,7 +20,7 @@ from spaces_ctl.store.errors import Conflict
 from spaces_ctl.store.insert import insert_into
 from spaces_ctl.store.tables.log import log_heads, space_events
 
-__all__ = ["append", "head", "kind_of", "read", "read_all", "reserve", "version"]
+__all__ = ["append", "head", "kind_of", "of_kind", "read", "read_all", "reserve", "version"]
 
 _LOG = "spaces"
 _event_of = msgspec.msgpack.Decoder(SpaceEvent).decode
@@ -103,6 +103,16 @@ def read_all(c: sa.Connection, after_sequence: int, limit: int) -> tuple[Recorde
         .where(space_events.c.sequence > after_sequence)
         .order_by(space_events.c.sequence)
         .limit(limit)
+    )
+    return tuple(map(_recorded, c.execute(query)))
+
+
+def of_kind(c: sa.Connection, kind: type[SpaceEvent], after_sequence: int) -> tuple[Recorded, ...]:
+    """All Spaces' events of one kind after a sequence number, for the few that a reader of the log has yet to see."""
+    query = (
+        sa.select(space_events)
+        .where(space_events.c.sequence > after_sequence, space_events.c.kind == kind_of(kind))
+        .order_by(space_events.c.sequence)
     )
     return tuple(map(_recorded, c.execute(query)))
 

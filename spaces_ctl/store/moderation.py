@@ -13,7 +13,6 @@ from spaces_ctl.store import event_log, reactors
 from spaces_ctl.store.insert import insert_new
 from spaces_ctl.store.rows import struct_of
 from spaces_ctl.store.tables.accounts import appeals as appeals_table
-from spaces_ctl.store.tables.log import space_events
 from spaces_ctl.store.tables.moderation import moderation_actions, report_cases, reports
 
 READER = "moderation"
@@ -156,9 +155,11 @@ def reports_of(c: sa.Connection, case_id: int, limit: int) -> list[Report]:
 
 
 def reports_since(c: sa.Connection, by: AccountId, since_ms: int) -> int:
-    """How many reports an account made since."""
+    """How many reports an account made since, those that have not come into the queue yet included."""
     query = sa.select(sa.func.count()).where(reports.c.by == by, reports.c.at_ms > since_ms)
-    return c.execute(query).scalar_one()
+    queued: int = c.execute(query).scalar_one()
+    coming = event_log.of_kind(c, Reported, reactors.cursor(c, READER))
+    return queued + sum(isinstance(one.event, Reported) and one.event.by == by for one in coming)
 
 
 def held(c: sa.Connection, space: SpaceId) -> list[tuple[int, int]]:
@@ -171,13 +172,8 @@ def held(c: sa.Connection, space: SpaceId) -> list[tuple[int, int]]:
 
 def evidence_needed(c: sa.Connection, space: SpaceId) -> bool:
     """Whether a case about the Space is unresolved, or a report has not come into the queue yet."""
-    events = space_events.c
-    queued = sa.select(events.sequence).where(
-        events.space == space,
-        events.kind == event_log.kind_of(Reported),
-        events.sequence > reactors.cursor(c, READER),
-    )
-    return bool(held(c, space)) or bool(c.scalar(sa.select(queued.exists())))
+    coming = event_log.of_kind(c, Reported, reactors.cursor(c, READER))
+    return bool(held(c, space)) or any(one.space == space for one in coming)
 
 
 def append_action(c: sa.Connection, action: Action) -> None:

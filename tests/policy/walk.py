@@ -43,6 +43,7 @@ class Walk(StageWalk):
             audit_copy=n % 8 != 1,
             clip_requires_recording=n % 4 == 2,
             creator_reclaims=n % 5 != 3,
+            reports_an_hour=2,
             replay_ttl_days=30 if kind % 4 == 1 else limits.replay_ttl_days,
             removal_bars_rejoin=limits.removal_bars_rejoin and m % 7 != 6,
         )
