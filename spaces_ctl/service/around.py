@@ -67,8 +67,6 @@ class AroundSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     vapid_contact: str = "mailto:operator@localhost"
     hold_ticket_ms: int = 600_000
     """How long somebody may take to pay."""
-    reports_an_hour: int = 20
-    """By one account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +168,6 @@ class Around:
             **made,
             execute=spaces.execute,
             execute_account=accounts.execute,
-            reports_an_hour=settings.reports_an_hour,
         )
         audiences = Audiences(
             graph=graph,
@@ -207,6 +204,7 @@ class Around:
         joins.joined = discovery.joined
         accounts.edited = host_names.renamed
         accounts.on_event(notifications.on_account_event)
+        accounts.undo_violation = moderation.undo_violation
         accounts.on_event(moderation.on_account_event)
         spaces.log.posts_from(post_store.exists)
         return cls(
