@@ -434,7 +434,11 @@ async def test_who_may_hear_of_what(
     [
         # Removed by hand bars, a block does not; who muted and what the provider calls a payment are not everybody's.
         (e.Removed(account=3, how=e.RemovedHow.BLOCKED, bar=False), {"account": "3", "how": "removed"}, None),
-        (e.Muted(account=3, by=1), {"account": "3", "by": "1"}, {"account": "3"}),
+        (
+            e.Muted(account=3, by=1, how=e.MutedHow.BY_HOST),
+            {"account": "3", "by": "1", "how": "by_host"},
+            {"account": "3", "how": "by_host"},
+        ),
         (e.TicketBought(account=3, payment="p"), {"account": "3"}, None),
         (e.HostReminded(before_ms=0), {"before_ms": 0}, None),
         (e.PollVoted(poll=1, account=3, option=0), None, None),
