@@ -175,7 +175,7 @@ def test_after_any_crash_the_engine_is_what_the_log_says(
 @pytest.mark.parametrize("died", ["commit", "tables"])
 @pytest.mark.parametrize("minutes", [0, 60])
 async def test_who_was_removed_is_out_after_the_loop_died_before_the_kick(
-    world: World, died: str, minutes: int
+    world: World, monkeypatch: pytest.MonkeyPatch, died: str, minutes: int
 ) -> None:
     """Nobody who may rejoin is in a set that would close their sessions."""
     space = await world.live()
@@ -190,13 +190,12 @@ async def test_who_was_removed_is_out_after_the_loop_died_before_the_kick(
     if died == "commit":
         run.arm("committed", 1)
     else:
-        kick, world.engine.kick = world.engine.kick, dying
+        monkeypatch.setattr(world.engine, "kick", dying)
     for account in (ANN, BEN) if died == "tables" else (BEN,):
         with pytest.raises(Crash):
             await world.do(HOST, space, c.Remove(account=account, allow_rejoin=True))
     run.disarm()
-    if died == "tables":
-        world.engine.kick = kick
+    monkeypatch.undo()
     assert await world.engine.present(space, [BEN]), "the engine has not heard of it"
     world.clock.advance(seconds=60 * minutes)
     again = world.again(engine=world.engine)
@@ -212,20 +211,21 @@ async def dying(space: SpaceId, account: int) -> None:
     raise Crash
 
 
-async def test_a_kick_that_the_engine_did_not_confirm_is_repeated(world: World) -> None:
+async def test_a_kick_that_the_engine_did_not_confirm_is_repeated(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     space = await world.live()
     await world.enter(space, BEN)
-    kick = world.engine.kick
 
     async def silent(space: SpaceId, account: int) -> None:
         raise EngineTimeout("no answer")
 
-    world.engine.kick = silent
+    monkeypatch.setattr(world.engine, "kick", silent)
     with pytest.raises(ServiceError) as refused:
         await world.do(HOST, space, c.Remove(account=BEN, allow_rejoin=True))
     assert refused.value.code == "engine.unavailable"
     assert space in world.spaces.programmer.doubtful
-    world.engine.kick = kick
+    monkeypatch.undo()
     await world.spaces.refresh(space)
     assert not await world.engine.present(space, [BEN])
     assert world.spaces.programmer.doubtful == frozenset()
