@@ -36,7 +36,7 @@ from spaces_ctl.service.reminders import Reminders
 from spaces_ctl.service.spaces import Spaces
 from spaces_ctl.service.tickets import TicketReaction, Tickets
 from spaces_ctl.service.trends import Trends
-from spaces_ctl.service.webhooks import WebhookReaction, Webhooks, WebhookSender
+from spaces_ctl.service.webhooks import WebhookReaction, Webhooks, WebhookSender, WebhookTimes
 from spaces_ctl.store import event_log
 from spaces_ctl.store import graph as graph_store
 from spaces_ctl.store import moderation as moderation_store
@@ -61,6 +61,8 @@ class AroundSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Networks (CIDR) that webhooks may reach although they are not public."""
     outbound_plain_http: bool = False
     """Webhooks may go to http URLs."""
+    outbound_timeout_ms: int = 10_000
+    """How long a receiver of webhooks, or a push service, may take."""
     webhooks_at_once: int = 16
     vapid_private_key: str | None = None
     """P-256, base64url; without it there is no web push."""
@@ -114,7 +116,11 @@ class Around:
         common: dict[str, Any] = {"db": db, "clock": clock}
         made: dict[str, Any] = {**common, "new_id": new_id}
         embedded = isinstance(graph, EmbeddedGraph)
-        outbound = Outbound(allow=settings.outbound_allow, plain_http=settings.outbound_plain_http)
+        outbound = Outbound(
+            allow=settings.outbound_allow,
+            plain_http=settings.outbound_plain_http,
+            timeout_s=settings.outbound_timeout_ms / 1000,
+        )
         push = None
         if settings.vapid_private_key is not None:
             key, contact = settings.vapid_private_key, settings.vapid_contact
@@ -179,7 +185,9 @@ class Around:
         discovery = Discovery(**common, graph=graph, presence=engine, hints=ListeningHints())
         analytics = Analytics(**common, counters=spaces.counters, live=live, get=spaces.get)
         trends = Trends(**common, live=live, people=people)
-        sender = WebhookSender(**common, outbound=outbound, disabled=disabled)
+        # A claim has to outlive the request, or another process would send the message as well.
+        times = WebhookTimes(claim_ms=max(60_000, 2 * settings.outbound_timeout_ms))
+        sender = WebhookSender(**common, outbound=outbound, times=times, disabled=disabled)
         deliveries = Deliveries(
             **common, pusher=push, mailer=mailer, email_of=email_of, name_of=name_of, link_of=link_of
         )

@@ -12,7 +12,7 @@ import websockets
 
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
-from spaces_ctl.api.spaces.event_wire import frame
+from spaces_ctl.api.spaces.event_frames import frame
 from spaces_ctl.api.spaces.subscribers import Subscriber
 from spaces_ctl.engine import Counts
 from spaces_ctl.model import SpaceId

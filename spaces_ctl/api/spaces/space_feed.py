@@ -16,13 +16,13 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from spaces_ctl.api import wire
-from spaces_ctl.api.spaces.event_audience import visible
-from spaces_ctl.api.spaces.event_wire import Frame, encode, frame
+from spaces_ctl.api.spaces.event_frames import Frame, encode, frame
 from spaces_ctl.api.spaces.subscribers import Subscriber
 from spaces_ctl.events import CohostAdded, Recorded, SpeakerAdded
 from spaces_ctl.model import AccountId, SpaceId, Status
 from spaces_ctl.policy import evolve
 from spaces_ctl.policy.state import Space
+from spaces_ctl.service.event_audience import visible
 from spaces_ctl.service.ports import EventBus
 
 __all__ = ["SpaceFeed", "SpaceSource", "Tally"]
