@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from spaces_ctl.model import SpaceId
 from tests.support import api_scenarios, api_scenarios_around, api_scenarios_identity
 from tests.support.api_scenarios import PINNED, Scenario
 from tests.support.api_services import PROVIDER
@@ -19,8 +18,8 @@ STREAMS = {"streamSpaceEvents", "streamOwnEvents"}
 """They do not end: `test_event_streams` reads them."""
 
 
-async def places(world: ApiWorld, space: SpaceId) -> dict[str, list[str]]:
-    """Path parameters, by name, of what is there beside the standing Space `space`."""
+async def places(world: ApiWorld) -> dict[str, list[str]]:
+    """Path parameters, by name, of what is there beside the standing Space."""
     people = [str(account) for account in (HOST, ANN, BEN, CID, DAN, EVE, 30)]
     made = await api_scenarios_around.community(world)
     order = await api_scenarios_around.order_of(world, await api_scenarios_around.ticketed(world), EVE)

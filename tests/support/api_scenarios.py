@@ -6,7 +6,8 @@ or not, as the rules say: that is for the rules' own tests.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from spaces_ctl.model import SpaceId
 from spaces_ctl.service.ports import Principal
 from spaces_ctl.store import posts as post_store
 from spaces_ctl.store.tables.accounts import accounts, live_bans
-from spaces_ctl.store.tables.graph import blocks
+from spaces_ctl.store.tables.graph import blocks, mutes
 from spaces_ctl.store.tables.posts import posts
 from tests.support.api_world import ANN, BEN, CID, DAN, EVE, HOST, MODERATOR, ApiWorld
 
@@ -46,7 +47,7 @@ class Ready(NamedTuple):
     path: dict[str, str]
     body: Any = None
     """None: any valid body will do."""
-    query: dict[str, Any] = {}
+    query: Mapping[str, Any] = MappingProxyType({})
     headers: dict[str, str] | None = None
     """Instead of `who`'s."""
 
@@ -74,8 +75,9 @@ async def standing(world: ApiWorld, **create: Any) -> SpaceId:
 
 
 def _forgive(c_: sa.Connection) -> None:
-    """What earlier requests have done to accounts: blocks, bans, protection."""
+    """What earlier requests have done to accounts: blocks, mutes, bans, protection."""
     c_.execute(sa.delete(blocks))
+    c_.execute(sa.delete(mutes))
     c_.execute(sa.delete(live_bans))
     c_.execute(sa.update(accounts).values(protected=False))
 

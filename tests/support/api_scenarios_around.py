@@ -87,7 +87,9 @@ async def case_of(world: ApiWorld, space: SpaceId) -> int:
     """A listener reports the Space."""
     await world.do(DAN, space, c.ReportSpace(reason="spam", detail="Again and again."))
     await world.more.react()
-    found = await world.db.read(lambda k: k.execute(sa.select(report_cases.c.id).where(report_cases.c.space == space)).scalars().all())
+    found = await world.db.read(
+        lambda k: k.execute(sa.select(report_cases.c.id).where(report_cases.c.space == space)).scalars().all()
+    )
     return int(found[0])
 
 

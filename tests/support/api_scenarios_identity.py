@@ -158,4 +158,4 @@ SCENARIOS: dict[str, Scenario] = {
     "listGrants": _plain(ANN),
     "withdrawGrant": _grant,
 }
-"""`startProviderLogin` and `providerCallback` redirect; `invalidateGraph` is signed (tests/identity): no 2xx of these."""
+"""`startProviderLogin` and `providerCallback` redirect, `invalidateGraph` is signed (tests/identity): no 2xx."""

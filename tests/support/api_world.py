@@ -116,7 +116,7 @@ class ApiWorld(World):
         self.accounts.on_event(self.effects.react)
         for account in EVERYBODY:
             values = {"id": account, "handle": f"user{account}", "name": f"User {account}", "created_ms": 1}
-            await self.db.write(lambda c, values=values: account_store.insert(c, **values))
+            await db.write(lambda c, values=values: account_store.insert(c, **values))
         tokens = Tokens(db=db, engine=self.engine, signer=TokenSigner.generate(), clock=self.clock)
         self.joins = Joins(
             spaces=self.spaces,
@@ -140,7 +140,11 @@ class ApiWorld(World):
             checks={"database": self.reading.head},
             more=self.more.injected(),
         )
-        given = {"authenticate": authenticate, "routers": ROUTERS, "root_routers": self.more.root_routers()}
+        given: dict[str, Any] = {
+            "authenticate": authenticate,
+            "routers": ROUTERS,
+            "root_routers": self.more.root_routers(),
+        }
         self.app = create_app(self.services, self.settings, **(given | app))
 
     async def aclose(self) -> None:
