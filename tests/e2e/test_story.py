@@ -1,4 +1,4 @@
-"""One evening on `spaces serve`, as its people see it: typed client, event streams, native clients, the checkout page."""
+"""An evening on `spaces serve` as its people see it: typed client, streams, native clients, the checkout page."""
 
 from __future__ import annotations
 
