@@ -18,8 +18,7 @@ __all__ = ["Feeds"]
 
 _TICK_S = 1.0
 _LOOKS = 5
-"""How often in a tick it is looked whether there is something new: the engine counts once a second, too, and who waited
-a whole tick after it would tell two seconds late."""
+"""How often in a tick feeds look whether there is something new to tell."""
 
 
 class Feeds:
