@@ -22,7 +22,7 @@ from spaces_ctl.policy.codes import CODES
 __all__ = ["document", "problems"]
 
 _ALWAYS = ("auth.token_invalid", "auth.token_expired", "auth.session_revoked", "auth.scope", "rate.limited", "internal")
-_ANSWERS = ("store.unavailable", "node.timeout")
+_ANSWERS = ("store.unavailable", "graph.unavailable", "node.timeout")
 _UNSAFE = ("auth.csrf",)
 _WITH_BODY = ("request.malformed", "request.invalid", "request.too_large", "request.media_type", "request.timeout")
 _WITH_PARAMETERS = ("request.invalid",)
@@ -75,6 +75,8 @@ def _put_right(operation: dict[str, Any], method: str, body_is_optional: bool) -
     # Litestar's own description of a validation error, which is not what we answer.
     if "application/json" in answers.get("400", {}).get("content", {}):
         del answers["400"]
+    # An answer without a body, which Litestar takes for one whose body is null.
+    answers.get("204", {}).pop("content", None)
     for code in codes:
         _document(answers, code)
 

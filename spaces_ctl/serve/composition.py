@@ -237,7 +237,7 @@ def _application(
             "csrf_tokens": CsrfTokens(csrf_key),
             "email_links": _email_links(mailer, place.public_url, services),
             "graph": graph,
-            "invalidations": _invalidations(settings, graph),
+            "invalidations": _invalidations(settings, graph, deployment.around),
             "oauth": services.oauth,
             "oidc": _oidc(settings, place.public_url, services),
             "passwords": services.passwords,
@@ -326,10 +326,10 @@ def _graph_over_http(settings: Settings, stack: AsyncExitStack) -> Any:
     return make
 
 
-def _invalidations(settings: Settings, graph: WritableGraph) -> Any:
+def _invalidations(settings: Settings, graph: WritableGraph, around: Around) -> Any:
     if settings.graph.mode != "http":
         return None
     from spaces_ctl.service.graph_http import HttpGraph, Invalidations
 
     assert isinstance(graph, HttpGraph)
-    return Invalidations(graph, settings.graph.key.encode())
+    return Invalidations(graph, settings.graph.key.encode(), around.host_names.renamed)

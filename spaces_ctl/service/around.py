@@ -24,6 +24,7 @@ from spaces_ctl.service.deliveries import Deliveries, WebPush
 from spaces_ctl.service.discovery import Discovery, ListeningHints
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.graph import EmbeddedGraph, WritableGraph
+from spaces_ctl.service.host_names import HostNames
 from spaces_ctl.service.joins import Joins
 from spaces_ctl.service.moderation import Moderation, ModerationReaction
 from spaces_ctl.service.notifications import Audiences, Fanouts, NotificationReaction, Notifications
@@ -38,7 +39,9 @@ from spaces_ctl.service.trends import Trends
 from spaces_ctl.service.webhooks import WebhookReaction, Webhooks, WebhookSender
 from spaces_ctl.store import event_log
 from spaces_ctl.store import graph as graph_store
+from spaces_ctl.store import moderation as moderation_store
 from spaces_ctl.store import posts as post_store
+from spaces_ctl.store import search as search_store
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.notifications import Notice, Notification
 from spaces_ctl.store.webhooks import Endpoint
@@ -64,8 +67,6 @@ class AroundSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     vapid_contact: str = "mailto:operator@localhost"
     hold_ticket_ms: int = 600_000
     """How long somebody may take to pay."""
-    reports_an_hour: int = 20
-    """By one account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class Around:
     moderation: Moderation
     analytics: Analytics
     cards: Cards
+    host_names: HostNames
     outbound: Outbound
     push: WebPush | None
     reactors: Sequence[Reactor]
@@ -166,7 +168,6 @@ class Around:
             **made,
             execute=spaces.execute,
             execute_account=accounts.execute,
-            reports_an_hour=settings.reports_an_hour,
         )
         audiences = Audiences(
             graph=graph,
@@ -186,6 +187,9 @@ class Around:
         fanning = Worker("fan-outs", Fanouts(**made, audiences=audiences, done=delivering.wake).step)
         sending = [Worker("webhooks", sender.step) for _ in range(settings.webhooks_at_once)]
         refunding = Worker("tickets", tickets.step)
+        host_names = HostNames(db=db, graph=graph, spaces=spaces.get)
+        naming = Worker("names", host_names.step)
+        host_names.wake = naming.wake
 
         def wake(*workers: Worker) -> Callable[[], None]:
             def all_of() -> None:
@@ -198,7 +202,9 @@ class Around:
             return Reactor(name, reaction, **common, log_after=event_log.read_all, done=wake(*workers))
 
         joins.joined = discovery.joined
+        accounts.edited = host_names.renamed
         accounts.on_event(notifications.on_account_event)
+        accounts.undo_violation = moderation.undo_violation
         accounts.on_event(moderation.on_account_event)
         spaces.log.posts_from(post_store.exists)
         return cls(
@@ -221,6 +227,7 @@ class Around:
                 site=settings.site,
                 font=settings.card_font,
             ),
+            host_names=host_names,
             outbound=outbound,
             push=push,
             reactors=(
@@ -233,13 +240,15 @@ class Around:
                 reactor("webhooks", WebhookReaction(db=db, spaces=spaces.get, space_name=space_name), *sending),
                 reactor("tickets", TicketReaction(clock=clock, new_id=new_id), refunding),
                 reactor("posts", PostReaction(new_id=new_id, spaces=spaces.get, link=link)),
-                reactor("moderation", ModerationReaction(new_id=new_id)),
+                reactor(search_store.NAMES_READER, host_names),
+                reactor(moderation_store.READER, ModerationReaction(new_id=new_id)),
             ),
             workers=(
                 fanning,
                 delivering,
                 *sending,
                 refunding,
+                naming,
                 Worker("trends", trends.step, idle_s=5),
                 Worker("analytics", analytics.step, idle_s=5),
             ),

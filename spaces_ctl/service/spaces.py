@@ -53,6 +53,8 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _CONFLICTS = 8
+_REPORTS_WAIT_S = 600
+"""When somebody who reported too much in an hour may try again: one of the reports may be an hour old by then."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -298,7 +300,8 @@ class Spaces:
     ) -> tuple[SpaceEvent, ...]:
         decision = decide(state, command, actor, facts, self.limits, now_ms)
         if isinstance(decision, Denied):
-            raise ServiceError(decision.code, decision.detail)
+            wait_s = _REPORTS_WAIT_S if decision.code == "rate.limited" else None
+            raise ServiceError(decision.code, decision.detail, retry_after_s=wait_s)
         return decision
 
     async def _people_of(

@@ -148,7 +148,8 @@ impl NativeEngine {
     /// Which of the accounts (bytes of an `array('Q')`) are in a Space: under their names, or `unnamed`.
     fn present(&self, py: Python<'_>, space: u64, accounts: &[u8], unnamed: bool) -> PyResult<Vec<u64>> {
         let (server, accounts) = (self.server()?, commands::numbers(accounts)?);
-        detached(py, move || server.present(SpaceId(space), accounts, unnamed))?.map_err(|error| errors::server(py, &error))
+        detached(py, move || server.present(SpaceId(space), accounts, unnamed))?
+            .map_err(|error| errors::server(py, &error))
     }
 
     /// A page of the roster as `(account, sid)`, and the `after` of the next one.

@@ -12,6 +12,7 @@ from litestar.params import FromPath, FromQuery
 from spaces_ctl.api.auth.cookies import device_of, session_cookie
 from spaces_ctl.api.auth.logins import known
 from spaces_ctl.api.injected import Injected
+from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.security import cookie_name
 from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.clock import Clock
@@ -45,13 +46,13 @@ class LinkAnswer(msgspec.Struct, frozen=True, kw_only=True):
     url: str
 
 
-@get("/", opt={"rate": "auth"}, operation_id="list_providers")
+@get("/", opt={"rate": "auth"}, operation_id="listProviders")
 async def listed(oidc: Injected[Oidc]) -> ProviderList:
     """Providers to log in with."""
     return ProviderList(data=[ProviderAnswer(name=p.name, label=p.label or p.name) for p in oidc.providers.values()])
 
 
-@get("/{provider:str}/start", opt={"rate": "auth"}, operation_id="start_provider_login")
+@get("/{provider:str}/start", status_code=302, media_type="text/plain", opt={"rate": "auth"}, operation_id="startProviderLogin", responses=problems("resource.not_found", "provider.unavailable"))
 async def start(
     provider: FromPath[str], oidc: Injected[Oidc], settings: Injected[ApiSettings], return_to: FromQuery[str] = "/"
 ) -> Response[bytes]:
@@ -62,7 +63,7 @@ async def start(
     )
 
 
-@post("/{provider:str}/link", status_code=200, opt={"rate": "auth"}, operation_id="link_provider")
+@post("/{provider:str}/link", status_code=200, opt={"rate": "auth"}, operation_id="linkProvider", responses=problems("auth.token_missing", "resource.not_found", "provider.unavailable"))
 async def link(
     provider: FromPath[str], principal: Injected[Principal], oidc: Injected[Oidc], settings: Injected[ApiSettings]
 ) -> Response[LinkAnswer]:
@@ -71,7 +72,7 @@ async def link(
     return Response(LinkAnswer(url=started.url), cookies=[_browser(started, settings)])
 
 
-@get("/{provider:str}/callback", opt={"rate": "auth"}, operation_id="provider_callback")
+@get("/{provider:str}/callback", status_code=302, media_type="text/plain", opt={"rate": "auth"}, operation_id="providerCallback", responses=problems("auth.token_invalid", "auth.credentials", "resource.not_found", "account.exists", "version.conflict", "provider.unavailable"))
 async def callback(
     provider: FromPath[str],
     request: Asked,
