@@ -46,7 +46,11 @@ class Room:
         """Gives a command by its route."""
         if type(command) is c.Create:
             return await self.client.post("/api/v1/spaces", json=wire.body_of(command), headers=bearer(who))
-        known: dict[Any, routes.Route] = {**routes.SPACE_ROUTES, **routes.ACCOUNT_ROUTES}
+        known: dict[Any, routes.Route] = {
+            "evidence.held": "a timer's, which rings again: tests/service/test_evidence.py",
+            **routes.SPACE_ROUTES,
+            **routes.ACCOUNT_ROUTES,
+        }
         route = known[type(command)]
         base = "/api/v1" if space is None else path(space)
         return await self.client.request(
