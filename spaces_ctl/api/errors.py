@@ -17,6 +17,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 
 from spaces_ctl.policy.codes import CODES
+from spaces_ctl.service.answering import SILENT
 from spaces_ctl.service.errors import ServiceError
 
 __all__ = ["EXCEPTION_HANDLERS", "PROBLEM_JSON", "FieldError", "InvalidRequest", "Problem", "problem_response"]
@@ -141,6 +142,11 @@ def _malformed(request: Request[Any, Any, Any], error: SerializationException) -
     return problem_response(ServiceError("request.malformed"))
 
 
+def _silent(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The database does not answer; a service need not say so itself."""
+    return problem_response(ServiceError("store.unavailable"))
+
+
 def _internal(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     entry = secrets.token_hex(8)
     # The template, not the path or the query: these may hold credentials.
@@ -154,6 +160,7 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     ValidationException: _invalid,
     SerializationException: _malformed,
     HTTPException: _framework,
+    **dict.fromkeys(SILENT, _silent),
     Exception: _internal,
 }
 """For `Litestar(exception_handlers=)`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from spaces_ctl.api.gate import principal_of
 from spaces_ctl.service.idempotency import IdempotencyKeys
 from spaces_ctl.service.ports import Principal
 
-__all__ = ["HEADER", "Idempotent"]
+__all__ = ["HEADER", "Idempotent", "is_secret"]
 
 HEADER = "idempotency-key"
 _KEY = re.compile(r'"?[\x21\x23-\x7e]{1,255}"?')
@@ -45,7 +46,7 @@ class Idempotent:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on what has no key."""
-        if scope["type"] != ScopeType.HTTP or scope["method"] != "POST" or _is_secret(scope["route_handler"].opt):
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "POST" or is_secret(scope["route_handler"].opt):
             await self.app(scope, receive, send)
             return
         request: Request[Any, Any, Any] = Request(scope, receive, send)
@@ -69,7 +70,8 @@ class Idempotent:
                 once.finish(msgspec.msgpack.encode(stored))
 
 
-def _is_secret(opt: dict[str, Any]) -> bool:
+def is_secret(opt: Mapping[str, Any]) -> bool:
+    """Whether a route's answers are never kept, so that its `Idempotency-Key` is not looked at."""
     return bool(opt.get("open") or opt.get("secret")) or opt.get("rate") == "auth"
 
 

@@ -17,12 +17,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 
 from spaces_ctl.api.errors import PROBLEM_JSON, Problem
+from spaces_ctl.api.idempotency import is_secret
 from spaces_ctl.policy.codes import CODES
 
 __all__ = ["document", "problems"]
 
 _ALWAYS = ("auth.token_invalid", "auth.token_expired", "auth.session_revoked", "auth.scope", "rate.limited", "internal")
-_ANSWERS = ("store.unavailable", "node.timeout")
+_ANSWERS = ("store.unavailable", "graph.unavailable", "node.timeout")
 _UNSAFE = ("auth.csrf",)
 _WITH_BODY = ("request.malformed", "request.invalid", "request.too_large", "request.media_type", "request.timeout")
 _WITH_PARAMETERS = ("request.invalid",)
@@ -50,21 +51,23 @@ def document(app: Litestar) -> dict[str, Any]:
     optional = {
         handler.operation_id for handler in _handlers(app) if _body_is_optional(handler) and handler.operation_id
     }
+    keyless = {handler.operation_id for handler in _handlers(app) if is_secret(handler.opt)}
     for path in tree.get("paths", {}).values():
         for method in _METHODS:
             if (operation := path.get(method)) is not None:
-                _put_right(operation, method, operation.get("operationId") in optional)
+                name = operation.get("operationId")
+                _put_right(operation, method, name in optional, method == "post" and name not in keyless)
     return tree
 
 
-def _put_right(operation: dict[str, Any], method: str, body_is_optional: bool) -> None:
+def _put_right(operation: dict[str, Any], method: str, body_is_optional: bool, takes_key: bool) -> None:
     body = operation.get("requestBody")
     if body is not None and body_is_optional:
         body["required"] = False
     codes = [*_ALWAYS, *_ANSWERS]
     if method != "get":
         codes += _UNSAFE
-    if method == "post":
+    if takes_key:
         codes += ("idempotency.conflict", "request.invalid")
         operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
     if body is not None:
@@ -75,6 +78,8 @@ def _put_right(operation: dict[str, Any], method: str, body_is_optional: bool) -
     # Litestar's own description of a validation error, which is not what we answer.
     if "application/json" in answers.get("400", {}).get("content", {}):
         del answers["400"]
+    # An answer without a body, which Litestar takes for one whose body is null.
+    answers.get("204", {}).pop("content", None)
     for code in codes:
         _document(answers, code)
 

@@ -1,4 +1,7 @@
-"""The database as services see it that answer people: when it does not answer, they say so by a code."""
+"""The database as services see it that answer people: when it does not answer, they say so by a code.
+
+The API does the same for whatever gets past the services (`SILENT`).
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,24 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.space_log import StoreDown
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.errors import Unavailable
 
-__all__ = ["AnsweringDatabase", "answering"]
+__all__ = ["SILENT", "AnsweringDatabase", "answering"]
 
 T = TypeVar("T")
+
+SILENT: tuple[type[Exception], ...] = (Unavailable, StoreDown)
+"""What it looks like when the database does not answer: `store.unavailable` to whoever asked."""
 
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turns `Unavailable` into ServiceError `store.unavailable`."""
+    """Turns `SILENT` into ServiceError `store.unavailable`."""
     try:
         yield
-    except Unavailable as error:
+    except SILENT as error:
         raise ServiceError("store.unavailable") from error
 
 

@@ -6,7 +6,8 @@
             once.finish(answer)
 
 Who comes second waits until the first is done. If the first's process died, the second takes over when the first's
-time is up; whether the first had carried the request out nobody knows then, so what is behind a key has to be safe to repeat.
+time is up; whether the first had carried the request out nobody knows then, so what is behind a key has to be safe to
+repeat.
 """
 
 from __future__ import annotations

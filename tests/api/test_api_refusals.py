@@ -1,7 +1,7 @@
 """Every code of the catalogue that the API can answer is provoked by a request and carries its code and status.
 
-`CASES` has a request for each; `ELSEWHERE` names the test for those that need a stage of their own; `NOT_HERE` the few
-that no request to these handlers can provoke, each with the reason. A code that is in none of the three fails a test.
+`CASES` has a request for each; `ELSEWHERE` names the test for those that need a stage of their own, `ENGINE` that for
+the few that the engine alone says, as it ends a media connection. A code that is in none of the three fails a test.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.space_log import StoreDown, VersionConflict
 from tests.support.api_scenarios import world_system
+from tests.support.api_scenarios_around import order_of, pay, ticketed
+from tests.support.api_scenarios_identity import password_of
+from tests.support.api_services import SILENT_PROVIDER
 from tests.support.api_world import ANN, BEN, CID, DAN, HOST, MODERATOR, ApiWorld, bearer, path
 
 Response = Any
@@ -515,6 +518,76 @@ async def _(room: Room) -> Response:
     return await room.ask(HOST, c.Mute(account=ANN), space)
 
 
+# Identity
+
+
+@case("auth.credentials")
+async def _(room: Room) -> Response:
+    await password_of(room.world, ANN)
+    return await room.client.post("/api/v1/auth/login", json={"name": f"user{ANN}", "password": "wrong horse"})
+
+
+@case("account.exists")
+async def _(room: Room) -> Response:
+    body = {"handle": f"user{ANN}", "password": "correct horse"}
+    return await room.client.post("/api/v1/auth/register", json=body)
+
+
+@case("provider.unavailable")
+async def _(room: Room) -> Response:
+    return await room.client.get(f"/api/v1/auth/oidc/{SILENT_PROVIDER}/start")
+
+
+# Around
+
+
+@case("community.not_found")
+async def _(room: Room) -> Response:
+    return await room.client.get("/api/v1/communities/404")
+
+
+@case("report.not_found")
+async def _(room: Room) -> Response:
+    return await room.client.get("/api/v1/moderation/cases/404", headers=bearer(MODERATOR))
+
+
+@case("payment.invalid")
+async def _(room: Room) -> Response:
+    headers, content = pay(room.world, await order_of(room.world, await ticketed(room.world), ANN))
+    return await room.client.post("/api/v1/payments/messages", content=content + b" ", headers=headers)
+
+
+async def checkout(room: Room, space: SpaceId) -> Response:
+    return await room.client.post(path(space, "/tickets/checkout"), headers=bearer(ANN))
+
+
+@case("ticket.not_ticketed")
+async def _(room: Room) -> Response:
+    return await checkout(room, await room.world.live())
+
+
+@case("ticket.sold_out")
+async def _(room: Room) -> Response:
+    space = await ticketed(room.world, quantity=1)
+    await order_of(room.world, space, BEN)
+    return await checkout(room, space)
+
+
+@case("ticket.exists")
+async def _(room: Room) -> Response:
+    space = await ticketed(room.world)
+    headers, content = pay(room.world, await order_of(room.world, space, ANN))
+    paid = await room.client.post("/api/v1/payments/messages", content=content, headers=headers)
+    assert paid.status_code == 204
+    return await checkout(room, space)
+
+
+@case("ticket.not_found")
+async def _(room: Room) -> Response:
+    order = await order_of(room.world, await ticketed(room.world), BEN)
+    return await room.client.get(f"/api/v1/me/orders/{order.id}", headers=bearer(ANN))
+
+
 ELSEWHERE = {
     "rate.limited": "test_limits.test_limits_are_told_in_headers",
     "node.timeout": "test_operation.test_an_answer_that_takes_too_long_is_refused",
@@ -523,24 +596,17 @@ ELSEWHERE = {
     "stream.position": "test_event_streams.test_a_position_too_far_back_is_refused",
     "stream.slow": "test_event_streams.test_a_slow_reader_is_closed_and_told_why",
 }
-NOT_HERE = {
-    # The engine closes media connections with these; no HTTP request meets them.
-    "auth.origin": "engine: a web origin at the media port",
-    "track.not_found": "engine: a subscription to what is no track",
-    "session.superseded": "engine: a second media connection of one session",
-    "node.capacity": "engine: too many media sessions; here only a stream's end when the server stops",
-    # Other routers, which have tests of their own.
-    "auth.credentials": "login: tests/identity",
-    "account.exists": "registration: tests/identity",
-    "provider.unavailable": "login by OIDC: tests/identity",
-    "community.not_found": "communities: tests/around",
-    "payment.invalid": "the payment provider's webhook: tests/around",
-    "ticket.sold_out": "checkout: tests/around",
-    "ticket.exists": "checkout: tests/around",
-    "ticket.not_found": "refund: tests/around",
-    "ticket.not_ticketed": "checkout: tests/around",
-    "report.not_found": "moderation: tests/around",
+ENGINE = {
+    # No HTTP request meets them: they end media connections.
+    "auth.origin": (
+        "net/tests/adversity.rs",
+        "a_path_that_is_no_space_and_an_origin_that_is_none_of_ours_get_a_status",
+    ),
+    "track.not_found": ("net/tests/adversity.rs", "unknown_tracks_are_refused_one_by_one_and_a_flood_of_requests_too"),
+    "session.superseded": ("net/tests/server.rs", "the_newest_connection_of_a_session_wins_across_shards"),
+    "node.capacity": ("net/tests/adversity.rs", "beyond_its_capacity_a_server_says_so"),
 }
+"""The engine's test of it."""
 
 
 @pytest.fixture
@@ -562,8 +628,15 @@ async def test_it_is_refused_with_its_code(room: Room, code: str) -> None:
 
 def test_no_code_is_missing() -> None:
     assert not set(CASES) & set(ELSEWHERE)
-    assert not (set(CASES) | set(ELSEWHERE)) & set(NOT_HERE)
-    assert set(CASES) | set(ELSEWHERE) | set(NOT_HERE) == set(CODES)
+    assert not (set(CASES) | set(ELSEWHERE)) & set(ENGINE)
+    assert set(CASES) | set(ELSEWHERE) | set(ENGINE) == set(CODES)
+
+
+@pytest.mark.parametrize("code", sorted(ENGINE))
+def test_what_the_engine_alone_says_is_tested_there(code: str) -> None:
+    file, name = ENGINE[code]
+    assert CODES[code].wire is not None
+    assert f"#[test]\nfn {name}()" in (Path(__file__).parents[2] / "engine-rs" / file).read_text()
 
 
 @pytest.mark.parametrize("code", sorted(ELSEWHERE))

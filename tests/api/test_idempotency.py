@@ -48,7 +48,7 @@ async def test_duplicates_at_once_wait_for_the_first(world: ApiWorld, client: Cl
 async def test_duplicates_in_two_processes_wait_too(world: ApiWorld) -> None:
     from spaces_ctl.service.idempotency import IdempotencyKeys
 
-    other = IdempotencyKeys(db=world.db, clock=world.clock)
+    other = IdempotencyKeys(db=world.opened, clock=world.clock)
     owner, print_ = b"o" * 32, b"f" * 32
     begun = asyncio.Event()
 

@@ -32,7 +32,7 @@ async def test_nothing_is_loaded_from_elsewhere(client: Client) -> None:
 async def test_health(world: ApiWorld, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await client.get("/healthz")).json() == {"status": "ok"}
     assert (await client.get("/readyz")).json() == {"database": "ok"}
-    await world.db.aclose()
+    await world.opened.aclose()
     broken = await client.get("/readyz")
     assert (broken.status_code, broken.json()) == (503, {"database": "failing"})
 

@@ -52,9 +52,10 @@ class AroundWorld(ApiWorld):
         base = self.settings.public_url
         self.payments = SandboxPayments(secret=b"s" * 32, base_url=f"{base}/sandbox-payments", return_url=f"{base}/")
         graph: Any = self.graph
+        db: Any = self.db
         self.around = Around.build(
             settings=AroundSettings(base_url=base),
-            db=self.db,
+            db=db,
             clock=self.clock,
             new_id=self.ids.next,
             spaces=self.spaces,

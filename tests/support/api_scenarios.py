@@ -6,7 +6,8 @@ or not, as the rules say: that is for the rules' own tests.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -15,14 +16,18 @@ from spaces_ctl import commands as c
 from spaces_ctl.api import wire
 from spaces_ctl.model import SpaceId
 from spaces_ctl.service.ports import Principal
+from spaces_ctl.store import posts as post_store
 from spaces_ctl.store.tables.accounts import accounts, live_bans
-from spaces_ctl.store.tables.graph import blocks
+from spaces_ctl.store.tables.graph import blocks, mutes
+from spaces_ctl.store.tables.posts import posts
 from tests.support.api_world import ANN, BEN, CID, DAN, EVE, HOST, MODERATOR, ApiWorld
 
-__all__ = ["GONE", "ROLES", "SCENARIOS", "Ready", "standing"]
+__all__ = ["GONE", "PINNED", "ROLES", "SCENARIOS", "Ready", "Scenario", "end_all", "replay_of", "scheduled", "standing"]
 
 GONE = 30
 """Was removed from the standing Space."""
+PINNED = 77
+"""A post of the host's."""
 ROLES: dict[str, int | None] = {
     "host": HOST,
     "cohost": BEN,
@@ -42,6 +47,9 @@ class Ready(NamedTuple):
     path: dict[str, str]
     body: Any = None
     """None: any valid body will do."""
+    query: Mapping[str, Any] = MappingProxyType({})
+    headers: dict[str, str] | None = None
+    """Instead of `who`'s."""
 
 
 Scenario = Callable[[ApiWorld], Awaitable[Ready]]
@@ -52,6 +60,7 @@ async def standing(world: ApiWorld, **create: Any) -> SpaceId:
     world.clock.advance(seconds=60)
     await end_all(world)
     await world.db.write(_forgive)
+    await world.db.write(_posted)
     space = await world.live(**({"record": True} | create))
     await world.cohost(space, BEN)
     await world.speaks(space, ANN)
@@ -66,10 +75,16 @@ async def standing(world: ApiWorld, **create: Any) -> SpaceId:
 
 
 def _forgive(c_: sa.Connection) -> None:
-    """What earlier requests have done to accounts: blocks, bans, protection."""
+    """What earlier requests have done to accounts: blocks, mutes, bans, protection."""
     c_.execute(sa.delete(blocks))
+    c_.execute(sa.delete(mutes))
     c_.execute(sa.delete(live_bans))
     c_.execute(sa.update(accounts).values(protected=False))
+
+
+def _posted(c_: sa.Connection) -> None:
+    c_.execute(sa.delete(posts).where(posts.c.id == PINNED))
+    post_store.insert(c_, post_store.Post(id=PINNED, author=HOST, text="Hear, hear", created_ms=1))
 
 
 async def end_all(world: ApiWorld) -> None:
@@ -83,14 +98,14 @@ async def _lobby(world: ApiWorld, **create: Any) -> SpaceId:
     return (await world.spaces.create(Principal(account=HOST).actor(), c.Create(**create))).space.id
 
 
-async def _scheduled(world: ApiWorld) -> SpaceId:
+async def scheduled(world: ApiWorld) -> SpaceId:
     start = world.clock.now_ms() + 3_600_000
     space = await _lobby(world, scheduled_start_ms=start)
     world.made = [*getattr(world, "made", []), space]  # type: ignore[attr-defined]
     return space
 
 
-async def _replay(world: ApiWorld) -> SpaceId:
+async def replay_of(world: ApiWorld) -> SpaceId:
     space = await standing(world)
     await world.do(HOST, space, c.End())
     await world.spaces.execute(world_system(), space, c.ReplayReady(duration_ms=60_000))
@@ -211,22 +226,22 @@ SCENARIOS: dict[str, Scenario] = {
     "reportClip": _live(DAN, {"clip": 1}, _REPORT),
     "markViolation": _live(MODERATOR),
     "react": _live(DAN, None, {"emoji": "wave"}),
-    "sharePost": _live(ANN, {"post": 77}),
-    "unsharePost": _live(HOST, {"post": 77}, None, (ANN, c.SharePost(post=77))),
+    "sharePost": _live(ANN, {"post": PINNED}),
+    "unsharePost": _live(HOST, {"post": PINNED}, None, (ANN, c.SharePost(post=PINNED))),
     "createPoll": _live(HOST, None, {"question": "?", "options": ["a", "b"]}, (HOST, c.ClosePoll(poll=1))),
     "vote": _live(DAN, {"poll": 1}, {"option": 1}),
     "closePoll": _live(HOST, {"poll": 1}),
     "captionConsent": _live(ANN),
     "showCaptions": _live(DAN, None, None, (ANN, c.CaptionConsent(on=True))),
     "stopRecording": _live(HOST),
-    "trimReplay": _in(_replay, HOST, {"start_ms": 1000}),
-    "publishDetails": _in(_replay, HOST),
-    "deleteReplay": _in(_replay, HOST),
-    "playReplay": _in(_replay, None),
-    "export": _in(_replay, HOST),
+    "trimReplay": _in(replay_of, HOST, {"start_ms": 1000}),
+    "publishDetails": _in(replay_of, HOST),
+    "deleteReplay": _in(replay_of, HOST),
+    "playReplay": _in(replay_of, None),
+    "export": _in(replay_of, HOST),
     "clip": _live(DAN, None, {"end_ms": 20_000}),
     "deleteClip": _live(ANN, {"clip": 1}),
-    "remindMe": _in(_scheduled, EVE),
+    "remindMe": _in(scheduled, EVE),
     "block": _account(DAN, {"account": 25}),
     "unblock": _account(DAN, {"account": 25}),
     "muteAccount": _account(DAN, {"account": 25}),
@@ -249,7 +264,7 @@ async def _clear(world: ApiWorld) -> Ready:
 
 
 async def _unremind(world: ApiWorld) -> Ready:
-    space = await _scheduled(world)
+    space = await scheduled(world)
     await world.do(EVE, space, c.RemindMe())
     return Ready(EVE, {"space": wire.space_text(space)})
 

@@ -1,4 +1,7 @@
-"""The API on a deployment in memory: real services on SQLite, a fake engine, credentials that name who asks."""
+"""The API on a deployment in memory: real services on SQLite, a fake engine, credentials that name who asks.
+
+All routers of `serve.composition` are mounted, on services that are made as there (`api_services`).
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,12 @@ from spaces_ctl.service.tokens import Tokens
 from spaces_ctl.store import accounts as account_store
 from spaces_ctl.store.bus import LocalBus
 from spaces_ctl.store.database import Database
-from tests.support.worlds import World
+from tests.support.api_services import ROUTERS, Everything
+from tests.support.worlds import Flaky, World
 
 HOST, ANN, BEN, CID, DAN, EVE = 1, 2, 3, 4, 5, 6
-MODERATOR = 90
-EVERYBODY = (HOST, ANN, BEN, CID, DAN, EVE, MODERATOR, *range(20, 40))
-
+MODERATOR, OPERATOR = 90, 91
+EVERYBODY = (HOST, ANN, BEN, CID, DAN, EVE, MODERATOR, OPERATOR, *range(20, 40))
 
 SETTINGS = ApiSettings(
     public_url="http://127.0.0.1:1",
@@ -46,7 +49,8 @@ def bearer(account: int | None, *, scopes: str = "*", app: str = "", moderator: 
     if account is None and not app:
         return {}
     is_moderator = account == MODERATOR if moderator is None else moderator
-    return {"authorization": f"Bearer test/{account or ''}/{scopes}/{app}/{'m' if is_moderator else ''}"}
+    flags = "m" * is_moderator + "o" * (account == OPERATOR)
+    return {"authorization": f"Bearer test/{account or ''}/{scopes}/{app}/{flags}"}
 
 
 async def authenticate(connection: ASGIConnection[Any, Any, Any, Any]) -> tuple[Principal, bool]:
@@ -66,12 +70,13 @@ async def authenticate(connection: ASGIConnection[Any, Any, Any, Any]) -> tuple[
         raise ServiceError("auth.session_revoked")
     if kind != "test":
         raise ServiceError("auth.token_invalid")
-    account, scopes, app, moderator = rest.split("/")
+    account, scopes, app, flags = rest.split("/")
     principal = Principal(
         account=int(account) if account else None,
         scopes=frozenset(scopes.split(",")),
         app=app or None,
-        moderator=bool(moderator),
+        moderator="m" in flags,
+        operator="o" in flags,
         session=f"s{account}" if account else None,
     )
     return principal, False
@@ -82,14 +87,22 @@ class ApiWorld(World):
 
     settings: ApiSettings
     app: Litestar
+    db: Flaky
+    """May be made to be down."""
+    more: Everything
+    """Services beyond those of Spaces."""
+    opened: Database
 
     @classmethod
     async def open(
         cls, directory: Path, *, settings: ApiSettings | None = None, limits: Limits | None = None, **app: Any
     ) -> ApiWorld:
-        db = await Database.open(f"sqlite:///{directory}/api.db")
-        await db.create_tables()
+        opened = await Database.open(f"sqlite:///{directory}/api.db")
+        await opened.create_tables()
+        db: Any = Flaky(opened)
+        limits = limits or Limits(reports_an_hour=1_000_000)
         world = cls(db, graph=EmbeddedGraph(db=db), limits=limits)  # type: ignore[arg-type]
+        world.opened = opened
         world.bus = LocalBus()  # type: ignore[assignment]
         world.spaces._bus = world.bus
         world.settings = settings or SETTINGS
@@ -99,12 +112,13 @@ class ApiWorld(World):
     async def serve(self, **app: Any) -> None:
         """Makes accounts and the application."""
         graph: Any = self.graph
-        self.accounts = Accounts(db=self.db, graph=graph, clock=self.clock, next_id=self.ids.next, limits=self.limits)
+        db: Any = self.db
+        self.accounts = Accounts(db=db, graph=graph, clock=self.clock, next_id=self.ids.next, limits=self.limits)
         self.accounts.on_event(self.effects.react)
         for account in EVERYBODY:
             values = {"id": account, "handle": f"user{account}", "name": f"User {account}", "created_ms": 1}
-            await self.db.write(lambda c, values=values: account_store.insert(c, **values))
-        tokens = Tokens(db=self.db, engine=self.engine, signer=TokenSigner.generate(), clock=self.clock)
+            await db.write(lambda c, values=values: account_store.insert(c, **values))
+        tokens = Tokens(db=db, engine=self.engine, signer=TokenSigner.generate(), clock=self.clock)
         self.joins = Joins(
             spaces=self.spaces,
             engine=self.engine,
@@ -113,8 +127,9 @@ class ApiWorld(World):
             addresses=("127.0.0.1:4433",),
             certificate_sha256=b"\1" * 32,
         )
-        self.reading = Reading(spaces=self.spaces, db=self.db, graph=graph, engine=self.engine, clock=self.clock)
-        self.keys = IdempotencyKeys(db=self.db, clock=self.clock)
+        self.reading = Reading(spaces=self.spaces, db=db, graph=graph, engine=self.engine, clock=self.clock)
+        self.keys = IdempotencyKeys(db=db, clock=self.clock)
+        self.more = Everything(self, tokens)
         self.services = ApiServices(
             clock=self.clock,
             bus=self.bus,
@@ -124,12 +139,20 @@ class ApiWorld(World):
             accounts=self.accounts,
             idempotency=self.keys,
             checks={"database": self.reading.head},
+            more=self.more.injected(),
         )
-        self.app = create_app(self.services, self.settings, **({"authenticate": authenticate} | app))
+        given: dict[str, Any] = {
+            "authenticate": authenticate,
+            "routers": ROUTERS,
+            "root_routers": self.more.root_routers(),
+        }
+        self.app = create_app(self.services, self.settings, **(given | app))
 
     async def aclose(self) -> None:
+        self.db.down = False
         await self.spaces.aclose()
-        await self.db.aclose()
+        self.more.close()
+        await self.opened.aclose()
 
     async def cohost(self, space: SpaceId, *accounts: int) -> None:
         """They speak and become co-hosts."""

@@ -67,7 +67,7 @@ class Topics(msgspec.Struct, frozen=True, kw_only=True):
     data: list[TopicView]
 
 
-class ProfileView(msgspec.Struct, frozen=True, kw_only=True):
+class AccountSpacesView(msgspec.Struct, frozen=True, kw_only=True):
     """An account's Spaces."""
 
     live: list[SpaceLine]
@@ -196,10 +196,10 @@ async def of_topic(
     summary="An account's Spaces",
     responses=problems("account.not_found"),
 )
-async def of_account(account: AccountParam, principal: Asker, discovery: Injected) -> ProfileView:
+async def of_account(account: AccountParam, principal: Asker, discovery: Injected) -> AccountSpacesView:
     """Live, scheduled and recorded."""
     found = await discovery.profile(principal, read_account(account))
-    return ProfileView(
+    return AccountSpacesView(
         live=[space_line(space) for space in found.live],
         scheduled=[space_line(space) for space in found.scheduled],
         recorded=[space_line(space) for space in found.recorded],

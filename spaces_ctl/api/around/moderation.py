@@ -25,8 +25,15 @@ AccountQuery = Annotated[
 ]
 
 
+class StretchView(msgspec.Struct, frozen=True, kw_only=True):
+    """From when to when."""
+
+    since: str
+    until: str
+
+
 class CaseView(msgspec.Struct, frozen=True, kw_only=True):
-    """What was reported of one subject; the audio between `evidence` is kept until it is resolved."""
+    """What was reported of one subject; the audio of `evidence` is kept until it is resolved."""
 
     id: str
     space: str
@@ -36,7 +43,7 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     reporters: int
     opened: str
     latest: str
-    evidence: tuple[str, str]
+    evidence: StretchView
     moderator: str | None
     outcome: str
     resolved: str | None
@@ -133,7 +140,7 @@ def _case(one: Case) -> CaseView:
         reporters=one.reporters,
         opened=wire.timestamp(one.opened_ms),
         latest=wire.timestamp(one.latest_ms),
-        evidence=(wire.timestamp(one.evidence_from_ms), wire.timestamp(one.evidence_to_ms)),
+        evidence=StretchView(since=wire.timestamp(one.evidence_from_ms), until=wire.timestamp(one.evidence_to_ms)),
         moderator=_text(one.moderator),
         outcome=one.outcome,
         resolved=time_of(one.resolved_ms),

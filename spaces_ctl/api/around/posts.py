@@ -26,7 +26,7 @@ class PostBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reply_to: wire.AccountIdText | None = None
 
 
-class VoteBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PostVoteBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which option, from 0."""
 
     option: wire.Number
@@ -67,7 +67,7 @@ class PostPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class MessageView(msgspec.Struct, frozen=True, kw_only=True):
+class DirectMessageView(msgspec.Struct, frozen=True, kw_only=True):
     """A direct message."""
 
     id: str
@@ -77,10 +77,10 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     created: str
 
 
-class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
+class DirectMessagePage(msgspec.Struct, frozen=True, kw_only=True):
     """Latest first."""
 
-    data: list[MessageView]
+    data: list[DirectMessageView]
     next: str | None
 
 
@@ -146,7 +146,7 @@ async def remove(post: IdParam, principal: Asker, posts: Injected) -> None:
     summary="Votes in a post's poll",
     responses=problems("auth.token_missing", "post.not_found", "poll.not_found", "poll.voted"),
 )
-async def vote(post: IdParam, data: JSONBody[VoteBody], principal: Asker, posts: Injected) -> PostView:
+async def vote(post: IdParam, data: JSONBody[PostVoteBody], principal: Asker, posts: Injected) -> PostView:
     """Once."""
     return _view(await posts.vote(principal, _id(post), data.option))
 
@@ -211,12 +211,12 @@ async def pinned(space: SpaceParam, principal: Asker, posts: Injected, reading: 
 )
 async def messages(
     principal: Asker, posts: Injected, cursors: Injected, limit: Limit = 50, cursor: CursorText = None
-) -> MessagePage:
+) -> DirectMessagePage:
     """Latest first."""
     found = await posts.messages(principal, before(cursors, "messages", cursor), limit)
-    return MessagePage(
+    return DirectMessagePage(
         data=[
-            MessageView(
+            DirectMessageView(
                 id=str(one.id),
                 by=str(one.by),
                 text=one.text,

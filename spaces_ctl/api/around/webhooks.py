@@ -50,7 +50,7 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     data: list[EndpointView]
 
 
-class MessageView(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookMessageView(msgspec.Struct, frozen=True, kw_only=True):
     """A message; `state` is pending, delivered or failed."""
 
     id: str
@@ -61,10 +61,10 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     created: str
 
 
-class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookMessagePage(msgspec.Struct, frozen=True, kw_only=True):
     """Latest first."""
 
-    data: list[MessageView]
+    data: list[WebhookMessageView]
     next: str | None
 
 
@@ -160,13 +160,13 @@ async def remove(id: IdParam, principal: Asker, webhooks: Injected) -> None:
 )
 async def messages(
     id: IdParam, principal: Asker, webhooks: Injected, cursors: Injected, limit: Limit = 50, cursor: CursorText = None
-) -> MessagePage:
+) -> WebhookMessagePage:
     """Latest first."""
     name = f"webhook:{id}"
     found = await webhooks.messages(principal, read_id(id), before(cursors, name, cursor), limit)
-    return MessagePage(
+    return WebhookMessagePage(
         data=[
-            MessageView(
+            WebhookMessageView(
                 id=f"evt_{one.sequence}",
                 sequence=one.sequence,
                 space=wire.space_text(one.space),

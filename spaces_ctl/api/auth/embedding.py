@@ -7,9 +7,13 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 
+from spaces_ctl import commands as c
 from spaces_ctl.api.injected import Injected
+from spaces_ctl.api.openapi import problems
+from spaces_ctl.api.spaces.commands import refusals
+from spaces_ctl.api.spaces.params import NameParam
 from spaces_ctl.api.wire import SpaceIdText, space_id, timestamp
 from spaces_ctl.clock import Clock
 from spaces_ctl.model import Actor
@@ -78,7 +82,13 @@ class JoinTokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """base64; to be pinned."""
 
 
-@post("/service-keys", status_code=201, operation_id="create_service_key")
+@post(
+    "/service-keys",
+    status_code=201,
+    operation_id="createServiceKey",
+    opt={"secret": True},
+    responses=problems("auth.token_missing", "role.forbidden"),
+)
 async def create(
     data: JSONBody[AskServiceKey], principal: Injected[Principal], service_keys: Injected[ServiceKeys]
 ) -> ServiceKeyAnswer:
@@ -94,21 +104,32 @@ async def create(
     return _answer(made.key, made.secret)
 
 
-@get("/service-keys", operation_id="list_service_keys")
+@get("/service-keys", operation_id="listServiceKeys", responses=problems("auth.token_missing", "role.forbidden"))
 async def listed(principal: Injected[Principal], service_keys: Injected[ServiceKeys]) -> ServiceKeyList:
     """All service keys, revoked ones too. For operators."""
     _operates(principal)
     return ServiceKeyList(data=[_answer(key) for key in await service_keys.listed()])
 
 
-@delete("/service-keys/{key:str}", status_code=204, operation_id="revoke_service_key")
-async def revoke(key: FromPath[str], principal: Injected[Principal], service_keys: Injected[ServiceKeys]) -> None:
+@delete(
+    "/service-keys/{key:str}",
+    status_code=204,
+    operation_id="revokeServiceKey",
+    responses=problems("auth.token_missing", "role.forbidden", "resource.not_found"),
+)
+async def revoke(key: NameParam, principal: Injected[Principal], service_keys: Injected[ServiceKeys]) -> None:
     """Revokes a service key and its users' tokens at once. For operators."""
     _operates(principal)
     await service_keys.revoke(key)
 
 
-@post("/join-tokens", status_code=201, operation_id="mint_join_token")
+@post(
+    "/join-tokens",
+    status_code=201,
+    operation_id="mintJoinToken",
+    opt={"secret": True},
+    responses=problems("auth.scope", "space.not_found", *refusals(c.Join)),
+)
 async def mint(
     data: JSONBody[AskJoinToken],
     principal: Injected[Principal],
@@ -135,7 +156,13 @@ async def mint(
     )
 
 
-@post("/graph/invalidations", status_code=204, opt={"open": True}, operation_id="invalidate_graph")
+@post(
+    "/graph/invalidations",
+    status_code=204,
+    opt={"open": True},
+    operation_id="invalidateGraph",
+    responses=problems("auth.token_invalid", "resource.not_found"),
+)
 async def invalidate(
     request: Asked, invalidations: Injected[Invalidations | None], clock: Injected[Clock]
 ) -> Response[None]:

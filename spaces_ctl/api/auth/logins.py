@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.background_tasks import BackgroundTask
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 
 from spaces_ctl.api.auth.cookies import address_of, device_of, ended_cookie, session_cookie, session_secret
 from spaces_ctl.api.injected import Injected
+from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.security import CsrfTokens
 from spaces_ctl.api.settings import ApiSettings
+from spaces_ctl.api.spaces.params import NameParam
 from spaces_ctl.api.wire import timestamp
 from spaces_ctl.clock import Clock
 from spaces_ctl.service.accounts import Account, Accounts
@@ -25,6 +29,7 @@ from spaces_ctl.service.sessions import Login, SessionKind, Sessions
 __all__ = ["AccountAnswer", "AuthRules", "LoggedIn", "account_answer", "known", "router"]
 
 Asked = Request[Any, Any, Any]
+_log = logging.getLogger("spaces.api")
 
 
 class AuthRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,7 +168,13 @@ def logged_in(
     return Response(answer, status_code=status, cookies=cookies, headers={"cache-control": "no-store"})
 
 
-@post("/register", status_code=201, opt={"rate": "auth", "csrf_exempt": True}, operation_id="register")
+@post(
+    "/register",
+    status_code=201,
+    opt={"rate": "auth", "csrf_exempt": True},
+    operation_id="register",
+    responses=problems("role.forbidden", "account.exists"),
+)
 async def register(
     data: JSONBody[Register],
     request: Asked,
@@ -189,7 +200,13 @@ async def register(
     return logged_in(login, account, cookie, settings, csrf, clock.now_ms(), 201)
 
 
-@post("/login", status_code=200, opt={"rate": "auth", "csrf_exempt": True}, operation_id="log_in")
+@post(
+    "/login",
+    status_code=200,
+    opt={"rate": "auth", "csrf_exempt": True},
+    operation_id="logIn",
+    responses=problems("auth.credentials"),
+)
 async def log_in(
     data: JSONBody[LogIn],
     request: Asked,
@@ -210,7 +227,7 @@ async def log_in(
     return logged_in(login, account, cookie, settings, csrf, clock.now_ms(), 200)
 
 
-@post("/logout", status_code=204, operation_id="log_out")
+@post("/logout", status_code=204, operation_id="logOut", responses=problems("auth.token_missing", "resource.not_found"))
 async def log_out(
     principal: Injected[Principal], sessions: Injected[Sessions], settings: Injected[ApiSettings]
 ) -> Response[None]:
@@ -220,7 +237,7 @@ async def log_out(
     return Response(None, status_code=204, cookies=[ended_cookie(settings)])
 
 
-@get("/session", operation_id="get_session")
+@get("/session", operation_id="getSession", responses=problems("auth.token_missing", "auth.scope", "account.not_found"))
 async def current(
     request: Asked,
     principal: Injected[Principal],
@@ -252,7 +269,7 @@ async def current(
     return Response(answer, headers={"cache-control": "no-store"})
 
 
-@get("/sessions", operation_id="list_sessions")
+@get("/sessions", operation_id="listSessions", responses=problems("auth.token_missing"))
 async def listed(principal: Injected[Principal], sessions: Injected[Sessions]) -> SessionList:
     """Where the account is logged in, the latest used first."""
     found = await sessions.listed(principal)
@@ -271,19 +288,30 @@ async def listed(principal: Injected[Principal], sessions: Injected[Sessions]) -
     )
 
 
-@delete("/sessions/{session:str}", status_code=204, operation_id="end_session")
-async def end(session: FromPath[str], principal: Injected[Principal], sessions: Injected[Sessions]) -> None:
+@delete(
+    "/sessions/{session:str}",
+    status_code=204,
+    operation_id="endSession",
+    responses=problems("auth.token_missing", "resource.not_found"),
+)
+async def end(session: NameParam, principal: Injected[Principal], sessions: Injected[Sessions]) -> None:
     """Ends one session at once, its connections to Spaces included."""
     await sessions.end(known(principal), session)
 
 
-@delete("/sessions", status_code=204, operation_id="end_other_sessions")
+@delete("/sessions", status_code=204, operation_id="endOtherSessions", responses=problems("auth.token_missing"))
 async def end_others(principal: Injected[Principal], sessions: Injected[Sessions]) -> None:
     """Ends all sessions but the one that asks."""
     await sessions.end_all(known(principal), but=principal.session)
 
 
-@put("/password", status_code=204, opt={"rate": "auth"}, operation_id="change_password")
+@put(
+    "/password",
+    status_code=204,
+    opt={"rate": "auth"},
+    operation_id="changePassword",
+    responses=problems("auth.token_missing", "auth.credentials", "account.not_found"),
+)
 async def change_password(
     data: JSONBody[ChangePassword], request: Asked, principal: Injected[Principal], sessions: Injected[Sessions]
 ) -> None:
@@ -292,7 +320,14 @@ async def change_password(
     await sessions.change_password(principal, data.old, data.new)
 
 
-@post("/email", status_code=202, opt={"rate": "auth"}, operation_id="verify_address")
+@post(
+    "/email",
+    status_code=202,
+    media_type="text/plain",
+    opt={"rate": "auth"},
+    operation_id="verifyAddress",
+    responses=problems("auth.token_missing", "resource.not_found"),
+)
 async def change_email(
     data: JSONBody[Address], principal: Injected[Principal], email_links: Injected[EmailLinks | None]
 ) -> Response[bytes]:
@@ -302,29 +337,56 @@ async def change_email(
         b"",
         status_code=202,
         media_type="text/plain",
-        background=BackgroundTask(links.send_verification, account, data.email),
+        background=BackgroundTask(mailed, links.send_verification, account, data.email),
     )
 
 
-@post("/email/verify", status_code=204, opt={"rate": "auth", "csrf_exempt": True}, operation_id="address_verified")
+@post(
+    "/email/verify",
+    status_code=204,
+    opt={"rate": "auth", "csrf_exempt": True},
+    operation_id="addressVerified",
+    responses=problems("auth.token_invalid", "account.exists", "resource.not_found"),
+)
 async def verify(data: JSONBody[Verify], email_links: Injected[EmailLinks | None]) -> None:
     """The link was opened."""
     await _mailing(email_links).verify(data.token)
 
 
-@post("/password-reset", status_code=202, opt={"rate": "auth", "csrf_exempt": True}, operation_id="ask_for_reset")
+@post(
+    "/password-reset",
+    status_code=202,
+    media_type="text/plain",
+    opt={"rate": "auth", "csrf_exempt": True},
+    operation_id="askForReset",
+    responses=problems("resource.not_found"),
+)
 async def ask_for_reset(data: JSONBody[Address], email_links: Injected[EmailLinks | None]) -> Response[bytes]:
     """Sends a link to choose a new password, if the address is known; the answer is the same, and as fast, if not."""
     links = _mailing(email_links)
     return Response(
-        b"", status_code=202, media_type="text/plain", background=BackgroundTask(links.send_reset, data.email)
+        b"", status_code=202, media_type="text/plain", background=BackgroundTask(mailed, links.send_reset, data.email)
     )
 
 
-@put("/password-reset", status_code=204, opt={"rate": "auth", "csrf_exempt": True}, operation_id="reset_password")
+@put(
+    "/password-reset",
+    status_code=204,
+    opt={"rate": "auth", "csrf_exempt": True},
+    operation_id="resetPassword",
+    responses=problems("auth.token_invalid", "resource.not_found"),
+)
 async def reset(data: JSONBody[Reset], email_links: Injected[EmailLinks | None]) -> None:
     """Sets the new password and ends every session."""
     await _mailing(email_links).reset(data.token, data.password)
+
+
+async def mailed(send: Callable[..., Awaitable[None]], *about: Any) -> None:
+    """Sends after the answer was given: there is nobody any more to be told why not, but the log."""
+    try:
+        await send(*about)
+    except ServiceError as error:
+        _log.warning("an e-mail could not be sent: %s", error.code)
 
 
 def _mailing(email_links: EmailLinks | None) -> EmailLinks:

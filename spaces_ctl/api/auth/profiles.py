@@ -7,12 +7,14 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, get, patch
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from spaces_ctl.api.auth.logins import AccountAnswer, account_answer, known
 from spaces_ctl.api.injected import Injected
+from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.paging import Cursors
-from spaces_ctl.api.wire import account_id, timestamp
+from spaces_ctl.api.spaces.params import AccountParam, read_account
+from spaces_ctl.api.wire import timestamp
 from spaces_ctl.service.accounts import Accounts
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.graph import WritableGraph
@@ -21,6 +23,7 @@ from spaces_ctl.service.ports import Principal, Profile
 __all__ = ["router"]
 
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many at most.")]
+Handle = Annotated[str, PathParameter(pattern="^[0-9A-Za-z_]{1,15}$", description="With or without capitals.")]
 
 
 class ProfileAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +53,7 @@ class EditProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     picture: str | None = None
 
 
-@patch("/me", operation_id="edit_me")
+@patch("/me", operation_id="editMe", responses=problems("auth.token_missing", "account.not_found", "account.exists"))
 async def edit(
     data: JSONBody[EditProfile], principal: Injected[Principal], accounts: Injected[Accounts]
 ) -> AccountAnswer:
@@ -59,7 +62,7 @@ async def edit(
     return account_answer(await accounts.edit(known(principal), **changes))
 
 
-@get("/me/blocks", operation_id="list_blocks")
+@get("/me/blocks", operation_id="listBlocks", responses=problems("auth.token_missing", "request.cursor"))
 async def blocks(
     principal: Injected[Principal],
     graph: Injected[WritableGraph],
@@ -71,7 +74,7 @@ async def blocks(
     return await _page(graph, cursors, "blocks", await graph.blocked_by(known(principal)), cursor, limit)
 
 
-@get("/me/mutes", operation_id="list_mutes")
+@get("/me/mutes", operation_id="listMutes", responses=problems("auth.token_missing", "request.cursor"))
 async def mutes(
     principal: Injected[Principal],
     graph: Injected[WritableGraph],
@@ -83,7 +86,7 @@ async def mutes(
     return await _page(graph, cursors, "mutes", await graph.muted_by(known(principal)), cursor, limit)
 
 
-@get("/me/following", operation_id="list_following")
+@get("/me/following", operation_id="listFollowing", responses=problems("auth.token_missing", "request.cursor"))
 async def following(
     principal: Injected[Principal],
     graph: Injected[WritableGraph],
@@ -95,7 +98,7 @@ async def following(
     return await _page(graph, cursors, "following", await graph.following(known(principal)), cursor, limit)
 
 
-@get("/me/followers", operation_id="list_followers")
+@get("/me/followers", operation_id="listFollowers", responses=problems("auth.token_missing", "request.cursor"))
 async def followers(
     principal: Injected[Principal],
     graph: Injected[WritableGraph],
@@ -109,21 +112,18 @@ async def followers(
     return await _shown(graph, cursors, "followers", ids, limit)
 
 
-@get("/accounts/{account:str}", operation_id="get_account")
-async def account(account: FromPath[str], graph: Injected[WritableGraph]) -> ProfileAnswer:
+@get("/accounts/{account:str}", operation_id="getAccount", responses=problems("account.not_found"))
+async def account(account: AccountParam, graph: Injected[WritableGraph]) -> ProfileAnswer:
     """An account by id."""
-    try:
-        key = account_id(account)
-    except ValueError as error:
-        raise ServiceError("account.not_found") from error
+    key = read_account(account)
     found = await graph.profiles([key])
     if key not in found:
         raise ServiceError("account.not_found")
     return _answer(found[key])
 
 
-@get("/accounts/by-handle/{handle:str}", operation_id="get_account_by_handle")
-async def by_handle(handle: FromPath[str], graph: Injected[WritableGraph]) -> ProfileAnswer:
+@get("/accounts/by-handle/{handle:str}", operation_id="getAccountByHandle", responses=problems("account.not_found"))
+async def by_handle(handle: Handle, graph: Injected[WritableGraph]) -> ProfileAnswer:
     """An account by handle."""
     found = await graph.by_handle([handle])
     if handle.lower() not in found:

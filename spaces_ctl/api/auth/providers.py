@@ -7,13 +7,15 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import Cookie
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromQuery
 
 from spaces_ctl.api.auth.cookies import device_of, session_cookie
 from spaces_ctl.api.auth.logins import known
 from spaces_ctl.api.injected import Injected
+from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.security import cookie_name
 from spaces_ctl.api.settings import ApiSettings
+from spaces_ctl.api.spaces.params import NameParam
 from spaces_ctl.clock import Clock
 from spaces_ctl.service.oidc import Oidc, Started
 from spaces_ctl.service.ports import Principal
@@ -45,15 +47,22 @@ class LinkAnswer(msgspec.Struct, frozen=True, kw_only=True):
     url: str
 
 
-@get("/", opt={"rate": "auth"}, operation_id="list_providers")
+@get("/", opt={"rate": "auth"}, operation_id="listProviders")
 async def listed(oidc: Injected[Oidc]) -> ProviderList:
     """Providers to log in with."""
     return ProviderList(data=[ProviderAnswer(name=p.name, label=p.label or p.name) for p in oidc.providers.values()])
 
 
-@get("/{provider:str}/start", opt={"rate": "auth"}, operation_id="start_provider_login")
+@get(
+    "/{provider:str}/start",
+    status_code=302,
+    media_type="text/plain",
+    opt={"rate": "auth"},
+    operation_id="startProviderLogin",
+    responses=problems("resource.not_found", "provider.unavailable"),
+)
 async def start(
-    provider: FromPath[str], oidc: Injected[Oidc], settings: Injected[ApiSettings], return_to: FromQuery[str] = "/"
+    provider: NameParam, oidc: Injected[Oidc], settings: Injected[ApiSettings], return_to: FromQuery[str] = "/"
 ) -> Response[bytes]:
     """Sends the browser to the provider; afterwards to `return_to`, a path here."""
     started = await oidc.start(provider, return_to=return_to)
@@ -62,18 +71,38 @@ async def start(
     )
 
 
-@post("/{provider:str}/link", status_code=200, opt={"rate": "auth"}, operation_id="link_provider")
+@post(
+    "/{provider:str}/link",
+    status_code=200,
+    opt={"rate": "auth"},
+    operation_id="linkProvider",
+    responses=problems("auth.token_missing", "resource.not_found", "provider.unavailable"),
+)
 async def link(
-    provider: FromPath[str], principal: Injected[Principal], oidc: Injected[Oidc], settings: Injected[ApiSettings]
+    provider: NameParam, principal: Injected[Principal], oidc: Injected[Oidc], settings: Injected[ApiSettings]
 ) -> Response[LinkAnswer]:
     """Begins to link an identity elsewhere to the account that asks; its page sends the browser on."""
     started = await oidc.start(provider, account=known(principal))
     return Response(LinkAnswer(url=started.url), cookies=[_browser(started, settings)])
 
 
-@get("/{provider:str}/callback", opt={"rate": "auth"}, operation_id="provider_callback")
+@get(
+    "/{provider:str}/callback",
+    status_code=302,
+    media_type="text/plain",
+    opt={"rate": "auth"},
+    operation_id="providerCallback",
+    responses=problems(
+        "auth.token_invalid",
+        "auth.credentials",
+        "resource.not_found",
+        "account.exists",
+        "version.conflict",
+        "provider.unavailable",
+    ),
+)
 async def callback(
-    provider: FromPath[str],
+    provider: NameParam,
     request: Asked,
     oidc: Injected[Oidc],
     sessions: Injected[Sessions],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import msgspec
 from litestar import Router, delete, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 
 from spaces_ctl.api.auth.logins import known
 from spaces_ctl.api.injected import Injected
+from spaces_ctl.api.openapi import problems
+from spaces_ctl.api.spaces.params import NameParam
 from spaces_ctl.api.wire import timestamp
 from spaces_ctl.service import scopes
 from spaces_ctl.service.oauth import OAuth
@@ -61,7 +63,9 @@ class GrantList(msgspec.Struct, frozen=True, kw_only=True):
     next: None = None
 
 
-@post("/apps", status_code=201, operation_id="register_app")
+@post(
+    "/apps", status_code=201, operation_id="registerApp", opt={"secret": True}, responses=problems("auth.token_missing")
+)
 async def register(data: JSONBody[NewApp], principal: Injected[Principal], oauth: Injected[OAuth]) -> AppAnswer:
     """Registers an app of one's own."""
     made = await oauth.apps.register(
@@ -74,25 +78,36 @@ async def register(data: JSONBody[NewApp], principal: Injected[Principal], oauth
     return _with_secret(made)
 
 
-@get("/apps", operation_id="list_apps")
+@get("/apps", operation_id="listApps", responses=problems("auth.token_missing"))
 async def listed(principal: Injected[Principal], oauth: Injected[OAuth]) -> AppList:
     """One's own apps, oldest first."""
     return AppList(data=[_app(app) for app in await oauth.apps.of(known(principal))])
 
 
-@post("/apps/{client_id:str}/secret", status_code=201, operation_id="renew_app_secret")
-async def new_secret(client_id: FromPath[str], principal: Injected[Principal], oauth: Injected[OAuth]) -> AppAnswer:
+@post(
+    "/apps/{client_id:str}/secret",
+    status_code=201,
+    operation_id="renewAppSecret",
+    opt={"secret": True},
+    responses=problems("auth.token_missing", "resource.not_found"),
+)
+async def new_secret(client_id: NameParam, principal: Injected[Principal], oauth: Injected[OAuth]) -> AppAnswer:
     """Another secret; the old one is worth nothing any more."""
     return _with_secret(await oauth.apps.new_secret(known(principal), client_id))
 
 
-@delete("/apps/{client_id:str}", status_code=204, operation_id="delete_app")
-async def remove(client_id: FromPath[str], principal: Injected[Principal], oauth: Injected[OAuth]) -> None:
+@delete(
+    "/apps/{client_id:str}",
+    status_code=204,
+    operation_id="deleteApp",
+    responses=problems("auth.token_missing", "resource.not_found"),
+)
+async def remove(client_id: NameParam, principal: Injected[Principal], oauth: Injected[OAuth]) -> None:
     """Deletes an app and everything anybody allowed it."""
     await oauth.apps.delete(known(principal), client_id)
 
 
-@get("/grants", operation_id="list_grants")
+@get("/grants", operation_id="listGrants", responses=problems("auth.token_missing"))
 async def grants(principal: Injected[Principal], oauth: Injected[OAuth]) -> GrantList:
     """What one has allowed apps, newest first."""
     found = await oauth.grants(known(principal))
@@ -104,8 +119,13 @@ async def grants(principal: Injected[Principal], oauth: Injected[OAuth]) -> Gran
     )
 
 
-@delete("/grants/{grant:str}", status_code=204, operation_id="withdraw_grant")
-async def withdraw(grant: FromPath[str], principal: Injected[Principal], oauth: Injected[OAuth]) -> None:
+@delete(
+    "/grants/{grant:str}",
+    status_code=204,
+    operation_id="withdrawGrant",
+    responses=problems("auth.token_missing", "resource.not_found"),
+)
+async def withdraw(grant: NameParam, principal: Injected[Principal], oauth: Injected[OAuth]) -> None:
     """Takes it back; the app's tokens are worth nothing from now on."""
     await oauth.withdraw(known(principal), grant)
 

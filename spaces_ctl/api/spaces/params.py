@@ -12,7 +12,7 @@ from spaces_ctl.model import AccountId, SpaceId
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Principal
 
-__all__ = ["AccountParam", "Asker", "Injected", "SpaceParam", "read_account", "read_space"]
+__all__ = ["AccountParam", "Asker", "Injected", "NameParam", "SpaceParam", "read_account", "read_space"]
 
 Asker = NamedDependency[Principal]
 """Who asks."""
@@ -20,6 +20,10 @@ Injected = NamedDependency[Any]
 """A service, by the parameter's name."""
 SpaceParam = Annotated[str, PathParameter(pattern=wire.SPACE_PATTERN, description="The Space's id, base62.")]
 AccountParam = Annotated[str, PathParameter(pattern=wire.ACCOUNT_PATTERN, description="An account's id, decimal.")]
+NameParam = Annotated[
+    str, PathParameter(pattern="^[0-9A-Za-z._-]{1,64}$", description="The id or name that was told before.")
+]
+"""Of a session, an app, a grant, a key, a login provider."""
 
 
 def read_space(text: str) -> SpaceId:

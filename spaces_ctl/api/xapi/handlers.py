@@ -18,6 +18,7 @@ from spaces_ctl.api.xapi.problems import XProblem, invalid_parameter, not_found
 from spaces_ctl.api.xapi.rates import XRates
 from spaces_ctl.model import SpaceId, Status
 from spaces_ctl.service import scopes
+from spaces_ctl.service.answering import SILENT
 from spaces_ctl.service.authentication import Authentication
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Principal
@@ -202,6 +203,8 @@ async def _serve(
             headers["x-rate-limit-remaining"] = "0"
             return XProblem.too_many().response(headers)
         return XProblem.unavailable(503 if error.info.http == 503 else 500).response(headers)
+    except SILENT:
+        return XProblem.unavailable(503).response(headers)
     except Exception:
         _log.exception("X API: %s failed", operation)
         return XProblem.unavailable(500).response(headers)
