@@ -28,6 +28,7 @@ from spaces_ctl._clients import Frame, Listener, ListenerLoad, ListenerStats, Lo
 from spaces_ctl._engine import (
     REFUSALS,
     AddressInUse,
+    CertificateRefused,
     CommandRefused,
     ConnectionClosed,
     ConnectionFailed,
@@ -71,6 +72,7 @@ __all__ = [
     "REFUSALS",
     "AddressInUse",
     "Applied",
+    "CertificateRefused",
     "Command",
     "CommandRefused",
     "ConnectionClosed",
@@ -375,7 +377,7 @@ class Engine:
 
     @property
     def certificate_sha256(self) -> bytes:
-        """SHA-256 of the leaf certificate, for clients that pin it (`serverCertificateHashes`), 32 bytes."""
+        """SHA-256 of the leaf certificate in force, for clients that pin it (`serverCertificateHashes`), 32 bytes."""
         return bytes(self._native.certificate_sha256)
 
     async def apply(self, command: Command) -> Applied:
@@ -479,6 +481,21 @@ class Engine:
             )
         )
         await self._call(lambda: self._native.set_keys(keys))
+
+    async def set_certificate(self, chain_pem: bytes, key_pem: bytes) -> None:
+        """Shows this certificate (PEM, leaf first) with this key (PEM) to connections that begin from now on.
+
+        Open ones go on with theirs. `certificate_sha256` is the new one's when this returns. Raises
+        `CertificateRefused`: they are none, or do not belong together; the old ones stay.
+        """
+        await self._call(lambda: self._native.set_certificate((chain_pem, key_pem), []))
+
+    async def renew_development_certificate(self, names: Sequence[str]) -> None:
+        """Like `set_certificate`, with a new development certificate of two weeks for these names and addresses.
+
+        Who pins the old one needs the new `certificate_sha256` to connect again. Raises `CertificateRefused`.
+        """
+        await self._call(lambda: self._native.set_certificate(None, list(names)))
 
     async def events(self) -> AsyncIterator[list[Event]]:
         """Events in batches, until the engine is closed. One iterator at a time.

@@ -204,7 +204,7 @@ class Ended(_Event, frozen=True, kw_only=True):
 
     how: EndedHow
     audit: bool = True
-    """A copy is kept for review (`Limits.audit_copy`)."""
+    """A copy is kept for review (`Limits.audit_copy`, or something was reported)."""
 
 
 class HostReminded(_Event, frozen=True, kw_only=True):

@@ -1,9 +1,11 @@
 """What a large audience costs the Python side: event-loop lag, CPU of the loop's thread, and events, phase by phase.
 
 The audience is injected into the engine's threads, below QUIC: there are no sockets, but admission, counting, the
-roster, the watch list and reactions work as for real sessions. One task takes the engine's events as the control plane
-does; another sleeps 1 ms at a time and notes how much later it wakes. With `--pin` the engine has the first cores and
-Python the last one. When others use the machine the lag is theirs as well: compare with `idle`.
+roster, the watch list and reactions work as for real sessions. The whole control plane runs on the loop: log on SQLite,
+presence, counters, timers, the `state` snapshot; a task beside it sleeps 1 ms at a time and notes how much later it
+wakes. Those on the watch list were invited to speak, so their coming and going becomes events in the log.
+With `--pin` the engine has the first cores and Python the last one. When others use the machine the lag is theirs as
+well: compare with `idle`.
 """
 
 from __future__ import annotations
@@ -13,17 +15,24 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import uvloop
 
-from spaces_ctl.engine import Engine, EngineConfig, SetAcl, SetState, UpsertSpace
+from spaces_ctl import commands as c
+from spaces_ctl.engine import Engine, EngineConfig, Event, TokenSigner
+from spaces_ctl.model import Actor
+from spaces_ctl.service.fake_graph import FakeGraph
+from spaces_ctl.service.services import Services, open_services
+from spaces_ctl.store.database import Database
 
-SPACE = 1_000_000
+HOST = Actor(account=1)
 FIRST = 1 << 40
 PROBE_S = 0.001
 
@@ -46,18 +55,25 @@ class Phase:
     events: dict[str, int]
 
 
+class CountedEngine(Engine):
+    """Counts the events that the control plane takes."""
+
+    taken: Counter[str]
+
+    async def events(self) -> AsyncIterator[list[Event]]:
+        """As the engine's."""
+        async for batch in super().events():
+            self.taken.update(type(event).__name__ for event in batch)
+            yield batch
+
+
 @dataclass(slots=True)
 class Watch:
-    """Takes the events and measures the loop."""
+    """Measures the loop."""
 
-    engine: Engine
+    engine: CountedEngine
+    space: int
     lags: list[float] = field(default_factory=list)
-    events: Counter[str] = field(default_factory=Counter)
-
-    async def take(self) -> None:
-        """The control plane's part: every event, in batches."""
-        async for batch in self.engine.events():
-            self.events.update(type(event).__name__ for event in batch)
 
     async def probe(self) -> None:
         """Notes the lag of the loop."""
@@ -68,25 +84,24 @@ class Watch:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Both tasks, while inside."""
-        tasks = [asyncio.create_task(self.take()), asyncio.create_task(self.probe())]
+        """Probing, while inside."""
+        task = asyncio.create_task(self.probe())
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
     async def people(self) -> int:
         """In the Space now."""
-        counts = await self.engine.counts(SPACE)
+        counts = await self.engine.counts(self.space)
         return 0 if counts is None else counts.named + counts.anonymous + counts.guests
 
     async def phase(self, name: str, seconds: float, *, until: int | None = None) -> Phase:
         """Measures for `seconds`, or until so many people are there (and then `seconds` is the longest wait)."""
         self.lags.clear()
-        self.events.clear()
+        self.engine.taken.clear()
         began, cpu, engine = time.perf_counter(), time.thread_time(), (await self.engine.stats()).cpu_seconds
         while (passed := time.perf_counter() - began) < seconds:
             await asyncio.sleep(min(0.2, seconds - passed))
@@ -104,53 +119,88 @@ class Watch:
             lag_max_ms=round(lags[-1] * 1e3, 3),
             python_cpu=round(used / passed, 4),
             engine_cpu=round(spent / passed, 4),
-            events=dict(self.events),
+            events=dict(self.engine.taken),
         )
 
 
-async def roster(engine: Engine) -> dict[str, float]:
+async def roster(engine: Engine, space: int) -> dict[str, float]:
     """Pages through everybody; times one page of 10,000 and one of 100."""
     began = time.perf_counter()
-    await engine.roster(SPACE, limit=100)
+    await engine.roster(space, limit=100)
     small = time.perf_counter() - began
     after: int | None = 0
     slowest, people = 0.0, 0
     while after is not None:
         began = time.perf_counter()
-        page = await engine.roster(SPACE, after=after, limit=10_000)
+        page = await engine.roster(space, after=after, limit=10_000)
         slowest = max(slowest, time.perf_counter() - began)
         people, after = people + len(page.listeners), page.next
     return {"people": people, "page_100_ms": round(small * 1e3, 3), "page_10000_ms": round(slowest * 1e3, 3)}
+
+
+@asynccontextmanager
+async def control_plane(directory: Path, shards: int, pins: list[int]) -> AsyncIterator[tuple[CountedEngine, Services]]:
+    """Everything that `spaces serve` runs, without HTTP in front of it."""
+    url = f"sqlite:///{directory / 'spaces.db'}"
+    db = await Database.open(url)
+    await db.create_tables()
+    await db.aclose()
+    signer = TokenSigner.generate()
+    engine = CountedEngine(EngineConfig(shards=shards, pin_to=pins, signers=[signer]))
+    engine.taken = Counter()
+    async with (
+        engine,
+        open_services(
+            database_url=url,
+            engine=engine,
+            attached=False,
+            signer=signer,
+            addresses=[f"127.0.0.1:{engine.port}"],
+            certificate_sha256=engine.certificate_sha256,
+            directory=directory,
+            public_url="https://bench.test",
+            graph=lambda db: FakeGraph(),
+        ) as services,
+    ):
+        yield engine, services
+
+
+async def live_space(services: Services, watched: int) -> int:
+    """A live Space whose host has invited the first of those who will come."""
+    spaces = services.spaces
+    space = (await spaces.create(HOST, c.Create(title="bench"))).space.id
+    await spaces.execute(HOST, space, c.Start())
+    for account in range(FIRST, FIRST + watched):
+        await spaces.execute(HOST, space, c.Invite(account=account))
+    return space
 
 
 async def measure(options: argparse.Namespace) -> dict[str, object]:
     """All phases."""
     audience, rates = options.audience, (options.joins, options.churn, options.reactions)
     pins = list(range(options.shards)) if options.pin else []
-    async with Engine(EngineConfig(shards=options.shards, pin_to=pins)) as engine:
-        await engine.apply(UpsertSpace(space=SPACE, version=1))
-        await engine.apply(SetState(space=SPACE, version=1, snapshot=b'{"title":"bench"}'))
-        watched = range(FIRST, FIRST + options.watched)
-        await engine.apply(SetAcl(space=SPACE, version=1, kind="watch", accounts=watched))
-        watch = Watch(engine)
-        async with watch.running():
-            phases = [await watch.phase("idle", options.seconds)]
-            parts = {"named": audience * 7 // 10, "anonymous": audience * 2 // 10, "guests": audience // 10}
-            await engine.inject(
-                SPACE,
-                **parts,
-                first_account=FIRST,
-                joins_per_second=rates[0],
-                churn_per_second=rates[1],
-                reactions_per_second=rates[2],
-            )
-            total = sum(parts.values())
-            phases.append(await watch.phase("join storm", 60 + 2 * audience / rates[0], until=total))
-            phases.append(await watch.phase("churn and reactions", options.seconds))
-            pages = await roster(engine)
-            await engine.inject(SPACE, joins_per_second=rates[0])
-            phases.append(await watch.phase("leaving", 60 + 2 * audience / rates[0], until=0))
-            phases.append(await watch.phase("after", options.seconds))
+    with tempfile.TemporaryDirectory() as directory:
+        async with control_plane(Path(directory), options.shards, pins) as (engine, services):
+            space = await live_space(services, options.watched)
+            watch = Watch(engine, space)
+            async with watch.running():
+                phases = [await watch.phase("idle", options.seconds)]
+                parts = {"named": audience * 7 // 10, "anonymous": audience * 2 // 10, "guests": audience // 10}
+                await engine.inject(
+                    space,
+                    **parts,
+                    first_account=FIRST,
+                    joins_per_second=rates[0],
+                    churn_per_second=rates[1],
+                    reactions_per_second=rates[2],
+                )
+                total = sum(parts.values())
+                phases.append(await watch.phase("join storm", 60 + 2 * audience / rates[0], until=total))
+                phases.append(await watch.phase("churn and reactions", options.seconds))
+                pages = await roster(engine, space)
+                await engine.inject(space, joins_per_second=rates[0])
+                phases.append(await watch.phase("leaving", 60 + 2 * audience / rates[0], until=0))
+                phases.append(await watch.phase("after", options.seconds))
     return {
         "audience": audience,
         "joins_per_second": rates[0],

@@ -20,13 +20,16 @@ from spaces_ctl.service.service_keys import ServiceKeys
 from spaces_ctl.service.sessions import Sessions
 from spaces_ctl.service.xapi import XApi
 
-__all__ = ["ROOT_ROUTERS", "ROUTERS", "identity_services"]
+__all__ = ["ROOT_ROUTERS", "ROUTERS", "XAPI_ROUTERS", "identity_services"]
 
 ROUTERS = (logins.router, providers.router, profiles.router, embedding.router, apps.router)
 """Below `/api/v1`."""
 
-ROOT_ROUTERS = (authorize.router, tokens.router, handlers.router)
-"""As they are: pages, X's paths."""
+ROOT_ROUTERS = (authorize.router, tokens.router)
+"""As they are: pages, OAuth."""
+
+XAPI_ROUTERS = (handlers.router,)
+"""X's paths, as they are."""
 
 
 def identity_services(

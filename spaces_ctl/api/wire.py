@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from spaces_ctl import commands, routes
+from spaces_ctl.clock import timestamp
 from spaces_ctl.model import Ticketing
 
 __all__ = [
@@ -113,11 +114,6 @@ def account_id(text: str) -> int:
     if value > _MOST_ID:
         raise ValueError("the id is above 63 bits")
     return value
-
-
-def timestamp(ms: int) -> str:
-    """Milliseconds since 1970 as RFC 3339 in UTC with milliseconds."""
-    return (_EPOCH + timedelta(milliseconds=ms)).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def milliseconds(at: datetime) -> int:

@@ -1,5 +1,6 @@
 """`spaces login` and `spaces logout`: the token of a server, kept for later commands."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,7 +25,8 @@ def login(
         begun = await client.login(name, secret)
         return Login(url or DEFAULT_URL, begun.token, begun.account.handle)
 
-    begun = remote(url or DEFAULT_URL, None, work)
+    # Not with the token that was kept before: if its session has ended, the server refuses even a login with it.
+    begun = remote(url or DEFAULT_URL, "", work)
     file = save(begun)
     if json:
         print_json({"url": begun.url, "handle": begun.handle, "file": file})
@@ -37,5 +39,12 @@ def logout(json: Json = False) -> None:
     kept = saved()
     if kept is not None:
         forget()
-        remote(kept.url, kept.token, lambda client: client.logout())
+        remote(kept.url, kept.token, _end)
     print_json({"ended": kept is not None}) if json else lines("logged out" if kept else "was not logged in")
+
+
+async def _end(client: "SpacesClient") -> None:
+    from spaces_ctl.client import Unauthorized
+
+    with suppress(Unauthorized):  # had ended already
+        await client.logout()

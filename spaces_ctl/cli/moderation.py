@@ -28,6 +28,7 @@ class Outcome(StrEnum):
 
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")]
+Why = Annotated[str, typer.Option(help="For the trail.")]
 CaseId = Annotated[int, typer.Argument(metavar="CASE", min=1, help="The case's id.")]
 AccountId = Annotated[int, typer.Argument(metavar="ACCOUNT", min=1, help="The account's id.")]
 
@@ -62,10 +63,30 @@ def show(case: CaseId, url: Url = None, token: Token = None, json: Json = False)
 
 
 @app.command()
+def claim(case: CaseId, url: Url = None, token: Token = None, json: Json = False) -> None:
+    """Takes a case, so that others see that somebody is at it."""
+    taken = remote(url, token, lambda client: client.moderation.claim(case))
+    print_json(taken) if json else lines(f"{case}: claimed")
+
+
+@app.command()
+def release(case: CaseId, url: Url = None, token: Token = None, json: Json = False) -> None:
+    """Gives a case back to the queue."""
+    given = remote(url, token, lambda client: client.moderation.release(case))
+    print_json(given) if json else lines(f"{case}: open")
+
+
+@app.command()
+def dismiss(case: CaseId, why: Why, url: Url = None, token: Token = None, json: Json = False) -> None:
+    """Ends a case in which nothing was wrong: `resolve CASE dismissed`."""
+    resolve(case, Outcome.DISMISSED, why, url, token, json)
+
+
+@app.command()
 def resolve(
     case: CaseId,
     outcome: Annotated[Outcome, typer.Argument(help="Whether something was wrong.")],
-    why: Annotated[str, typer.Option(help="For the trail.")],
+    why: Why,
     url: Url = None,
     token: Token = None,
     json: Json = False,
@@ -73,6 +94,37 @@ def resolve(
     """Ends a case; what was held for it is free."""
     settled = remote(url, token, lambda client: client.moderation.resolve(case, outcome.value, why))
     print_json(settled) if json else lines(f"{case}: {settled.outcome}")
+
+
+@app.command()
+def end(
+    space: Annotated[str, typer.Argument(metavar="SPACE", help="The Space's id.")],
+    why: Why,
+    url: Url = None,
+    token: Token = None,
+    json: Json = False,
+) -> None:
+    """Ends a live Space for breaking the rules."""
+    remote(url, token, lambda client: client.moderation.end(space, why))
+    print_json({"space": space, "status": "ended"}) if json else lines(f"{space}: ended")
+
+
+@app.command()
+def trail(
+    space: Annotated[str | None, typer.Option(help="About this Space only.")] = None,
+    account: Annotated[int | None, typer.Option(min=1, help="About this account only.")] = None,
+    limit: Limit = 50,
+    url: Url = None,
+    token: Token = None,
+    json: Json = False,
+) -> None:
+    """Lists what moderators did, the latest first."""
+    found = remote(url, token, lambda client: first(client.moderation.trail(space=space, account=account), limit))
+    if json:
+        print_json(found)
+    else:
+        rows = ((a.at, a.moderator, a.action, a.outcome, a.space, a.account, a.why) for a in found)
+        table(("at", "moderator", "action", "outcome", "space", "account", "why"), rows)
 
 
 @app.command()

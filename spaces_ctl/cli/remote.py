@@ -40,7 +40,7 @@ class Login(NamedTuple):
 
 
 def remote(url: str | None, token: str | None, work: Callable[[SpacesClient], Awaitable[T]]) -> T:
-    """Runs `work` with a client. Raises Failure."""
+    """Runs `work` with a client. `token`: None takes the saved one, an empty one sends none. Raises Failure."""
     from spaces_ctl.client import Refused, Retries, SpacesClient, UnexpectedAnswer, Unreachable
 
     login = saved()
@@ -50,7 +50,7 @@ def remote(url: str | None, token: str | None, work: Callable[[SpacesClient], Aw
     address = url or (login.url if login else DEFAULT_URL)
 
     async def main() -> T:
-        async with SpacesClient(address, token=token, retries=Retries(attempts=2)) as client:
+        async with SpacesClient(address, token=token or None, retries=Retries(attempts=2)) as client:
             return await work(client)
 
     try:

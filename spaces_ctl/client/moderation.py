@@ -13,7 +13,7 @@ from spaces_ctl.client.executing import API
 from spaces_ctl.client.paging import items
 from spaces_ctl.client.transport import Transport
 
-__all__ = ["Appeal", "Case", "Moderation", "Report", "WholeCase"]
+__all__ = ["Action", "Appeal", "Case", "Moderation", "Report", "WholeCase"]
 
 _BASE = f"{API}/moderation"
 
@@ -64,6 +64,23 @@ class Appeal(msgspec.Struct, frozen=True, kw_only=True):
     granted: bool | None = None
 
 
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the trail."""
+
+    id: int
+    of: int
+    """The line in which it was asked for."""
+    at: datetime
+    moderator: int | None = None
+    action: str
+    case: int | None = None
+    space: str | None = None
+    account: int | None = None
+    why: str = ""
+    outcome: str
+    """`asked`, `done`, `logged` or the code of the refusal."""
+
+
 class Moderation:
     """For moderators; everybody else is refused (Forbidden). Bans and appeals' outcomes: `client.me`."""
 
@@ -97,6 +114,14 @@ class Moderation:
     async def end(self, space: str, why: str) -> None:
         """Ends a live Space for breaking the rules."""
         await self._transport.request("POST", f"{_BASE}/spaces/{space}/end", NoneType, body={"why": why})
+
+    def trail(
+        self, *, space: str | None = None, account: int | None = None, page_size: int | None = None
+    ) -> AsyncIterator[Action]:
+        """What moderators did, latest first."""
+        about = {"space": space, "account": None if account is None else str(account)}
+        query = {name: value for name, value in about.items() if value is not None}
+        return items(self._transport, f"{_BASE}/trail", Action, query=query, page_size=page_size)
 
     def appeals(self, *, unresolved: bool = True, page_size: int | None = None) -> AsyncIterator[Appeal]:
         """Appeals, oldest first."""

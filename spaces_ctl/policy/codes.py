@@ -99,6 +99,7 @@ CODES: dict[str, Code] = {
     "poll.open": Code(409, "There is an open poll already."),
     "poll.closed": Code(409, "The poll is closed."),
     "poll.voted": Code(409, "There is a vote already."),
+    "evidence.held": Code(409, "A report about the Space is not settled."),
     "appeal.window_closed": Code(409, "The time to appeal is over."),
     "appeal.exists": Code(409, "There is an appeal already."),
     "version.conflict": Code(409, "Somebody was faster; try again."),

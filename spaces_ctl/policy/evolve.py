@@ -7,6 +7,7 @@ from typing import Any, assert_never
 from msgspec.structs import replace
 
 from spaces_ctl import events as ev
+from spaces_ctl.model import Status
 from spaces_ctl.policy import fold_stage as stage
 from spaces_ctl.policy.lifecycle import LifeStep, next_status
 from spaces_ctl.policy.replay import ReplayStatus, ReplayStep, next_replay
@@ -78,7 +79,7 @@ def _changes(state: Space, event: ev.SpaceEvent, at_ms: int) -> Changes:
             return stage.seat_changed(state, event.account, muted=True, muted_by=by)
         case ev.Unmuted():
             return stage.seat_changed(state, event.account, muted=False, muted_by=None)
-        case ev.AskedToUnmute() | ev.Reported() | ev.ReplayPosted() | ev.ExportRequested():
+        case ev.AskedToUnmute() | ev.ReplayPosted() | ev.ExportRequested():
             return {}
         case ev.Removed():
             return stage.removed(state, event)
@@ -88,6 +89,10 @@ def _changes(state: Space, event: ev.SpaceEvent, at_ms: int) -> Changes:
             return {"deny_owners": (*(o for o in state.deny_owners if o != event.owner), event.owner)}
         case ev.DenySetDetached():
             return {"deny_owners": tuple(owner for owner in state.deny_owners if owner != event.owner)}
+        case ev.Reported():
+            over = state.status is Status.ENDED
+            kept = next_retention(state.retention, RetentionStep.KEEP) if over else state.retention
+            return {"reported": True, "retention": kept}
         case ev.ViolationFound():
             held = next_retention(state.retention, RetentionStep.VIOLATION)
             return {"violation": True, "retention": held, **_replay(state, ReplayStep.VIOLATION)}

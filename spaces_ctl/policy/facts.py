@@ -30,6 +30,10 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     post: int | None = None
     vote: tuple[int, AccountId] | None = None
     """(poll, account)."""
+    reports: AccountId | None = None
+    """How much this account has reported of late."""
+    evidence: bool = False
+    """Whether the moderators need what is kept of the Space."""
 
     def __or__(self, other: Needs) -> Needs:
         """Both."""
@@ -43,6 +47,8 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
             subscribed=self.subscribed if self.subscribed is not None else other.subscribed,
             post=self.post if self.post is not None else other.post,
             vote=self.vote or other.vote,
+            reports=self.reports if self.reports is not None else other.reports,
+            evidence=self.evidence or other.evidence,
         )
 
 
@@ -75,3 +81,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     subscribed: bool = False
     post_exists: bool = False
     voted: bool = False
+    reports_lately: int = 0
+    """Reports within the last hour, in all Spaces, of the account asked for."""
+    evidence_needed: bool = False
+    """A report about the Space is not settled yet."""

@@ -190,8 +190,8 @@ def hostless_expired(case: Case, command: c.HostlessExpired) -> None:
 
 
 def finish(case: Case, how: ev.EndedHow) -> None:
-    """Over."""
-    case.emit(ev.Ended(how=how, audit=case.limits.audit_copy))
+    """Over. What was reported is kept for review even where nothing else is."""
+    case.emit(ev.Ended(how=how, audit=case.limits.audit_copy or case.state.reported))
 
 
 ROWS: Table = dict(

@@ -53,6 +53,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_poll_text: int = 100
     reactions: tuple[str, ...] = ("100", "fist", "peace", "wave", "joy")
     report_reasons: tuple[str, ...] = ("abuse", "hate", "violence", "self_harm", "private_information", "spam", "other")
+    reports_an_hour: int = 20
+    """By one account, in all Spaces."""
     create_clients: frozenset[ClientClass] = _ALL_CLIENTS
     speak_clients: frozenset[ClientClass] = _ALL_CLIENTS
 

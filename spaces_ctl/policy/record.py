@@ -6,6 +6,7 @@ from spaces_ctl import commands as c
 from spaces_ctl import events as ev
 from spaces_ctl.model import AccountId, Status
 from spaces_ctl.policy.case import Case, Table, outcomes, refuses, row
+from spaces_ctl.policy.facts import Needs
 from spaces_ctl.policy.guards import (
     ENDED,
     LIVE,
@@ -19,6 +20,7 @@ from spaces_ctl.policy.guards import (
 from spaces_ctl.policy.replay import ReplayStatus
 from spaces_ctl.policy.retention import Retention
 from spaces_ctl.policy.safety import clip_not_found
+from spaces_ctl.policy.state import Space
 from spaces_ctl.policy.timers import audit_due_ms, replay_due_ms
 
 # Guards
@@ -111,6 +113,18 @@ def clip_out_of_range(case: Case, command: c.Clip) -> bool:
 def clip_of_another(case: Case, command: c.DeleteClip) -> bool:
     """Its author's alone; the host's way is to delete the recording."""
     return case.state.clips[command.clip].by != case.me
+
+
+def ask_evidence(state: Space, command: object, me: AccountId) -> Needs:
+    """Whether a report is not settled yet."""
+    return Needs(evidence=True)
+
+
+@refuses("evidence.held", ask_evidence)
+def evidence_held(case: Case, command: c.PurgeAudit) -> bool:
+    """It would be time, but the moderators have not settled every report."""
+    due_ms = audit_due_ms(case.state, case.limits)
+    return case.facts.evidence_needed and due_ms is not None and case.now_ms >= due_ms
 
 
 # Handlers
@@ -236,6 +250,6 @@ ROWS: Table = dict(
             makes=outcomes((ev.ClipDeleted, ev.ReplayGoneHow.AUTHOR)),
         ),
         row(c.ReplayTtl, "Y", (ENDED,), makes=outcomes(ev.ReplayExpired)),
-        row(c.PurgeAudit, "Y", (ENDED,), makes=outcomes(ev.AuditPurged) | _CLIPS_GONE),
+        row(c.PurgeAudit, "Y", (ENDED,), evidence_held, makes=outcomes(ev.AuditPurged) | _CLIPS_GONE),
     )
 )

@@ -38,6 +38,11 @@ def ask_targets_succession(state: Space, command: c.LiveBanned, me: AccountId) -
     return ask_succession(state, command.account)
 
 
+def ask_reports(state: Space, command: object, me: AccountId) -> Needs:
+    """How much the reporter has reported of late."""
+    return Needs(reports=me)
+
+
 # Guards
 
 
@@ -51,6 +56,12 @@ def target_not_removed(case: Case, command: c.Readmit) -> bool:
 def report_reason_required(case: Case, command: c.ReportSpace | c.ReportAccount | c.ReportClip) -> bool:
     """One of `Limits.report_reasons`."""
     return command.reason not in case.limits.report_reasons
+
+
+@refuses("rate.limited", ask_reports)
+def too_many_reports(case: Case, command: object) -> bool:
+    """`Limits.reports_an_hour` by one account, in all Spaces."""
+    return case.facts.reports_lately >= case.limits.reports_an_hour
 
 
 @refuses("state.ended")
@@ -181,6 +192,7 @@ ROWS: Table = dict(
             participant_outside_live,
             review_over,
             report_reason_required,
+            too_many_reports,
             makes=_REPORTED,
         ),
         row(
@@ -191,6 +203,7 @@ ROWS: Table = dict(
             review_over,
             report_reason_required,
             target_self,
+            too_many_reports,
             makes=_REPORTED,
         ),
         row(
@@ -199,6 +212,7 @@ ROWS: Table = dict(
             (LIVE, ENDED),
             clip_not_found,
             report_reason_required,
+            too_many_reports,
             makes=_REPORTED,
         ),
         row(c.MarkViolation, "M", (LIVE, ENDED), makes=outcomes(ev.ViolationFound)),

@@ -133,6 +133,8 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
 
     replay: Replay = Replay()
     retention: Retention = Retention.NONE
+    reported: bool = False
+    """Somebody reported something here, ever."""
     violation: bool = False
     """A moderator's finding that stands."""
 

@@ -10,14 +10,10 @@ from typing import Any
 from litestar.types import ControllerRouterHandler
 
 from spaces_ctl.api import around as around_api
-from spaces_ctl.api import wire
+from spaces_ctl.api import identity, wire
 from spaces_ctl.api.app import ApiServices, create_app
-from spaces_ctl.api.auth import embedding, logins, profiles, providers
 from spaces_ctl.api.auth.logins import AuthRules
-from spaces_ctl.api.oauth import apps, authorize, tokens
-from spaces_ctl.api.security import CsrfTokens
 from spaces_ctl.api.settings import ApiSettings
-from spaces_ctl.api.xapi import handlers as x_handlers
 from spaces_ctl.api.xapi.rates import XRates
 from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve.errors import BadSettings, DatabaseUnreachable, SchemaOutdated
@@ -40,17 +36,10 @@ from spaces_ctl.store.migrate import check
 
 __all__ = ["Deployment", "compose", "database_refusals"]
 
-_ROUTERS: list[ControllerRouterHandler] = [
-    logins.router,
-    profiles.router,
-    providers.router,
-    embedding.router,
-    apps.router,
-    *around_api.ROUTERS,
-]
+_ROUTERS: list[ControllerRouterHandler] = [*identity.ROUTERS, *around_api.ROUTERS]
 """Under /api/v1."""
 
-_ROOT_ROUTERS: list[ControllerRouterHandler] = [authorize.router, tokens.router, *around_api.ROOT_ROUTERS]
+_ROOT_ROUTERS: list[ControllerRouterHandler] = [*identity.ROOT_ROUTERS, *around_api.ROOT_ROUTERS]
 """Paths that others know: OAuth, share links."""
 
 _SANDBOX = "/sandbox-payments"
@@ -116,6 +105,7 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
                 )
             )
         deployment = Deployment(settings, running, services)
+        await deployment.around.discovery.seed_topics()
         await stack.enter_async_context(deployment.around.outbound)
         services.start(deployment.around.run(services.bus), "around")
         yield deployment
@@ -152,6 +142,7 @@ def _around(
         settings=AroundSettings(
             base_url=running.place.public_url,
             outbound_allow=("0.0.0.0/0", "::/0") if settings.webhooks.private_addresses else (),
+            outbound_timeout_ms=settings.webhooks.timeout_ms,
             outbound_plain_http=settings.webhooks.private_addresses,
             vapid_private_key=push.vapid_private_key or None,
             vapid_contact=push.subject or "mailto:operator@localhost",
@@ -209,14 +200,13 @@ def _application(
     payments: SandboxPayments | None,
 ) -> Any:
     services, place, graph = deployment.services, running.place, deployment.services.graph
-    csrf_key = derived(settings, "csrf")
     api = ApiSettings(
         public_url=place.public_url,
         media_urls=place.media_urls,
         trusted_proxies=settings.http.trusted_proxies,
         cors_origins=settings.http.cors_origins,
         metrics_from=settings.http.metrics_from,
-        csrf_key=csrf_key,
+        csrf_key=derived(settings, "csrf"),
     )
     rules = AuthRules(local_login=settings.auth.local_login, registration=settings.auth.registration)
     called = ApiServices(
@@ -231,34 +221,35 @@ def _application(
         checks={"database": services.reading.head, "serving": deployment.check_draining},
         engine_figures=running.engine.stats,
         more={
-            "api_settings": api,
-            "auth_rules": rules,
-            "authentication": services.authentication,
-            "csrf_tokens": CsrfTokens(csrf_key),
-            "email_links": _email_links(mailer, place.public_url, services),
-            "graph": graph,
-            "invalidations": _invalidations(settings, graph),
-            "oauth": services.oauth,
-            "oidc": _oidc(settings, place.public_url, services),
-            "passwords": services.passwords,
-            "service_keys": services.service_keys,
-            "sessions": services.sessions,
+            **identity.identity_services(
+                authentication=services.authentication,
+                sessions=services.sessions,
+                passwords=services.passwords,
+                graph=graph,
+                oauth=services.oauth,
+                oidc=_oidc(settings, place.public_url, services),
+                service_keys=services.service_keys,
+                xapi=_xapi(settings, services, deployment.around),
+                x_rates=XRates(services.windows),
+                auth_rules=rules,
+                email_links=_email_links(mailer, place.public_url, services),
+                invalidations=_invalidations(settings, graph, deployment.around),
+            ),
             **deployment.around.injected(),
-            **_xapi(settings, services, deployment.around),
         },
     )
     roots = [*_ROOT_ROUTERS]
     if payments is not None:
         roots.append(payments.router(_SANDBOX))
     if settings.xapi.enabled:
-        roots.append(x_handlers.router)
+        roots += identity.XAPI_ROUTERS
     return create_app(called, api, routers=_ROUTERS, root_routers=roots)
 
 
-def _xapi(settings: Settings, services: Services, around: Around) -> dict[str, Any]:
-    """What the handlers of X's endpoints ask for."""
+def _xapi(settings: Settings, services: Services, around: Around) -> XApi:
+    """What the handlers of X's endpoints read."""
     counters = services.spaces.counters
-    api = XApi(
+    return XApi(
         db=services.db,
         graph=services.graph,
         posts=around.posts,
@@ -266,7 +257,6 @@ def _xapi(settings: Settings, services: Services, around: Around) -> dict[str, A
         participants=lambda space: counters.audience(space).named,
         speaker_ids=SpeakerIds(settings.xapi.speaker_ids),
     )
-    return {"xapi": api, "x_rates": XRates(services.windows)}
 
 
 def _email_links(mailer: Mailer | None, public_url: str, services: Services) -> EmailLinks | None:
@@ -326,10 +316,10 @@ def _graph_over_http(settings: Settings, stack: AsyncExitStack) -> Any:
     return make
 
 
-def _invalidations(settings: Settings, graph: WritableGraph) -> Any:
+def _invalidations(settings: Settings, graph: WritableGraph, around: Around) -> Any:
     if settings.graph.mode != "http":
         return None
     from spaces_ctl.service.graph_http import HttpGraph, Invalidations
 
     assert isinstance(graph, HttpGraph)
-    return Invalidations(graph, settings.graph.key.encode())
+    return Invalidations(graph, settings.graph.key.encode(), around.host_names.renamed)

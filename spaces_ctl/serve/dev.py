@@ -147,7 +147,6 @@ def banner(place: Place, people: Sequence[Seeded], directory: Path, seconds: flo
     return f"""
 Spaces for development, ready after {seconds:.1f} s. State is kept in {directory}; delete it to begin anew.
 
-  page     {url}/
   API      {url}/api/v1, described at {url}/reference/
   audio    {place.media_urls[0]}, certificate {place.certificate_sha256 or "from your files"}
 
@@ -162,6 +161,7 @@ Try:
   curl -s {url}/api/v1/spaces/$SPACE/start -X POST -H "Authorization: Bearer $HOST"
   curl -s {url}/api/v1/spaces/$SPACE/join -X POST -H "Authorization: Bearer $LISTENER"
   curl -sN {url}/api/v1/spaces/$SPACE/events -H "Authorization: Bearer $LISTENER"
+  echo "in a browser: {url}/?space=$SPACE (sign in at {url}/i/login to speak)"
 
 Ctrl-C ends it.
 """

@@ -20,14 +20,17 @@ _QUIET = ("uvicorn.error", "uvicorn.access", "asyncio", "httpx", "httpcore", "we
 
 
 def configure(settings: Logging, *, node: str, stream: TextIO = sys.stderr) -> None:
-    """Sets the root logger up; replaces what was there."""
+    """Sets the root logger up; replaces what was there, and what libraries have set up for themselves."""
     pretty = settings.format == "pretty" or (settings.format == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Pretty(colours=stream.isatty()) if pretty else JsonLines(node))
     level = settings.level.upper()
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel("DEBUG" if level == "DEBUG" else "WARNING")
+    for name in ("uvicorn", *_QUIET):
+        logger = logging.getLogger(name)
+        logger.setLevel("DEBUG" if level == "DEBUG" else "WARNING")
+        logger.handlers.clear()
+        logger.propagate = True
     logging.captureWarnings(capture=True)
 
 

@@ -25,13 +25,17 @@ from spaces_ctl.service.ports import Principal
 from spaces_ctl.store import accounts as store
 from spaces_ctl.store.database import Database
 
-__all__ = ["HANDLE", "Account", "Accounts", "Reaction", "account_of", "free_handle"]
+__all__ = ["HANDLE", "Account", "Accounts", "Reaction", "UndoViolation", "account_of", "free_handle"]
 
 HANDLE = re.compile(r"[a-z0-9_]{1,15}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 
 Reaction = Callable[[ev.AccountEvent, Actor], Awaitable[None]]
 """Told of account events after they are committed and before the command is answered; may be told twice."""
+
+UndoViolation = Callable[[Actor, SpaceId], Awaitable[None]]
+"""Clears the violation that a granted appeal was against. Called before the appeal is closed, so that a crash leaves it
+open; undoing twice is undoing once."""
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +73,10 @@ class Accounts:
         self._next_id = next_id
         self._limits = limits
         self._reactions: list[Reaction] = []
+        self.undo_violation: UndoViolation | None = None
+        """Without it, a granted appeal about a Space is recorded and the violation stands."""
+        self.edited: Callable[[Sequence[AccountId]], None] = lambda accounts: None
+        """Told whose profiles have changed."""
 
     def on_event(self, reaction: Reaction) -> None:
         """Adds somebody who reacts to account events, for example in live Spaces."""
@@ -159,6 +167,7 @@ class Accounts:
             values["picture"] = _valid_text(picture, "picture", 2048, empty=True)
         if values:
             await self._update(account, values)
+            self.edited([account])
         return await self.get(account)
 
     async def set_roles(self, account: AccountId, *, moderator: bool, operator: bool) -> Account:
@@ -197,6 +206,9 @@ class Accounts:
         if isinstance(command, cmd.MuteAccount | cmd.UnmuteAccount):
             await self._graph.mute(_me(actor), command.account, isinstance(command, cmd.MuteAccount), now)
             return None
+        violated = facts.appeal.space if facts.appeal is not None else None
+        if isinstance(command, cmd.ResolveAppeal) and command.grant and violated is not None and self.undo_violation:
+            await self.undo_violation(actor, violated)
         await self._keep_appeals(decision, actor, now)
         changed = [event for event in decision if await self._graph.apply(event, actor, now)]
         # What was so already is reacted to as well: the call before may have died between commit and reaction.

@@ -94,11 +94,6 @@ class Analytics:
         self._known |= live
         return True
 
-    async def finish(self, space: SpaceId) -> None:
-        """The Space is over: its counts are stored and leave the memory."""
-        await self._store(space, self._counters.of(space), self._clock.now_ms())
-        self._forget(space)
-
     def _forget(self, space: SpaceId) -> None:
         self._counters.close(space)
         self._reactions.pop(space, None)

@@ -24,6 +24,7 @@ from spaces_ctl.service.deliveries import Deliveries, WebPush
 from spaces_ctl.service.discovery import Discovery, ListeningHints
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.graph import EmbeddedGraph, WritableGraph
+from spaces_ctl.service.host_names import HostNames
 from spaces_ctl.service.joins import Joins
 from spaces_ctl.service.moderation import Moderation, ModerationReaction
 from spaces_ctl.service.notifications import Audiences, Fanouts, NotificationReaction, Notifications
@@ -35,10 +36,12 @@ from spaces_ctl.service.reminders import Reminders
 from spaces_ctl.service.spaces import Spaces
 from spaces_ctl.service.tickets import TicketReaction, Tickets
 from spaces_ctl.service.trends import Trends
-from spaces_ctl.service.webhooks import WebhookReaction, Webhooks, WebhookSender
+from spaces_ctl.service.webhooks import WebhookReaction, Webhooks, WebhookSender, WebhookTimes
 from spaces_ctl.store import event_log
 from spaces_ctl.store import graph as graph_store
+from spaces_ctl.store import moderation as moderation_store
 from spaces_ctl.store import posts as post_store
+from spaces_ctl.store import search as search_store
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.notifications import Notice, Notification
 from spaces_ctl.store.webhooks import Endpoint
@@ -58,14 +61,14 @@ class AroundSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Networks (CIDR) that webhooks may reach although they are not public."""
     outbound_plain_http: bool = False
     """Webhooks may go to http URLs."""
+    outbound_timeout_ms: int = 10_000
+    """How long a receiver of webhooks, or a push service, may take."""
     webhooks_at_once: int = 16
     vapid_private_key: str | None = None
     """P-256, base64url; without it there is no web push."""
     vapid_contact: str = "mailto:operator@localhost"
     hold_ticket_ms: int = 600_000
     """How long somebody may take to pay."""
-    reports_an_hour: int = 20
-    """By one account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,7 @@ class Around:
     moderation: Moderation
     analytics: Analytics
     cards: Cards
+    host_names: HostNames
     outbound: Outbound
     push: WebPush | None
     reactors: Sequence[Reactor]
@@ -112,7 +116,11 @@ class Around:
         common: dict[str, Any] = {"db": db, "clock": clock}
         made: dict[str, Any] = {**common, "new_id": new_id}
         embedded = isinstance(graph, EmbeddedGraph)
-        outbound = Outbound(allow=settings.outbound_allow, plain_http=settings.outbound_plain_http)
+        outbound = Outbound(
+            allow=settings.outbound_allow,
+            plain_http=settings.outbound_plain_http,
+            timeout_s=settings.outbound_timeout_ms / 1000,
+        )
         push = None
         if settings.vapid_private_key is not None:
             key, contact = settings.vapid_private_key, settings.vapid_contact
@@ -166,7 +174,6 @@ class Around:
             **made,
             execute=spaces.execute,
             execute_account=accounts.execute,
-            reports_an_hour=settings.reports_an_hour,
         )
         audiences = Audiences(
             graph=graph,
@@ -178,7 +185,9 @@ class Around:
         discovery = Discovery(**common, graph=graph, presence=engine, hints=ListeningHints())
         analytics = Analytics(**common, counters=spaces.counters, live=live, get=spaces.get)
         trends = Trends(**common, live=live, people=people)
-        sender = WebhookSender(**common, outbound=outbound, disabled=disabled)
+        # A claim has to outlive the request, or another process would send the message as well.
+        times = WebhookTimes(claim_ms=max(60_000, 2 * settings.outbound_timeout_ms))
+        sender = WebhookSender(**common, outbound=outbound, times=times, disabled=disabled)
         deliveries = Deliveries(
             **common, pusher=push, mailer=mailer, email_of=email_of, name_of=name_of, link_of=link_of
         )
@@ -186,6 +195,9 @@ class Around:
         fanning = Worker("fan-outs", Fanouts(**made, audiences=audiences, done=delivering.wake).step)
         sending = [Worker("webhooks", sender.step) for _ in range(settings.webhooks_at_once)]
         refunding = Worker("tickets", tickets.step)
+        host_names = HostNames(db=db, graph=graph, spaces=spaces.get)
+        naming = Worker("names", host_names.step)
+        host_names.wake = naming.wake
 
         def wake(*workers: Worker) -> Callable[[], None]:
             def all_of() -> None:
@@ -198,7 +210,9 @@ class Around:
             return Reactor(name, reaction, **common, log_after=event_log.read_all, done=wake(*workers))
 
         joins.joined = discovery.joined
+        accounts.edited = host_names.renamed
         accounts.on_event(notifications.on_account_event)
+        accounts.undo_violation = moderation.undo_violation
         accounts.on_event(moderation.on_account_event)
         spaces.log.posts_from(post_store.exists)
         return cls(
@@ -221,6 +235,7 @@ class Around:
                 site=settings.site,
                 font=settings.card_font,
             ),
+            host_names=host_names,
             outbound=outbound,
             push=push,
             reactors=(
@@ -233,13 +248,15 @@ class Around:
                 reactor("webhooks", WebhookReaction(db=db, spaces=spaces.get, space_name=space_name), *sending),
                 reactor("tickets", TicketReaction(clock=clock, new_id=new_id), refunding),
                 reactor("posts", PostReaction(new_id=new_id, spaces=spaces.get, link=link)),
-                reactor("moderation", ModerationReaction(new_id=new_id)),
+                reactor(search_store.NAMES_READER, host_names),
+                reactor(moderation_store.READER, ModerationReaction(new_id=new_id)),
             ),
             workers=(
                 fanning,
                 delivering,
                 *sending,
                 refunding,
+                naming,
                 Worker("trends", trends.step, idle_s=5),
                 Worker("analytics", analytics.step, idle_s=5),
             ),

@@ -33,8 +33,9 @@ class FactLoader:
             follows=graph.follows,
             community_role=graph.community_role,
         )
-        if any(need is not None for need in (asked.hosting, asked.ticket, asked.subscribed, asked.post, asked.vote)):
-            facts = await self._log.facts(state.id, asked, facts)
+        rows = (asked.hosting, asked.ticket, asked.subscribed, asked.post, asked.vote, asked.reports)
+        if asked.evidence or any(need is not None for need in rows):
+            facts = await self._log.facts(state.id, asked, facts, now_ms)
         return replace(facts, accounts=await self._with_presence(state, asked, graph.accounts))
 
     async def _of_graph(self, asked: Needs, now_ms: int) -> GraphFacts:

@@ -311,10 +311,13 @@ def _banned(c: sa.Connection, accounts: Iterable[AccountId], now_ms: int) -> set
 class Invalidations:
     """Takes the deployment's word, signed with the same key, that accounts have changed over there."""
 
-    def __init__(self, graph: HttpGraph, key: bytes) -> None:
-        """On the graph whose cache is meant."""
+    def __init__(
+        self, graph: HttpGraph, key: bytes, told: Callable[[Sequence[AccountId]], None] = lambda accounts: None
+    ) -> None:
+        """On the graph whose cache is meant; `told` is given whose profiles may have changed."""
         self._graph = graph
         self._key = key
+        self._told = told
 
     def take(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now_s: int) -> None:
         """Forgets what is cached of the accounts named. Raises ServiceError `auth.token_invalid`, `request.invalid`."""
@@ -323,6 +326,8 @@ class Invalidations:
             raise ServiceError("auth.token_invalid", "Not signed with the graph's key.")
         try:
             changed = msgspec.json.decode(body, type=wire.IdsRequest)
-            self._graph.invalidate([int(account) for account in changed.accounts])
+            accounts = [int(account) for account in changed.accounts]
         except (msgspec.DecodeError, ValueError) as error:
             raise ServiceError("request.invalid", 'Expected {"accounts": [ids]}.') from error
+        self._graph.invalidate(accounts)
+        self._told(accounts)

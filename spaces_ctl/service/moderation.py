@@ -23,11 +23,8 @@ from spaces_ctl.store.moderation import Action, Appeal, Case, Report
 
 __all__ = ["Case", "Moderation", "ModerationReaction"]
 
-_HOUR_MS = 3_600_000
-
 Execute = Callable[[Actor, SpaceId, commands.SpaceCommand], Awaitable[object]]
 ExecuteAccount = Callable[[Principal, commands.AccountCommand], Awaitable[AccountEvent | None]]
-ReportCommand = commands.ReportSpace | commands.ReportAccount | commands.ReportClip
 
 
 class Moderation:
@@ -41,7 +38,6 @@ class Moderation:
         new_id: Callable[[], int],
         execute: Execute,
         execute_account: ExecuteAccount,
-        reports_an_hour: int = 20,
     ) -> None:
         """`execute` is that of `Spaces`, `execute_account` that of `Accounts`."""
         self._db = db
@@ -49,15 +45,6 @@ class Moderation:
         self._new_id = new_id
         self._execute = execute
         self._execute_account = execute_account
-        self._reports_an_hour = reports_an_hour
-
-    async def report(self, principal: Principal, space: SpaceId, command: ReportCommand) -> None:
-        """Reports. Raises ServiceError: rate.limited, and the refusals of the command."""
-        if principal.account is not None:
-            account, since = principal.account, self._clock.now_ms() - _HOUR_MS
-            if await self._db.read(lambda c: store.reports_since(c, account, since)) >= self._reports_an_hour:
-                raise ServiceError("rate.limited", "Too many reports within an hour.", retry_after_s=600)
-        await self._execute(principal.actor(), space, command)
 
     # The queue
 
@@ -158,28 +145,35 @@ class Moderation:
         if not found or found[0].id != id:
             raise ServiceError("appeal.not_found")
         appeal = found[0]
+        command = commands.ResolveAppeal(appeal=id, grant=grant, note=why)
+        await self._act(
+            principal,
+            "grant_appeal" if grant else "deny_appeal",
+            why,
+            lambda: self._execute_account(principal, command),
+            account=appeal.account,
+            space=appeal.space,
+        )
 
-        async def resolve() -> None:
-            # First what is undone: a crash in between leaves the appeal open, and undoing twice is undoing once.
-            if grant and appeal.space is not None:
-                await self._clear(principal, appeal.space)
-            await self._execute_account(principal, commands.ResolveAppeal(appeal=id, grant=grant, note=why))
-
-        action = "grant_appeal" if grant else "deny_appeal"
-        await self._act(principal, action, why, resolve, account=appeal.account, space=appeal.space)
+    async def undo_violation(self, actor: Actor, space: SpaceId) -> None:
+        """For `Accounts.undo_violation`: an appeal is granted, by whatever way. Raises ServiceError."""
+        try:
+            await self._execute(actor, space, commands.ClearViolation())
+        except ServiceError as refused:
+            if refused.info.http >= 500:
+                raise
+            # The Space is gone, or there is no violation any more: nothing to undo.
 
     async def on_account_event(self, event: AccountEvent, actor: Actor) -> None:
-        """A reaction for `Accounts.on_event`: bans and appeals by whatever way are in the trail, and take effect."""
+        """A reaction for `Accounts.on_event`: bans and appeals by whatever way are in the trail."""
         match event:
             case events.LiveBanned(account=account, reason=reason):
                 await self._log("live_banned", actor, reason, account=account)
             case events.BanLifted(account=account):
                 await self._log("ban_lifted", actor, "", account=account)
-            case events.AppealResolved(appeal=appeal, account=account, granted=granted, note=note):
+            case events.AppealResolved(appeal=appeal, account=account, note=note):
                 found = await self._db.read(lambda c: store.appeals(c, unresolved=False, after=appeal - 1, limit=1))
                 space = found[0].space if found and found[0].id == appeal else None
-                if granted and space is not None:
-                    await self._clear(Principal(account=actor.account, moderator=True), space)
                 await self._log("appeal_resolved", actor, note, account=account, space=space)
 
     async def _log(
@@ -284,13 +278,6 @@ class Moderation:
     async def _give(self, principal: Principal, space: SpaceId, command: commands.SpaceCommand) -> None:
         # An operator (the command line) acts as a moderator without a name.
         await self._execute(Actor(account=principal.account, moderator=True, client=principal.client), space, command)
-
-    async def _clear(self, principal: Principal, space: SpaceId) -> None:
-        try:
-            await self._give(principal, space, commands.ClearViolation())
-        except ServiceError as refused:
-            if refused.info.http >= 500:
-                raise
 
 
 class ModerationReaction:

@@ -39,7 +39,7 @@ async def boot(spaces: Spaces, engine: MediaEngine, *, attached: bool = False, g
     spaces.log.resume_not_before_ms = spaces.clock.now_ms() + grace_ms + spaces.limits.resume_window_ms
     known: dict[SpaceId, Tables] = {}
     for space in await spaces.live_in_log():
-        tables = await spaces.adopt(space)
+        tables = await spaces.adopt(space, attached=attached)
         if tables is not None:
             known[space] = tables
     commands = spaces.programmer.boot(known, attached=attached)
@@ -48,6 +48,8 @@ async def boot(spaces: Spaces, engine: MediaEngine, *, attached: bool = False, g
     for space in doubtful:
         spaces.programmer.doubt(space)
         await spaces.refresh(space)
+    for space in known:
+        await spaces.finish_removals(space)
     spaces.wakes_timers()
     return len(known)
 

@@ -207,6 +207,7 @@ async def open_services(
             windows=windows,
             audience=[public_url, f"{public_url}/2/oauth2/token"],
         )
+        idempotency = IdempotencyKeys(db=db, clock=clock)
         services = Services(
             clock=clock,
             limits=limits,
@@ -234,6 +235,12 @@ async def open_services(
                 effects=effects,
                 record_block=record_block,
                 watchdog=watchdog,
+                forget=(
+                    sessions.forget_expired,
+                    tokens.forget_expired,
+                    oauth.forget_expired,
+                    idempotency.forget_expired,
+                ),
             ),
             passwords=passwords,
             windows=windows,
@@ -242,7 +249,7 @@ async def open_services(
             oauth=oauth,
             service_keys=service_keys,
             authentication=Authentication(sessions=sessions, oauth=oauth, service_keys=service_keys),
-            idempotency=IdempotencyKeys(db=db, clock=clock),
+            idempotency=idempotency,
             watchdog=watchdog,
         )
         await effects.record_blocks(record_block)

@@ -19,6 +19,7 @@ from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.secret import Kind
 from spaces_ctl.service.windows import Window, Windows
 from spaces_ctl.store import accounts as account_store
+from spaces_ctl.store import oidc as oidc_store
 from spaces_ctl.store import sessions as store
 from spaces_ctl.store.database import Database
 
@@ -196,10 +197,15 @@ class Sessions:
         return len(ended)
 
     async def forget_expired(self) -> int:
-        """Deletes what is over. To be called now and then."""
+        """Deletes what is over: sessions, links sent by e-mail, logins at other providers that were given up."""
         now = self._clock.now_ms()
         idle, longest = round(self._rules.idle_days * _DAY_MS), round(self._rules.longest_days * _DAY_MS)
-        return await self._db.write(lambda c: store.delete_expired(c, now - idle, now - longest))
+
+        def write(c: sa.Connection) -> int:
+            under_way = store.delete_expired_links(c, now) + oidc_store.delete_expired_states(c, now)
+            return under_way + store.delete_expired(c, now - idle, now - longest)
+
+        return await self._db.write(write)
 
     async def change_password(self, principal: Principal, old: str, new: str) -> None:
         """Sets another password and ends all other sessions. An account without one needs no old one.

@@ -20,7 +20,7 @@ from spaces_ctl.policy.facts import Facts, Needs
 from spaces_ctl.policy.limits import Limits
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
-from spaces_ctl.store import event_log, projections, snapshots, summaries
+from spaces_ctl.store import event_log, moderation, projections, snapshots, summaries
 from spaces_ctl.store import facts as rows
 from spaces_ctl.store import timers as timer_store
 from spaces_ctl.store.database import Database
@@ -31,6 +31,8 @@ from spaces_ctl.store.timers import Timer as DueTimer
 __all__ = ["DueTimer", "SpaceLog", "StoreDown", "VersionConflict", "store_down_is_unavailable", "store_errors"]
 
 T = TypeVar("T")
+
+_HOUR_MS = 3_600_000
 
 _SNAPSHOT_EVERY = 200
 """Events after which a Space's folded state is kept beside its log."""
@@ -111,7 +113,7 @@ class SpaceLog:
         with store_errors():
             return await self._db.write(write)
 
-    async def facts(self, space: SpaceId, asked: Needs, facts: Facts) -> Facts:
+    async def facts(self, space: SpaceId, asked: Needs, facts: Facts, now_ms: int) -> Facts:
         """`facts`, and what the projections know of what was asked."""
 
         def look_up(c: sa.Connection) -> Facts:
@@ -128,6 +130,11 @@ class SpaceLog:
                 found = replace(found, post_exists=self._posts(c, asked.post))
             if asked.vote is not None:
                 found = replace(found, voted=rows.voted(c, space, *asked.vote))
+            if asked.reports is not None:
+                lately = moderation.reports_since(c, asked.reports, now_ms - _HOUR_MS)
+                found = replace(found, reports_lately=lately)
+            if asked.evidence:
+                found = replace(found, evidence_needed=moderation.evidence_needed(c, space))
             return found
 
         return await self._read(look_up)

@@ -27,7 +27,7 @@ from spaces_ctl.policy.facts import Facts
 from spaces_ctl.policy.limits import Limits
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.counters import Counters
-from spaces_ctl.service.engine_acts import put_out, react
+from spaces_ctl.service.engine_acts import PutOut, leaving, react, removed_lately
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.facts import FactLoader
 from spaces_ctl.service.folding import Folded, fold, replay
@@ -53,6 +53,8 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _CONFLICTS = 8
+_REPORTS_WAIT_S = 600
+"""When somebody who reported too much in an hour may try again: one of the reports may be an hour old by then."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +99,7 @@ class Spaces:
         self.wakes_timers: Callable[[], None] = lambda: None
         self._facts = FactLoader(log=self.log, graph=graph, engine=engine)
         self._engine = engine
+        self._put_out = PutOut(engine)
         self._bus = bus
         self._ids = ids
         self._journal = journal
@@ -160,8 +163,10 @@ class Spaces:
         with store_down_is_unavailable():
             return await self.log.live()
 
-    async def adopt(self, space: SpaceId) -> Tables | None:
+    async def adopt(self, space: SpaceId, *, attached: bool = False) -> Tables | None:
         """Takes a Space over at boot; answers what the engine has to know, None if it is not live after all.
+
+        `attached`: who was removed may still be connected, and goes with the next `finish_removals`.
 
         Raises ServiceError (`store.unavailable`).
         """
@@ -172,9 +177,15 @@ class Spaces:
             people = await self._people_of(state, (), None, SYSTEM)
             self.programmer.owners_before(space, await self.log.deny_owners_ever(space))
             await self.log.set_timers(state)
+            if attached:
+                self._put_out.note(space, removed_lately(await self.log.tail(space, 0)))
         self._folded.remember(state)
         self.people.keep(space, people)
         return tables(state, people, self.counters.audience(space))
+
+    async def finish_removals(self, space: SpaceId) -> None:
+        """Closes the sessions of those who were removed and may be connected still. Raises ServiceError."""
+        await self._alone(space, lambda: self._close_sessions(space, None))
 
     async def settle_log(self) -> None:
         """As `settle`, for a boot: the engine knows nothing yet. Raises ServiceError (`store.unavailable`)."""
@@ -286,7 +297,8 @@ class Spaces:
             await journal.append(entry)
         self._folded.remember(after)
         self.people.keep(state.id, people)
-        fence = await put_out(self._engine, state.id, events, fence)
+        self._put_out.note(state.id, leaving(events))
+        fence = await self._close_sessions(state.id, fence)
         recorded = tuple(
             Recorded(space=state.id, version=version, sequence=0, at_ms=now_ms, actor=actor, event=event)
             for version, event in enumerate(events, state.version + 1)
@@ -298,7 +310,8 @@ class Spaces:
     ) -> tuple[SpaceEvent, ...]:
         decision = decide(state, command, actor, facts, self.limits, now_ms)
         if isinstance(decision, Denied):
-            raise ServiceError(decision.code, decision.detail)
+            wait_s = _REPORTS_WAIT_S if decision.code == "rate.limited" else None
+            raise ServiceError(decision.code, decision.detail, retry_after_s=wait_s)
         return decision
 
     async def _people_of(
@@ -317,8 +330,9 @@ class Spaces:
         try:
             self._folded.remember(after)
             self.people.keep(after.id, people)
+            self._put_out.note(after.id, leaving(entry.event for entry in recorded))
             fence = await self._program(after, people)
-            fence = await put_out(self._engine, after.id, [entry.event for entry in recorded], fence)
+            fence = await self._close_sessions(after.id, fence)
         except ServiceError:
             raise
         except BaseException:
@@ -334,6 +348,13 @@ class Spaces:
     async def _program(self, state: Space, people: People) -> int | None:
         want = tables(state, people, self.counters.audience(state.id))
         return await self.programmer.program(state.id, want, ended=state.status is Status.ENDED)
+
+    async def _close_sessions(self, space: SpaceId, fence: int | None) -> int | None:
+        try:
+            return await self._put_out.carry_out(space, fence)
+        except ServiceError:
+            self.programmer.doubt(space)  # upkeep comes back to it
+            raise
 
     # States and locks
 

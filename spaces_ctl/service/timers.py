@@ -24,7 +24,9 @@ _BATCH = 100
 _LONGEST_S = 60.0
 """Timers of other processes' commits are found at the latest after this."""
 _SHORTEST_S = 0.005
-_NOT_NOW = frozenset({"store.unavailable", "graph.unavailable", "engine.unavailable", "version.conflict"})
+_NOT_NOW = frozenset(
+    {"store.unavailable", "graph.unavailable", "engine.unavailable", "version.conflict", "evidence.held"}
+)
 
 
 class TimerLoop:

@@ -90,6 +90,11 @@ class Tokens:
         self._out = await self._db.read(lambda c: store.current(c, now_ms))
         await self._tell()
 
+    async def forget_expired(self) -> int:
+        """Forgets sessions of which no token is valid any more; returns how many."""
+        now_ms = self._clock.now_ms()
+        return await self._db.write(lambda c: store.forget(c, now_ms))
+
     async def _tell(self) -> None:
         now_ms = self._clock.now_ms()
         self._out = {sid: until_ms for sid, until_ms in self._out.items() if until_ms > now_ms}

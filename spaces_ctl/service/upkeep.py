@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from spaces_ctl.engine import EngineError
 from spaces_ctl.service.errors import ServiceError
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _ROUND_S = 1.0
 _COMPARE_EVERY_MS = 60_000
+_FORGET_EVERY_MS = 3_600_000
 
 
 class Watchdog:
@@ -50,14 +51,17 @@ class Upkeep:
         effects: SideEffects,
         record_block: Callable[[BlockEntry], Awaitable[object]],
         watchdog: Watchdog,
+        forget: Sequence[Callable[[], Awaitable[object]]] = (),
         round_s: float = _ROUND_S,
     ) -> None:
-        """`record_block` writes a journaled block into the graph."""
+        """`record_block` writes a journaled block into the graph; `forget` deletes what is over, once an hour."""
         self._spaces = spaces
         self._presence = presence
         self._effects = effects
         self._record_block = record_block
         self._watchdog = watchdog
+        self._forget = forget
+        self._forgot_ms: int | None = None
         self._round_s = round_s
         self._compared_ms = spaces.clock.now_ms()
 
@@ -69,7 +73,7 @@ class Upkeep:
 
     async def round(self) -> None:
         """Everything once. What fails is tried again in the next."""
-        for work in (self.settle, self.reprogram, self.reconcile, self.flush):
+        for work in (self.settle, self.reprogram, self.reconcile, self.flush, self.forget):
             try:
                 await work()
             except (ServiceError, EngineError, OSError) as error:
@@ -105,3 +109,11 @@ class Upkeep:
         """Counts and votes on the `state` track."""
         for space in self._spaces.changed_counts():
             await self._spaces.flush_snapshot(space)
+
+    async def forget(self) -> None:
+        """What is over: sessions, tokens, keys, links; at the start and once an hour."""
+        now_ms = self._spaces.clock.now_ms()
+        if self._forgot_ms is None or now_ms - self._forgot_ms >= _FORGET_EVERY_MS:
+            for one in self._forget:
+                await one()
+            self._forgot_ms = now_ms

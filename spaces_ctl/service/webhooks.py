@@ -27,7 +27,7 @@ from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.outbound import Outbound, Refused, check_url
 from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.reactor import Unit
-from spaces_ctl.service.webhook_payload import KINDS, audience_of, kind_of, payload
+from spaces_ctl.service.webhook_payload import KINDS, kind_of, payload
 from spaces_ctl.store import webhooks as store
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.webhooks import Attempt, Claim, Endpoint, Message
@@ -206,20 +206,21 @@ class WebhookReaction:
         # Only when somebody listens: a Space is folded from its log to know when it became public.
         states = {space: await self._spaces(space) for space in sorted(touched)}
         messages = [
-            self._message(endpoint, recorded)
+            self._message(endpoint, recorded, body)
             for recorded in events
             for endpoint in endpoints
             if _hears(endpoint, recorded, states[recorded.space])
+            if (body := payload(recorded, self._space_name(recorded.space), endpoint.owner)) is not None
         ]
         return lambda c: store.enqueue(c, messages)
 
-    def _message(self, endpoint: Endpoint, recorded: Recorded) -> Message:
+    def _message(self, endpoint: Endpoint, recorded: Recorded, body: str) -> Message:
         return Message(
             endpoint=endpoint.id,
             sequence=recorded.sequence,
             space=recorded.space,
             kind=kind_of(recorded.event),
-            body=payload(recorded, self._space_name(recorded.space), endpoint.owner),
+            body=body,
             state="pending",
             created_ms=recorded.at_ms,
         )
@@ -340,12 +341,7 @@ def _hears(endpoint: Endpoint, recorded: Recorded, state: Space) -> bool:
         return False
     if endpoint.events and kind_of(recorded.event) not in endpoint.events:
         return False
-    if endpoint.owner == "operator":
-        return True
-    audience = audience_of(recorded.event)
-    if endpoint.owner.startswith("account:"):
-        return audience.creator
-    return audience.apps and _public(recorded, state)
+    return not endpoint.owner.startswith("app:") or _public(recorded, state)
 
 
 def _public(recorded: Recorded, state: Space) -> bool:

@@ -20,7 +20,7 @@ from spaces_ctl.store.errors import Conflict
 from spaces_ctl.store.insert import insert_into
 from spaces_ctl.store.tables.log import log_heads, space_events
 
-__all__ = ["append", "head", "kind_of", "read", "read_all", "reserve", "version"]
+__all__ = ["append", "head", "kind_of", "of_kind", "read", "read_all", "reserve", "version"]
 
 _LOG = "spaces"
 _event_of = msgspec.msgpack.Decoder(SpaceEvent).decode
@@ -107,6 +107,16 @@ def read_all(c: sa.Connection, after_sequence: int, limit: int) -> tuple[Recorde
     return tuple(map(_recorded, c.execute(query)))
 
 
+def of_kind(c: sa.Connection, kind: type[SpaceEvent], after_sequence: int) -> tuple[Recorded, ...]:
+    """All Spaces' events of one kind after a sequence number, for the few that a reader of the log has yet to see."""
+    query = (
+        sa.select(space_events)
+        .where(space_events.c.sequence > after_sequence, space_events.c.kind == kind_of(kind))
+        .order_by(space_events.c.sequence)
+    )
+    return tuple(map(_recorded, c.execute(query)))
+
+
 def head(c: sa.Connection, log: str = _LOG) -> int:
     """Sequence number of the last event; 0 if there is none."""
     return c.scalar(sa.select(log_heads.c.sequence).where(log_heads.c.log == log)) or 0
@@ -121,7 +131,7 @@ def reserve(c: sa.Connection, log: str, count: int) -> int:
     return last
 
 
-def kind_of(event: msgspec.Struct) -> str:
+def kind_of(event: msgspec.Struct | type[msgspec.Struct]) -> str:
     """The tag under which an event is stored."""
     return str(event.__struct_config__.tag)
 

@@ -7,13 +7,19 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from spaces_ctl.events import Reported
 from spaces_ctl.model import AccountId, SpaceId
+from spaces_ctl.store import event_log, reactors
 from spaces_ctl.store.insert import insert_new
 from spaces_ctl.store.rows import struct_of
 from spaces_ctl.store.tables.accounts import appeals as appeals_table
 from spaces_ctl.store.tables.moderation import moderation_actions, report_cases, reports
 
+READER = "moderation"
+"""The reader of the log that turns reports into cases."""
+
 __all__ = [
+    "READER",
     "Action",
     "Appeal",
     "Case",
@@ -25,6 +31,7 @@ __all__ = [
     "case",
     "cases",
     "change_case",
+    "evidence_needed",
     "held",
     "reports_of",
     "reports_since",
@@ -148,9 +155,11 @@ def reports_of(c: sa.Connection, case_id: int, limit: int) -> list[Report]:
 
 
 def reports_since(c: sa.Connection, by: AccountId, since_ms: int) -> int:
-    """How many reports an account made since."""
+    """How many reports an account made since, those that have not come into the queue yet included."""
     query = sa.select(sa.func.count()).where(reports.c.by == by, reports.c.at_ms > since_ms)
-    return c.execute(query).scalar_one()
+    queued: int = c.execute(query).scalar_one()
+    coming = event_log.of_kind(c, Reported, reactors.cursor(c, READER))
+    return queued + sum(isinstance(one.event, Reported) and one.event.by == by for one in coming)
 
 
 def held(c: sa.Connection, space: SpaceId) -> list[tuple[int, int]]:
@@ -159,6 +168,12 @@ def held(c: sa.Connection, space: SpaceId) -> list[tuple[int, int]]:
     query = sa.select(table.c.evidence_from_ms, table.c.evidence_to_ms)
     rows = c.execute(query.where(table.c.space == space, table.c.state != "resolved").order_by(table.c.id))
     return [(row.evidence_from_ms, row.evidence_to_ms) for row in rows]
+
+
+def evidence_needed(c: sa.Connection, space: SpaceId) -> bool:
+    """Whether a case about the Space is unresolved, or a report has not come into the queue yet."""
+    coming = event_log.of_kind(c, Reported, reactors.cursor(c, READER))
+    return bool(held(c, space)) or any(one.space == space for one in coming)
 
 
 def append_action(c: sa.Connection, action: Action) -> None:

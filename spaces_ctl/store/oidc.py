@@ -9,13 +9,18 @@ import sqlalchemy as sa
 from spaces_ctl.store.insert import insert_new
 from spaces_ctl.store.tables.accounts import oidc_links, oidc_states
 
-__all__ = ["account_of", "add_state", "link", "links_of", "take_state", "unlink"]
+__all__ = ["account_of", "add_state", "delete_expired_states", "link", "links_of", "take_state", "unlink"]
 
 
 def add_state(c: sa.Connection, now_ms: int, **values: Any) -> None:
     """Remembers a login under way, and forgets those that were given up."""
-    c.execute(sa.delete(oidc_states).where(oidc_states.c.expires_ms < now_ms))
+    delete_expired_states(c, now_ms)
     c.execute(sa.insert(oidc_states).values(**values))
+
+
+def delete_expired_states(c: sa.Connection, now_ms: int) -> int:
+    """Forgets logins that were given up; returns how many."""
+    return c.execute(sa.delete(oidc_states).where(oidc_states.c.expires_ms <= now_ms)).rowcount
 
 
 def take_state(c: sa.Connection, state: bytes, now_ms: int) -> sa.Row[Any] | None:

@@ -15,7 +15,7 @@ from spaces_ctl import events as ev
 from spaces_ctl.events import Recorded, SpaceEvent
 from spaces_ctl.model import AccountId, SpaceId
 from spaces_ctl.policy.state import Space
-from spaces_ctl.store import event_log, search
+from spaces_ctl.store import event_log, reactors, search
 from spaces_ctl.store.insert import insert_new, upsert_all
 from spaces_ctl.store.tables.log import space_events
 from spaces_ctl.store.tables.spaces import poll_votes, space_people, space_topics, spaces, subscriptions, tickets
@@ -45,7 +45,11 @@ def apply(c: sa.Connection, state: Space, recorded: Sequence[Recorded]) -> None:
 
 
 def rebuild(c: sa.Connection, evolve: Evolve) -> int:
-    """Makes all projections anew from the logs; returns the number of Spaces. Names in the search index stay."""
+    """Makes all projections anew from the logs; returns the number of Spaces.
+
+    Names in the search index come from elsewhere too: they stay, and are set anew by their reader of the log.
+    """
+    reactors.rewind(c, search.NAMES_READER)
     for table in (spaces, space_people, space_topics, tickets, subscriptions, poll_votes):
         c.execute(sa.delete(table))
     count = 0

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from spaces_ctl.store.insert import insert_new
 from spaces_ctl.store.tables.reactors import reactor_cursors, reactor_parked
 
-__all__ = ["advance", "cursor", "park", "parked", "unpark"]
+__all__ = ["advance", "cursor", "park", "parked", "rewind", "unpark"]
 
 
 def cursor(c: sa.Connection, name: str) -> int:
@@ -22,6 +22,11 @@ def advance(c: sa.Connection, name: str, old: int, new: int) -> bool:
     table = reactor_cursors
     moved = c.execute(table.update().where(table.c.name == name, table.c.sequence == old).values(sequence=new))
     return moved.rowcount == 1
+
+
+def rewind(c: sa.Connection, name: str) -> None:
+    """`name` will read the log from its beginning; for readers to whom reading twice does no harm."""
+    c.execute(reactor_cursors.delete().where(reactor_cursors.c.name == name))
 
 
 def park(c: sa.Connection, name: str, sequence: int, error: str, at_ms: int) -> None:

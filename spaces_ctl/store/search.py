@@ -19,7 +19,10 @@ from spaces_ctl.store.insert import insert_into
 from spaces_ctl.store.tables.search import VECTOR, space_search
 from spaces_ctl.store.tables.spaces import spaces
 
-__all__ = ["put_names", "put_text", "search", "words"]
+__all__ = ["NAMES_READER", "put_names", "put_text", "search", "words"]
+
+NAMES_READER = "names"
+"""The reader of the log that sets names (`put_names`)."""
 
 _LONGEST_WORD = 64
 _MOST_WORDS = 5_000

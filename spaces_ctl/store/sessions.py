@@ -15,6 +15,7 @@ __all__ = [
     "delete",
     "delete_all",
     "delete_expired",
+    "delete_expired_links",
     "insert",
     "listed",
     "password_of",
@@ -77,6 +78,11 @@ def delete_expired(c: sa.Connection, seen_before_ms: int, created_before_ms: int
     """Forgets sessions that are over; returns how many."""
     over = sa.or_(sessions.c.seen_ms < seen_before_ms, sessions.c.created_ms < created_before_ms)
     return c.execute(sa.delete(sessions).where(over)).rowcount
+
+
+def delete_expired_links(c: sa.Connection, now_ms: int) -> int:
+    """Forgets links that nobody followed in time; returns how many."""
+    return c.execute(sa.delete(email_links).where(email_links.c.expires_ms <= now_ms)).rowcount
 
 
 def password_of(c: sa.Connection, name: str) -> Row | None:

@@ -29,6 +29,7 @@ __all__ = [
     "note_counts",
     "recorded_by",
     "trending",
+    "unfinished_of",
     "upcoming",
     "with_hosts",
     "with_topic",
@@ -181,6 +182,12 @@ def recorded_by(c: sa.Connection, account: AccountId, limit: int, before: SpaceI
     """Ended Spaces that the account hosted or co-hosted and whose replay may be played, the newest first."""
     query = _of_status([Status.ENDED]).where(_hosted(account), spaces.c.replay_status == ReplayStatus.AVAILABLE.value)
     return _list(c, _newest(query, before, limit))
+
+
+def unfinished_of(c: sa.Connection, accounts: Iterable[AccountId]) -> list[SpaceId]:
+    """Spaces that are not over and that one of the accounts hosted or co-hosted at any time."""
+    open_ = _of_status([Status.LOBBY, Status.SCHEDULED, Status.LIVE])
+    return [space for account in accounts for space in c.scalars(open_.where(_hosted(account)))]
 
 
 def note_counts(c: sa.Connection, space: SpaceId, *, participants: int, attendance: int = 0) -> None:

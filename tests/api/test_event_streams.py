@@ -12,7 +12,7 @@ import websockets
 
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
-from spaces_ctl.api.spaces.event_wire import frame
+from spaces_ctl.api.spaces.event_frames import frame
 from spaces_ctl.api.spaces.subscribers import Subscriber
 from spaces_ctl.engine import Counts
 from spaces_ctl.model import SpaceId
@@ -225,6 +225,22 @@ async def test_counts_votes_and_reactions_are_one_message_for_all(world: ApiWorl
         assert tallies[0][0].json is tallies[2][0].json
         assert b'"reactions":{"wave":3}' in tallies[0][0].json
         assert b'"polls":{"%d":[0,2]}' % poll in tallies[0][0].json
+
+
+async def test_counts_that_change_just_after_a_message_are_not_told_a_second_later(world: ApiWorld) -> None:
+    space = await world.live()
+    async with world.app.lifespan():
+        feed = await world.app.state["feeds"].of(space)
+        feed.tick()
+        reader = feed.subscribe(None)[0]
+        world.spaces.counters.react(space, {"wave": 1})
+        feed.look(100.0)
+        world.spaces.counters.react(space, {"wave": 1})
+        feed.look(100.2)
+        assert [b'{"wave":1}' in m.json for m in [m async for m in drained(reader)] if b'"counts"' in m.json][-1]
+        feed.look(100.6)
+        [later] = [message async for message in drained(reader)]
+        assert b'{"wave":2}' in later.json
 
 
 async def drained(reader: Subscriber) -> AsyncIterator[Any]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -48,7 +48,6 @@ def moderation(
         new_id=new_id,
         execute=spaces.execute,
         execute_account=accounts.execute,
-        reports_an_hour=3,
     )
 
 
@@ -106,20 +105,6 @@ async def test_evidence_is_held_until_the_case_is_resolved(
     trail = await moderation.trail(MODERATOR, space=5)
     assert [(line.action, line.why) for line in trail] == [("dismissed", "harmless"), ("release", ""), ("claim", "")]
     assert {line.moderator for line in trail} == {90}
-
-
-async def test_a_reporter_is_limited_by_the_hour(
-    moderation: Moderation, log: FakeLog, reactor: Reactor, clock: ManualClock
-) -> None:
-    command = commands.ReportSpace(reason="spam")
-    for _ in range(3):
-        await moderation.report(ANN, 5, command)
-        await reactor.drain()
-    assert await refused(moderation.report(ANN, 5, command)) == "rate.limited"
-    await moderation.report(Principal(account=3), 5, command)
-    clock.advance(ms=3_600_001)
-    await moderation.report(ANN, 5, command)
-    assert await refused(moderation.report(ANN, 5, commands.ReportSpace(reason=""))) == "report.reason_required"
 
 
 async def test_what_moderators_do_happens_and_is_in_the_trail_with_its_outcome(
@@ -207,22 +192,50 @@ async def test_what_moderators_do_by_other_ways_is_in_the_trail_too(
     ]
 
 
-@pytest.mark.parametrize("here", [True, False])
-async def test_an_appeal_that_is_granted_here_or_elsewhere_clears_the_violation(
-    db: Database, clock: ManualClock, moderation: Moderation, accounts: Accounts, spaces: FakeSpaces, here: bool
-) -> None:
+@pytest.fixture
+async def appealed(
+    db: Database, clock: ManualClock, moderation: Moderation, accounts: Accounts, spaces: FakeSpaces
+) -> int:
+    """An appeal against a violation in Space 6."""
     person = await accounts.create(handle="host")
     accounts.on_event(moderation.on_account_event)
+    accounts.undo_violation = moderation.undo_violation
     projected = Projected(db, clock)
     await projected.live(6, creator=person.id)
     await projected.add(6, e.Ended(how=e.EndedHow.VIOLATION), e.ViolationFound())
     spaces.put(projected.states[6])
-    appeal = await moderation.appeal(Principal(account=person.id), "it was a play", 6)
-    if here:
-        await moderation.resolve_appeal(MODERATOR, appeal, True, "a play")
-    else:
-        await accounts.execute(MODERATOR, commands.ResolveAppeal(appeal=appeal, grant=True))
+    return await moderation.appeal(Principal(account=person.id), "it was a play", 6)
+
+
+@pytest.fixture(params=["queue", "command"])
+def resolve(
+    request: pytest.FixtureRequest, moderation: Moderation, accounts: Accounts
+) -> Callable[[int, bool], Awaitable[object]]:
+    """Both ways."""
+    if request.param == "queue":
+        return lambda appeal, grant: moderation.resolve_appeal(MODERATOR, appeal, grant, "a play")
+    return lambda appeal, grant: accounts.execute(MODERATOR, commands.ResolveAppeal(appeal=appeal, grant=grant))
+
+
+@pytest.mark.parametrize("grant", [True, False])
+async def test_an_appeal_that_is_granted_by_whatever_way_clears_the_violation(
+    appealed: int, resolve: Callable[[int, bool], Awaitable[object]], spaces: FakeSpaces, grant: bool
+) -> None:
+    await resolve(appealed, grant)
+    assert (await spaces.get(6)).violation is not grant
+
+
+async def test_an_appeal_stays_open_until_the_violation_is_cleared(
+    appealed: int, resolve: Callable[[int, bool], Awaitable[object]], moderation: Moderation, spaces: FakeSpaces
+) -> None:
+    """Closed first, a crash in between would have left the violation for good."""
+    spaces.fails = ServiceError("store.unavailable")
+    assert await refused(resolve(appealed, True)) == "store.unavailable"
+    assert [one.id for one in await moderation.appeals(MODERATOR)] == [appealed]
+    spaces.fails = None
+    await resolve(appealed, True)
     assert not (await spaces.get(6)).violation
+    assert await moderation.appeals(MODERATOR) == []
 
 
 @pytest.mark.parametrize("who", [ANN, Principal()])

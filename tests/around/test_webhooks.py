@@ -5,16 +5,18 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 
+import msgspec
 import pytest
 
 from spaces_ctl import events as e
 from spaces_ctl.clock import ManualClock
-from spaces_ctl.model import SpaceId, StageRole
+from spaces_ctl.model import SYSTEM, SpaceId, StageRole
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.outbound import Outbound
 from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.reactor import Reactor
+from spaces_ctl.service.webhook_payload import payload
 from spaces_ctl.service.webhooks import WebhookReaction, Webhooks, WebhookSender, WebhookTimes
 from spaces_ctl.store import webhooks as store
 from spaces_ctl.store.database import Database
@@ -425,6 +427,33 @@ async def test_who_may_hear_of_what(
     assert sorted(heard["creator"]) == [("S5", "setting_changed"), ("S5", "speaker_removed"), ("S5", "ticket_bought")]
     hows = {got.path.split("?")[1]: got.body["data"].get("how") for got in receiver.got if "how" in got.body["data"]}
     assert hows == {"operator": "blocked", "creator": "removed", "app": "removed"}, "nobody learns of a block"
+
+
+@pytest.mark.parametrize(
+    ("event", "creator", "app"),
+    [
+        # Removed by hand bars, a block does not; who muted and what the provider calls a payment are not everybody's.
+        (e.Removed(account=3, how=e.RemovedHow.BLOCKED, bar=False), {"account": "3", "how": "removed"}, None),
+        (
+            e.Muted(account=3, by=1, how=e.MutedHow.BY_HOST),
+            {"account": "3", "by": "1", "how": "by_host"},
+            {"account": "3", "how": "by_host"},
+        ),
+        (e.TicketBought(account=3, payment="p"), {"account": "3"}, None),
+        (e.HostReminded(before_ms=0), {"before_ms": 0}, None),
+        (e.PollVoted(poll=1, account=3, option=0), None, None),
+        (e.Reported(by=3, reason="spam"), None, None),
+    ],
+)
+def test_a_webhook_tells_no_more_than_the_event_streams(
+    event: e.SpaceEvent, creator: dict[str, object] | None, app: dict[str, object] | None
+) -> None:
+    recorded = e.Recorded(space=5, version=2, sequence=9, at_ms=0, actor=SYSTEM, event=event)
+    for owner, data in (("account:1", creator), ("app:shop", app)):
+        body = payload(recorded, "S5", owner)
+        told = None if body is None else msgspec.json.decode(body)["data"]
+        assert told == (None if data is None else {"space": "S5", "version": 2, **data})
+    assert payload(recorded, "S5", "operator") is not None
 
 
 async def test_a_filter_of_kinds_holds_and_what_was_before_the_endpoint_is_not_sent(

@@ -120,6 +120,36 @@ def test_the_x_api_and_share_cards_are_served(server: DevServer, run: Any) -> No
     assert run("space", "end", space, by="sue").code == 0
 
 
+def test_there_are_topics_and_a_space_is_found_by_its_host_and_topic(server: DevServer, run: Any) -> None:
+    topics = httpx.get(f"{server.url}/api/v1/topics", headers=bearer(server, "lee")).json()["data"]
+    assert "film-tv" in [topic["id"] for topic in topics]
+    space = run("space", "create", "Evening", "--topic", "film-tv", "--start", "--json", by="lee").json["id"]
+    until = time.monotonic() + 20
+    # The index gets its names from a reader of the log.
+    while space not in run("space", "list", "--search", "lee TV").out:
+        assert time.monotonic() < until
+    assert run("space", "end", space, by="lee").code == 0
+
+
+def test_the_webhooks_timeout_that_is_set_holds(tmp_path: Path) -> None:
+    (tmp_path / "spaces.toml").write_text("[webhooks]\ntimeout_ms = 300\nprivate_addresses = true\n")
+    with socket.create_server(("127.0.0.1", 0)) as silent, dev_server(tmp_path) as running:
+        own = bearer(running, "host")
+        api_url = f"{running.url}/api/v1"
+        space = httpx.post(f"{api_url}/spaces", headers=own, json={"title": "Told"}).json()["id"]
+        body = {"url": f"http://127.0.0.1:{silent.getsockname()[1]}/", "space": space}
+        made = httpx.post(f"{api_url}/webhooks", headers=own, json=body)
+        assert made.is_success, made.text
+        assert httpx.post(f"{api_url}/spaces/{space}/start", headers=own).is_success
+        until = time.monotonic() + 8
+        attempts: list[Any] = []
+        while not attempts:
+            assert time.monotonic() < until, "the default would be 10 s"
+            time.sleep(0.1)
+            attempts = httpx.get(f"{api_url}/webhooks/{made.json()['id']}/attempts", headers=own).json()["data"]
+        assert "Timeout" in attempts[0]["error"]
+
+
 # The commands
 
 

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import logging.config
 import os
 import socket
 import stat
@@ -15,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn.config
 
 from spaces_ctl.serve.errors import BadSettings, PortTaken
 from spaces_ctl.serve.logs import JsonLines, Pretty, configure
@@ -153,6 +155,8 @@ def _loggers_back() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_loggers_back")
 def test_libraries_are_quiet_and_machines_get_json() -> None:
+    """Also when uvicorn has set its loggers up before: they kept their handlers, and warnings were lost."""
+    logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)
     stream = io.StringIO()
     configure(Logging(), node="n1", stream=stream)
     logging.getLogger("spaces_ctl.x").info("ours")

@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from spaces_ctl.service.sessions import SessionKind
+from spaces_ctl.store import oidc as oidc_store
+from spaces_ctl.store import sessions as session_store
 from spaces_ctl.store.database import Database
 from tests.support.identity import Identity
 
@@ -205,6 +207,24 @@ async def test_a_session_is_over_when_idle_and_at_last_in_any_case(
     await logged_in(browser)
     identity.clock.advance(days=30.1)
     assert refusal(await browser.get("/api/v1/me")) == (401, "auth.token_missing")
+    assert await identity.sessions.forget_expired() == 2
+
+
+async def test_what_nobody_came_back_for_is_forgotten(identity: Identity) -> None:
+    """Links sent by e-mail and logins at other providers that were given up."""
+    account = await identity.person("ada")
+    now = identity.clock.now_ms()
+    link = {"digest": b"l" * 32, "account": account, "purpose": "verify", "email": "ada@example.org"}
+    state = {"state": b"s" * 32, "provider": "p", "nonce": "n", "verifier": "v", "browser": b"b", "return_to": ""}
+    for life in (1_000, 2_000):
+        link |= {"digest": str(life).encode(), "purpose": str(life), "expires_ms": now + life}
+        state |= {"state": str(life).encode(), "expires_ms": now + life}
+        await identity.db.write(lambda c: session_store.add_link(c, **link))  # noqa: B023
+        await identity.db.write(lambda c: oidc_store.add_state(c, now, **state))  # noqa: B023
+    assert await identity.sessions.forget_expired() == 0
+    identity.clock.advance(ms=1_000)
+    assert await identity.sessions.forget_expired() == 2
+    identity.clock.advance(ms=1_000)
     assert await identity.sessions.forget_expired() == 2
 
 

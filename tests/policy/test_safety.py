@@ -6,7 +6,7 @@ import pytest
 
 from spaces_ctl import commands as c
 from spaces_ctl import events as ev
-from spaces_ctl.policy import PRESETS
+from spaces_ctl.policy import PRESETS, Limits
 from spaces_ctl.policy.replay import ReplayStatus
 from spaces_ctl.policy.retention import Retention
 from tests.policy.scenes import HOST, cohost, drops, ended, live, lobby, speaker
@@ -226,6 +226,16 @@ def test_reports_need_one_of_the_reasons_and_another_account() -> None:
     assert world.refused(c.ReportSpace(reason=""), 2) == "report.reason_required"
     assert world.refused(c.ReportAccount(account=3, reason="x"), 2) == "report.reason_required"
     assert world.refused(c.ReportAccount(account=2, reason="abuse"), 2) == "target.self"
+
+
+def test_so_many_reports_an_hour_and_no_more() -> None:
+    world = live(Limits(reports_an_hour=2))
+    for account in (3, 4):
+        world.ok(c.ReportAccount(account=account, reason="abuse"), 2)
+    assert world.refused(c.ReportSpace(reason="abuse"), 2) == "rate.limited"
+    world.ok(c.ReportSpace(reason="abuse"), 3)
+    world.wait(3_600_000)
+    world.ok(c.ReportSpace(reason="abuse"), 2)
 
 
 def test_reports_reach_back_as_far_as_the_review_copy() -> None:

@@ -266,6 +266,36 @@ def test_a_replay_keeps_its_review_copy_until_it_is_deleted() -> None:
     assert kept(world) is Retention.PURGED
 
 
+def test_the_review_copy_outlasts_its_time_while_a_report_is_not_settled() -> None:
+    world = ended(record=False, ready=False)
+    world.evidence_needed = True
+    assert world.ok(c.PurgeAudit()) == (), "not due"
+    world.now += 30 * DAY
+    assert world.refused(c.PurgeAudit()) == "evidence.held"
+    world.evidence_needed = False
+    world.ok(c.PurgeAudit())
+    assert kept(world) is Retention.PURGED
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_what_was_reported_is_kept_for_review_even_where_nothing_else_is(after: bool) -> None:
+    """Otherwise deleting the replay would delete the only evidence."""
+    world = live(Limits(audit_copy=False), record=True)
+    world.wait(1_000)
+    world.ok(c.Clip(end_ms=1_000), 2)
+    report = c.ReportClip(clip=1, reason="spam")
+    if not after:
+        world.ok(report, 3)
+    world.ok(c.End(), HOST)
+    assert kept(world) is (Retention.NONE if after else Retention.AUDIT)
+    if after:
+        world.ok(report, 3)
+    world.ok(c.DeleteReplay(), HOST)
+    assert kept(world) is Retention.AUDIT
+    world.wait(30 * DAY)
+    assert kept(world) is Retention.PURGED
+
+
 def test_after_a_violation_everything_goes_after_120_days() -> None:
     world = live(record=True)
     world.moderators.add(8)

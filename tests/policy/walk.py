@@ -10,6 +10,7 @@ from spaces_ctl import commands as c
 from spaces_ctl.model import Actor, ClientClass, CommunityRole, Status
 from spaces_ctl.policy import PRESETS, RULES, Limits
 from spaces_ctl.policy.replay import ReplayStatus
+from spaces_ctl.policy.timers import audit_due_ms
 from tests.policy.strategies import of_struct
 from tests.policy.walk_doors import HOUR, MINUTE, N, live, opened, over, was_live
 from tests.policy.walk_stage import StageWalk
@@ -42,6 +43,7 @@ class Walk(StageWalk):
             audit_copy=n % 8 != 1,
             clip_requires_recording=n % 4 == 2,
             creator_reclaims=n % 5 != 3,
+            reports_an_hour=2,
             replay_ttl_days=30 if kind % 4 == 1 else limits.replay_ttl_days,
             removal_bars_rejoin=limits.removal_bars_rejoin and m % 7 != 6,
         )
@@ -230,6 +232,18 @@ class Walk(StageWalk):
         for step in range(3):
             who = pick([1, 1, 1, *self.world.state.hosts_at_end, 2, None], m + step // 2)
             self.world.give(pick(list(commands), n + step), who)
+
+    @over
+    @rule(n=N)
+    def purge_too_early(self, n: int) -> None:
+        """The review copy's time is over, and the moderators have not settled a report."""
+        due_ms = audit_due_ms(self.world.state, self.world.limits)
+        if due_ms is not None and n % 8 == 7:
+            self.world.wait(max(0, due_ms - 1 - self.world.now))
+            self.world.now += 1
+            self.world.evidence_needed = True
+            self.world.give(c.PurgeAudit())
+            self.world.evidence_needed = False
 
     # anything by anybody
 

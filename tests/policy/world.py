@@ -76,6 +76,8 @@ class World:
         self.hosting_elsewhere: set[int] = set()
         self.scheduled: Counter[int] = Counter()
         self.moderators: set[int] = set()
+        self.evidence_needed = False
+        self.reports: list[tuple[int, int]] = []
         self.clients: dict[int, ClientClass] = {}
         # the engine
         self.present: set[int] = set()
@@ -118,6 +120,8 @@ class World:
             subscribed=asked.subscribed is not None and asked.subscribed in self.subscribed,
             post_exists=asked.post is not None and asked.post in self.posts,
             voted=vote is not None and vote in self.votes,
+            reports_lately=sum(by == asked.reports and at > self.now - 3_600_000 for by, at in self.reports),
+            evidence_needed=asked.evidence and self.evidence_needed,
         )
 
     def _account(self, account: int) -> AccountFacts:
@@ -198,6 +202,8 @@ class World:
                 self.subscribed.add(event.account)
             case ev.Unsubscribed():
                 self.subscribed.discard(event.account)
+            case ev.Reported():
+                self.reports.append((event.by, self.now))
             case ev.PollVoted():
                 assert (event.poll, event.account) not in self.votes
                 self.votes.add((event.poll, event.account))

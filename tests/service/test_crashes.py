@@ -8,6 +8,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.fakes import FakeEngine
 from spaces_ctl.service.recovery import boot
 from spaces_ctl.store.database import Database
-from tests.support.worlds import HOST, World, matches, who
+from tests.support.worlds import ANN, BEN, CID, HOST, World, matches, who
 
 PEOPLE = (1, 2, 3, 4, 5)
 
@@ -169,3 +170,62 @@ def test_after_any_crash_the_engine_is_what_the_log_says(
             await db.aclose()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("died", ["commit", "tables"])
+@pytest.mark.parametrize("minutes", [0, 60])
+async def test_who_was_removed_is_out_after_the_loop_died_before_the_kick(
+    world: World, monkeypatch: pytest.MonkeyPatch, died: str, minutes: int
+) -> None:
+    """Nobody who may rejoin is in a set that would close their sessions."""
+    space = await world.live()
+    await world.speaks(space, ANN)
+    await world.enter(space, BEN, CID)
+    await world.do(HOST, space, c.Remove(account=CID, allow_rejoin=True))
+    await world.enter(space, CID)
+    await world.do(HOST, space, c.Invite(account=CID))
+    await world.do(CID, space, c.TakeMic())
+    run = Run(world.db)
+    run.world = world
+    if died == "commit":
+        run.arm("committed", 1)
+    else:
+        monkeypatch.setattr(world.engine, "kick", dying)
+    for account in (ANN, BEN) if died == "tables" else (BEN,):
+        with pytest.raises(Crash):
+            await world.do(HOST, space, c.Remove(account=account, allow_rejoin=True))
+    run.disarm()
+    monkeypatch.undo()
+    assert await world.engine.present(space, [BEN]), "the engine has not heard of it"
+    world.clock.advance(seconds=60 * minutes)
+    again = world.again(engine=world.engine)
+    await boot(again.spaces, again.engine, attached=True)
+    assert not await again.engine.present(space, [BEN])
+    assert bool(await again.engine.present(space, [ANN])) is (died == "commit")
+    assert await again.engine.present(space, [CID]), "came back since"
+    await again.enter(space, BEN)
+    assert await again.engine.present(space, [BEN]), "may rejoin"
+
+
+async def dying(space: SpaceId, account: int) -> None:
+    raise Crash
+
+
+async def test_a_kick_that_the_engine_did_not_confirm_is_repeated(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = await world.live()
+    await world.enter(space, BEN)
+
+    async def silent(space: SpaceId, account: int) -> None:
+        raise EngineTimeout("no answer")
+
+    monkeypatch.setattr(world.engine, "kick", silent)
+    with pytest.raises(ServiceError) as refused:
+        await world.do(HOST, space, c.Remove(account=BEN, allow_rejoin=True))
+    assert refused.value.code == "engine.unavailable"
+    assert space in world.spaces.programmer.doubtful
+    monkeypatch.undo()
+    await world.spaces.refresh(space)
+    assert not await world.engine.present(space, [BEN])
+    assert world.spaces.programmer.doubtful == frozenset()

@@ -1,6 +1,7 @@
 """What is tried again until it is done; which process may tell the engine; what becomes of recordings."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from spaces_ctl.store.database import Database
 from tests.support.worlds import ANN, HOST, Flaky, World, matches, who
 
 
-def upkeep_of(world: World, watchdog: Watchdog) -> Upkeep:
+def upkeep_of(world: World, watchdog: Watchdog, **more: Any) -> Upkeep:
     async def record(entry: BlockEntry) -> None:
         await world.graph.apply(e.AccountBlocked(by=entry.by, account=entry.account), who(entry.by), entry.at_ms)
 
@@ -30,6 +31,7 @@ def upkeep_of(world: World, watchdog: Watchdog) -> Upkeep:
         effects=world.effects,
         record_block=record,
         watchdog=watchdog,
+        **more,
     )
 
 
@@ -71,6 +73,33 @@ async def mends(world: World, journal: Journal) -> None:
     await matches(world, space)
     assert watchdog.rounds == 4
     assert watchdog.last_ms == world.clock.now_ms()
+
+
+async def test_what_is_over_is_forgotten_once_an_hour_and_tried_again_if_it_fails(world: World) -> None:
+    calls: list[str] = []
+    fails = True
+
+    async def first() -> None:
+        calls.append("first")
+
+    async def second() -> None:
+        if fails:
+            raise ServiceError("store.unavailable")
+        calls.append("second")
+
+    watchdog = Watchdog()
+    upkeep = upkeep_of(world, watchdog, forget=(first, second))
+    await upkeep.round()
+    assert (calls, watchdog.failures) == (["first"], 1)
+    fails = False
+    await upkeep.round()
+    assert calls == ["first", "first", "second"]
+    world.clock.advance(seconds=3_599)
+    await upkeep.round()
+    assert len(calls) == 3
+    world.clock.advance(seconds=1)
+    await upkeep.round()
+    assert calls[3:] == ["first", "second"]
 
 
 async def test_one_process_at_a_time_and_each_life_a_greater_epoch(database: Database) -> None:

@@ -95,7 +95,7 @@ class Everything:
         self.invalidations = Invalidations(cache, GRAPH_KEY)
         self.payments = SandboxPayments(secret=b"0123456789abcdef", base_url=f"{url}/sandbox-payments", return_url=url)
         self.around = Around.build(
-            settings=AroundSettings(base_url=url, reports_an_hour=1_000_000),
+            settings=AroundSettings(base_url=url),
             db=db,
             clock=clock,
             new_id=world.ids.next,

@@ -100,6 +100,7 @@ class ApiWorld(World):
         opened = await Database.open(f"sqlite:///{directory}/api.db")
         await opened.create_tables()
         db: Any = Flaky(opened)
+        limits = limits or Limits(reports_an_hour=1_000_000)
         world = cls(db, graph=EmbeddedGraph(db=db), limits=limits)  # type: ignore[arg-type]
         world.opened = opened
         world.bus = LocalBus()  # type: ignore[assignment]

@@ -20,7 +20,7 @@ from spaces_ctl.api.body import StrictBody
 from spaces_ctl.api.credentials import authenticate_by
 from spaces_ctl.api.errors import EXCEPTION_HANDLERS
 from spaces_ctl.api.gate import Gate, Gatekeeper, principal_of
-from spaces_ctl.api.identity import ROOT_ROUTERS, ROUTERS, identity_services
+from spaces_ctl.api.identity import ROOT_ROUTERS, ROUTERS, XAPI_ROUTERS, identity_services
 from spaces_ctl.api.limits import RateLimiter
 from spaces_ctl.api.paging import Cursors
 from spaces_ctl.api.security import CsrfTokens, SecurityHeaders
@@ -132,6 +132,7 @@ class Identity:
             route_handlers=[
                 Router(path="/api/v1", route_handlers=[*OWN_HANDLERS, *ROUTERS]),
                 *ROOT_ROUTERS,
+                *XAPI_ROUTERS,
             ],
             dependencies={
                 "principal": Provide(_principal),

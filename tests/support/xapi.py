@@ -19,9 +19,8 @@ from spaces_ctl import commands as c
 from spaces_ctl.api.wire import space_text
 from spaces_ctl.api.xapi.rates import XRates
 from spaces_ctl.clock import ManualClock
-from spaces_ctl.model import SYSTEM, Actor, SpaceId
+from spaces_ctl.model import Actor, SpaceId
 from spaces_ctl.policy.limits import Limits
-from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.posts import EmbeddedPosts
 from spaces_ctl.service.xapi import SpeakerIds, XApi
 from spaces_ctl.store.database import Database
@@ -80,29 +79,6 @@ class XWorld:
 
     async def give(self, account: int, space: SpaceId, command: c.SpaceCommand) -> None:
         await self.spaces.execute(Actor(account=account), space, command)
-
-    async def count(self, space: SpaceId) -> None:
-        """The engine tells who is there, as it does once a second."""
-        counts = await self.world.engine.counts(space)
-        assert counts is not None
-        self.world.engine.tell(counts)
-        await self.world.hear()
-
-    async def sell(self, space: SpaceId, *accounts: int) -> None:
-        for account in accounts:
-            await self.spaces.execute(SYSTEM, space, c.BuyTicket(account=account, payment=f"p{account}"))
-
-    async def share(self, account: int, space: SpaceId, text: str) -> int:
-        post = await self.posts.write(Principal(account=account), text)
-        await self.give(account, space, c.SharePost(post=post.id))
-        return post.id
-
-    async def app_token(self, owner: int) -> str:
-        """An app-only bearer token."""
-        made = await self.identity.oauth.apps.register(owner, name="Bot", redirect_uris=["http://127.0.0.1/cb"])
-        form = {"grant_type": "client_credentials"}
-        assert made.client_secret is not None
-        return (await self.identity.oauth.token(form, (made.app.client_id, made.client_secret))).access_token
 
     async def user_token(self, account: int, scopes: str = ALL) -> str:
         """A person's token for an app."""

@@ -1,25 +1,17 @@
-"""What is refused, and how X's clients see it."""
+"""What `spaces serve` refuses, and how X's clients see it."""
 
 from __future__ import annotations
 
-import socket
 import time
 
 import httpx
 import pytest
 import requests
-import sqlalchemy as sa
 import tweepy
 
-from spaces_ctl import commands as c
-from spaces_ctl.api.xapi.rates import XRates
-from spaces_ctl.clock import SystemClock
 from spaces_ctl.model import Ticketing
-from spaces_ctl.service.windows import Window, Windows
-from spaces_ctl.service.xapi import SpeakerIds
-from spaces_ctl.store.errors import Unavailable
-from spaces_ctl.store.tables.logins import oauth_grants
-from tests.support.xapi import XWorld, rebased_tweepy, run, served, text, xdk_app, xdk_user
+from tests.support.x_place import XPlace
+from tests.support.xapi import rebased_tweepy, run, xdk_app, xdk_user
 
 X = "https://api.x.com/2/problems/"
 OPERATIONS = (
@@ -30,20 +22,30 @@ OPERATIONS = (
     "/2/spaces/{id}/buyers",
     "/2/spaces/{id}/tweets",
 )
+_tokens: dict[tuple[str, str], str] = {}
 
 
-async def ask(place: XWorld, path: str, token: str | None) -> httpx.Response:
+async def ask(place: XPlace, path: str, token: str | None) -> httpx.Response:
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=place.url, headers=headers) as client:
         return await client.get(path)
 
 
+async def token_of(place: XPlace, name: str) -> str:
+    """Somebody's token, made once a server: a login is slow, and an address may not log in without end."""
+    if (place.url, name) not in _tokens:
+        person = await place.person(name)
+        token = await place.user_token(person)
+        if name == "revoked":
+            [grant] = (await place.call(person, "GET", "/oauth/grants"))["data"]
+            await person.client.transport.request("DELETE", f"/api/v1/oauth/grants/{grant['id']}", type(None))
+        _tokens[place.url, name] = token
+    return _tokens[place.url, name]
+
+
 @pytest.mark.parametrize("path", OPERATIONS)
-async def test_no_token_or_a_wrong_one_is_401(place: XWorld, path: str) -> None:
-    ada = await place.person("ada")
-    revoked = await place.user_token(ada)
-    await place.identity.oauth.withdraw(ada, await place.db.read(_only_grant))
-    for token in (None, "nonsense", "spa_" + "x" * 43, revoked):
+async def test_no_token_or_a_wrong_one_is_401(place: XPlace, path: str) -> None:
+    for token in (None, "nonsense", "spa_" + "x" * 43, await token_of(place, "revoked")):
         answer = await ask(place, path.format(id="1abc"), token)
         assert answer.status_code == 401
         assert answer.headers["content-type"] == "application/problem+json"
@@ -56,48 +58,37 @@ async def test_no_token_or_a_wrong_one_is_401(place: XWorld, path: str) -> None:
         assert {"x-rate-limit-limit", "x-rate-limit-remaining", "x-rate-limit-reset"} <= set(answer.headers)
 
 
-def _only_grant(connection: sa.Connection) -> str:
-    return str(connection.scalar(sa.select(oauth_grants.c.id)))
-
-
-async def test_clients_raise_unauthorized(place: XWorld) -> None:
+async def test_clients_raise_unauthorized(place: XPlace) -> None:
     with pytest.raises(tweepy.Unauthorized, match="Unauthorized"):
         await run(rebased_tweepy(place.url, "nonsense").get_space, "1abc")
     with pytest.raises(requests.HTTPError, match="401"):
         await run(xdk_app(place.url, "nonsense").spaces.get_by_id, "1abc")
 
 
-async def test_an_expired_token_is_401(place: XWorld) -> None:
-    token = await place.user_token(await place.person("ada"))
-    assert (await ask(place, "/2/spaces/1abc", token)).status_code == 200
-    place.clock.advance(seconds=7_201)
-    assert (await ask(place, "/2/spaces/1abc", token)).status_code == 401
-
-
-async def test_all_three_scopes_are_needed(place: XWorld) -> None:
+async def test_all_three_scopes_are_needed(place: XPlace) -> None:
     ada = await place.person("ada")
     for scopes in ("space.read tweet.read", "users.read tweet.read", "space.read users.read", "space.write"):
         with pytest.raises(tweepy.Forbidden, match="scope"):
             await run(rebased_tweepy(place.url, await place.user_token(ada, scopes)).get_space, "1abc")
 
 
-async def test_buyers_are_for_the_creator_in_person(place: XWorld) -> None:
+async def test_buyers_are_for_the_creator_in_person(place: XPlace) -> None:
     ada, bob = await place.person("ada"), await place.person("bob")
     ticketing = Ticketing(price_minor=500, currency="EUR", quantity=10)
     space = await place.live(ada, title="Paid", ticketing=ticketing)
-    await place.sell(space, bob)
+    await place.sell(space.id, bob)
     with pytest.raises(tweepy.Forbidden, match="Application-Only") as refused:
-        await run(rebased_tweepy(place.url, await place.app_token(ada)).get_space_buyers, text(space))
+        await run(rebased_tweepy(place.url, await place.app_token(ada)).get_space_buyers, space.id)
     assert refused.value.response.json()["type"] == X + "unsupported-authentication"
+    bobs = await place.user_token(bob)
     with pytest.raises(tweepy.Forbidden) as refused:
-        await run(rebased_tweepy(place.url, await place.user_token(bob)).get_space_buyers, text(space))
+        await run(rebased_tweepy(place.url, bobs).get_space_buyers, space.id)
     assert refused.value.response.json()["type"] == X + "not-authorized-for-resource"
-    bobs = xdk_user(place.url, await place.user_token(bob))
     with pytest.raises(requests.HTTPError, match="403"):
-        await run(lambda: list(bobs.spaces.get_buyers(text(space))))
-    ended = await place.user_token(ada)
-    await place.give(ada, space, c.End())
-    answer = (await ask(place, f"/2/spaces/{text(space)}/buyers", ended)).json()
+        await run(lambda: list(xdk_user(place.url, bobs).spaces.get_buyers(space.id)))
+    adas = await place.user_token(ada)
+    await space.end()
+    answer = (await ask(place, f"/2/spaces/{space.id}/buyers", adas)).json()
     assert [error["type"] for error in answer["errors"]] == [X + "resource-not-found"]
 
 
@@ -129,8 +120,9 @@ async def test_buyers_are_for_the_creator_in_person(place: XWorld) -> None:
         ("/2/spaces/1a/tweets?pagination_token=1234567890123456", "pagination_token", "1234567890123456"),
     ],
 )
-async def test_a_parameter_that_cannot_be_is_named(place: XWorld, path: str, parameter: str, value: str) -> None:
-    answer = await ask(place, path, await place.user_token(await place.person("ada")))
+async def test_a_parameter_that_cannot_be_is_named(place: XPlace, path: str, parameter: str, value: str) -> None:
+    # One may ask by creators once a second: two of these are two people's.
+    answer = await ask(place, path, await token_of(place, "bob" if value == "ada" else "ada"))
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
@@ -140,36 +132,36 @@ async def test_a_parameter_that_cannot_be_is_named(place: XWorld, path: str, par
     assert body["errors"][0]["parameters"] == {parameter: [value]}
 
 
-async def test_more_than_a_hundred_ids_are_refused_and_a_hundred_are_not(place: XWorld) -> None:
-    token = await place.user_token(await place.person("ada"))
-    client = rebased_tweepy(place.url, token)
+async def test_more_than_a_hundred_ids_are_refused_and_a_hundred_are_not(place: XPlace) -> None:
+    client = rebased_tweepy(place.url, await token_of(place, "ada"))
     found = await run(client.get_spaces, ids=[f"1a{n}" for n in range(100)])
     assert len(found.errors) == 100
     with pytest.raises(tweepy.BadRequest, match="between 1 and 100"):
         await run(client.get_spaces, ids=[f"1a{n}" for n in range(101)])
 
 
-async def test_tokens_of_one_list_are_not_good_for_another(place: XWorld) -> None:
+async def test_tokens_of_one_list_are_not_good_for_another(place: XPlace) -> None:
     ada = await place.person("ada")
     first = await place.live(ada, title="First")
     for n in range(3):
-        await place.share(ada, first, f"post {n}")
+        await place.share(ada, first.id, f"post {n}")
     token = await place.user_token(ada)
-    page = (await ask(place, f"/2/spaces/{text(first)}/tweets?max_results=1", token)).json()
+    page = (await ask(place, f"/2/spaces/{first.id}/tweets?max_results=1", token)).json()
     next_token = page["meta"]["next_token"]
     elsewhere = await ask(place, f"/2/spaces/1abc/tweets?pagination_token={next_token}", token)
     assert elsewhere.status_code == 400
 
 
-async def test_what_is_no_operation_is_404(place: XWorld) -> None:
-    client = rebased_tweepy(place.url, await place.user_token(await place.person("ada")))
+async def test_what_is_no_operation_is_404(place: XPlace) -> None:
+    client = rebased_tweepy(place.url, await token_of(place, "ada"))
     with pytest.raises(tweepy.NotFound):
         await run(client.request, "GET", "/2/spaces/1abc/listeners")
 
 
-async def test_300_in_a_quarter_of_an_hour_for_each_operation_and_person(place: XWorld) -> None:
+async def test_300_in_a_quarter_of_an_hour_for_each_operation_and_person(place: XPlace) -> None:
     ada, bob = await place.person("ada"), await place.person("bob")
     adas, bobs, app = await place.user_token(ada), await place.user_token(bob), await place.app_token(ada)
+    begun = int(time.time())
     async with httpx.AsyncClient(base_url=place.url, headers={"authorization": f"Bearer {adas}"}) as client:
         for n in range(300):
             answer = await client.get("/2/spaces/1abc")
@@ -177,7 +169,7 @@ async def test_300_in_a_quarter_of_an_hour_for_each_operation_and_person(place: 
             assert answer.headers["x-rate-limit-remaining"] == str(299 - n)
             assert answer.headers["x-rate-limit-limit"] == "300"
         reset = int(answer.headers["x-rate-limit-reset"])
-        assert reset == place.clock.now_ms() // 1000 + 900
+        assert begun + 900 <= reset <= time.time() + 900
     with pytest.raises(tweepy.TooManyRequests) as refused:
         await run(rebased_tweepy(place.url, adas).get_space, "1abc")
     assert refused.value.response.json()["title"] == "Too Many Requests"
@@ -186,58 +178,16 @@ async def test_300_in_a_quarter_of_an_hour_for_each_operation_and_person(place: 
     assert (await ask(place, "/2/spaces/1abc", again)).status_code == 429, "another token of the same person"
     for path, token in (("/2/spaces?ids=1abc", adas), ("/2/spaces/1abc", bobs), ("/2/spaces/1abc", app)):
         assert (await ask(place, path, token)).status_code == 200
-    place.clock.advance(seconds=900)
-    assert (await ask(place, "/2/spaces/1abc", adas)).status_code == 200
 
 
-async def test_by_creator_ids_once_a_second(place: XWorld) -> None:
-    token = await place.user_token(await place.person("ada"))
-    path = "/2/spaces/by/creator_ids?user_ids=1"
-    assert (await ask(place, path, token)).status_code == 200
-    refused = await ask(place, path, token)
-    assert refused.status_code == 429
-    assert int(refused.headers["x-rate-limit-reset"]) == place.clock.now_ms() // 1000 + 1
-    place.clock.advance(seconds=1)
-    assert (await ask(place, path, token)).status_code == 200
-
-
-async def test_tweepy_waits_for_the_window_and_goes_on(place: XWorld) -> None:
-    """In real time, as tweepy sleeps by the machine's clock: a window of two requests in a second."""
-    place.rates = XRates(Windows(SystemClock()), quarter=Window(2, 1_000))
-    listener = socket.create_server(("127.0.0.1", 0))
-    place.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    token = await place.user_token(await place.person("ada"))
-    async with served(place, listener) as url:
-        client = rebased_tweepy(url, token, wait_on_rate_limit=True)
-        begun = time.monotonic()
-        for _ in range(3):
-            await run(client.get_space, "1abc")
-        assert 0.9 < time.monotonic() - begun < 10
-
-
-async def test_speaker_ids_of_everybody_who_ever_had_the_mic(place: XWorld) -> None:
+async def test_speaker_ids_of_everybody_who_has_the_mic_now(place: XPlace) -> None:
     ada, bob = await place.person("ada"), await place.person("bob")
     space = await place.live(ada, title="Engines")
-    await place.world.enter(space, bob)
-    await place.give(ada, space, c.Invite(account=bob))
-    await place.give(bob, space, c.TakeMic())
-    await place.give(bob, space, c.StepDown())
-    token = await place.user_token(ada)
-    path = f"/2/spaces/{text(space)}?space.fields=speaker_ids"
-    assert (await ask(place, path, token)).json()["data"]["speaker_ids"] == [str(ada)]
-    place.speaker_ids = SpeakerIds.EVER
-    listener = socket.create_server(("127.0.0.1", 0))
-    place.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    async with served(place, listener):
-        assert (await ask(place, path, token)).json()["data"]["speaker_ids"] == [str(ada), str(bob)]
-
-
-async def test_a_database_that_does_not_answer_is_503(place: XWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    token = await place.user_token(await place.person("ada"))
-
-    async def down(*_: object) -> None:
-        raise Unavailable("gone")
-
-    monkeypatch.setattr(place.db, "read", down)
-    with pytest.raises(tweepy.TwitterServerError, match="503"):
-        await run(rebased_tweepy(place.url, token).get_space, "1abc")
+    await place.enter(space.id, bob)
+    await space.invite(bob.id)
+    theirs = bob.client.space(space.id)
+    await theirs.take_mic()
+    path, token = f"/2/spaces/{space.id}?space.fields=speaker_ids", await token_of(place, "ada")
+    assert (await ask(place, path, token)).json()["data"]["speaker_ids"] == [str(ada.id), str(bob.id)]
+    await theirs.step_down()
+    assert (await ask(place, path, token)).json()["data"]["speaker_ids"] == [str(ada.id)]

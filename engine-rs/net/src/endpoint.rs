@@ -12,7 +12,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, Transmit, TransportConfig};
+use quinn_proto::crypto::rustls::QuicServerConfig;
+use quinn_proto::{
+    ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, ServerConfig, Transmit, TransportConfig,
+};
 
 use crate::application::dispatch;
 use crate::congestion::Lift;
@@ -41,7 +44,7 @@ const BURST: usize = 32;
 #[derive(Clone)]
 pub struct Answering {
     /// Certificate and protocols, from [`quic::server_crypto`].
-    pub crypto: Arc<quinn_proto::crypto::rustls::QuicServerConfig>,
+    pub crypto: Arc<QuicServerConfig>,
     /// Connections at most, half-open ones counted in; beyond it peers are refused at their first packet.
     pub max_connections: usize,
     /// Connections that one address may begin a second, twice as many at once; 0: any number.
@@ -108,6 +111,8 @@ pub struct Endpoint<S> {
     /// The connections.
     pub connections: Connections<S>,
     pub(crate) quic: quinn_proto::Endpoint,
+    /// What `quic` answers with; `None`: it dials only.
+    server: Option<Arc<ServerConfig>>,
     client_transport: Arc<TransportConfig>,
     socket: Socket,
     /// Taken out while its packets are handled.
@@ -140,7 +145,7 @@ impl<S> Endpoint<S> {
         let visitors = Visitors::new(settings.answering.as_ref().map_or(0, |answering| answering.per_address));
         let max_connections = settings.answering.as_ref().map_or(usize::MAX, |answering| answering.max_connections);
         let server = settings.answering.map(|answering| {
-            let mut config = quinn_proto::ServerConfig::with_crypto(answering.crypto);
+            let mut config = ServerConfig::with_crypto(answering.crypto);
             config.transport_config(Arc::clone(&transport));
             config.migration(true).max_incoming(WAITING * 2).incoming_buffer_size(16 * 1_024);
             Arc::new(config)
@@ -148,7 +153,8 @@ impl<S> Endpoint<S> {
         let now = Instant::now();
         Ok(Self {
             connections: Connections::new(now),
-            quic: quinn_proto::Endpoint::new(Arc::new(quic::endpoint(settings.shard)), server, true, None),
+            quic: quinn_proto::Endpoint::new(Arc::new(quic::endpoint(settings.shard)), server.clone(), true, None),
+            server,
             client_transport: transport,
             socket,
             receive: Some(Box::default()),
@@ -191,6 +197,19 @@ impl<S> Endpoint<S> {
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
         self.stats
+    }
+
+    /// Answers handshakes that begin from now on with this certificate; open connections keep theirs. One that dials only
+    /// goes on doing so.
+    pub fn set_crypto(&mut self, crypto: Arc<QuicServerConfig>) {
+        if let Some(server) = &self.server {
+            // All else stays, above all the key of Retry tokens: peers under way come back with theirs.
+            let mut config = ServerConfig::clone(server);
+            config.crypto = crypto;
+            let config = Arc::new(config);
+            self.quic.set_server_config(Some(Arc::clone(&config)));
+            self.server = Some(config);
+        }
     }
 
     /// Dials. [`Application::on_open`] or [`Application::on_closed`] follows.

@@ -145,6 +145,17 @@ pub enum ServerError {
     },
 }
 
+/// Why a new certificate was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum RenewError {
+    /// Certificate and key do not fit. Nothing changed.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A shard did not answer; others may have taken it.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+}
+
 pub(crate) struct Handle {
     pub(crate) number: u16,
     orders: Sender<Order>,
@@ -185,6 +196,9 @@ pub struct Server {
     pub(crate) shards: Vec<Handle>,
     /// Commands reach all shards in one order.
     pub(crate) applying: Mutex<()>,
+    /// One new certificate at a time.
+    renewing: Mutex<()>,
+    certificate: Mutex<[u8; 32]>,
     events: EventQueue,
     recorder: Option<Recorder>,
     local: SocketAddr,
@@ -199,6 +213,7 @@ impl Server {
         let count = u8::try_from(config.shards).ok().filter(|shards| *shards > 0).ok_or(StartError::Shards)?;
         let clock = Clock::start();
         let events = EventQueue::new()?;
+        let certificate = Mutex::new(config.identity.sha256());
         let crypto = server_crypto(config.identity.chain, config.identity.key)?;
         let recorder = match config.recordings {
             Some(mut recordings) => {
@@ -231,7 +246,15 @@ impl Server {
             endpoints.iter().map(|endpoint| Mailbox::new(endpoint.waker())).unzip();
         let verifier = Arc::new(config.verifier);
         let origins: Arc<[String]> = config.origins.into();
-        let mut server = Self { shards: Vec::new(), applying: Mutex::new(()), events, recorder, local: bind };
+        let mut server = Self {
+            shards: Vec::new(),
+            applying: Mutex::new(()),
+            renewing: Mutex::new(()),
+            certificate,
+            events,
+            recorder,
+            local: bind,
+        };
         for ((number, endpoint), mail) in (0u16..).zip(endpoints).zip(mailboxes) {
             let engine = Engine::new(Config {
                 shard: number,
@@ -275,6 +298,25 @@ impl Server {
     pub fn set_verifier(&self, verifier: TokenVerifier) -> Result<(), ServerError> {
         let verifier = Arc::new(verifier);
         self.ask_all(|reply| Order::SetVerifier(Arc::clone(&verifier), reply)).map(|_| ())
+    }
+
+    /// Connections that begin from now on get this certificate, and no ticket of an earlier one is resumed; open ones go on.
+    ///
+    /// # Errors
+    /// [`RenewError`].
+    pub fn set_identity(&self, identity: Identity) -> Result<(), RenewError> {
+        let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        let sha256 = identity.sha256();
+        let crypto = server_crypto(identity.chain, identity.key)?;
+        self.ask_all(|reply| Order::SetCrypto(Arc::clone(&crypto), reply))?;
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = sha256;
+        Ok(())
+    }
+
+    /// [`Identity::sha256`] of the certificate in force.
+    #[must_use]
+    pub fn certificate_sha256(&self) -> [u8; 32] {
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An eventfd that is readable while events wait.

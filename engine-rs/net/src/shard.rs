@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use quinn_proto::crypto::rustls::QuicServerConfig;
 use spaces_core::command::{Applied, ApplyError, Command};
 use spaces_core::engine::{Listed, Output, ShardMessage};
 use spaces_core::event::Counts;
@@ -41,6 +42,7 @@ pub(crate) enum Order {
     /// Those of the commands that stand at these places, in order.
     ApplyAll(Arc<[Command]>, Vec<usize>, Sender<Vec<Result<Applied, ApplyError>>>),
     SetVerifier(Arc<TokenVerifier>, Sender<()>),
+    SetCrypto(Arc<QuicServerConfig>, Sender<()>),
     Counts(SpaceId, Sender<Option<Counts>>),
     Present(SpaceId, Arc<[u64]>, bool, Sender<Vec<u64>>),
     Roster(SpaceId, AccountId, usize, Sender<Vec<Listed>>),
@@ -215,6 +217,10 @@ impl Shard {
             }
             Order::SetVerifier(verifier, reply) => {
                 self.desk.verifier = verifier;
+                let _ = reply.send(());
+            }
+            Order::SetCrypto(crypto, reply) => {
+                endpoint.set_crypto(crypto);
                 let _ = reply.send(());
             }
             Order::Counts(space, reply) => {

@@ -13,6 +13,8 @@ use spaces_core::event::EventKind;
 use spaces_core::refusal::Refusal;
 use spaces_moqt::seam::{Protocol, Transport};
 use spaces_net::connection::Closed;
+use spaces_net::identity::Identity;
+use spaces_net::server::RenewError;
 
 fn refused(refusal: Refusal) -> Closed {
     Closed::Peer { code: u64::from(refusal.wire()), reason: refusal.code().to_owned() }
@@ -379,4 +381,43 @@ fn the_stage_is_told_when_it_comes_speaks_and_goes() {
     });
     assert!(told.iter().any(|kind| matches!(kind, EventKind::Joined { .. })), "{told:?}");
     assert!(told.iter().any(|kind| matches!(kind, EventKind::SeatSpeaking { .. })), "{told:?}");
+}
+
+#[test]
+fn a_new_certificate_is_shown_to_new_connections_of_every_shard_and_old_ones_go_on() {
+    let mut world = World::new(3);
+    let old = world.server.certificate_sha256();
+    let speaker = world.speaker(Via::Web(Protocol::Lite05), 0);
+    let before: Vec<_> = EVERY_WAY.into_iter().map(|via| world.listener(via, &["stage"])).collect();
+    let identity = Identity::development(["localhost"]).unwrap();
+    let new = identity.sha256();
+
+    let other = Identity::development(["localhost"]).unwrap();
+    let bad = Identity { chain: identity.chain.clone(), key: other.key };
+    assert!(matches!(world.server.set_identity(bad), Err(RenewError::Setup(_))));
+    assert_eq!(world.server.certificate_sha256(), old);
+    // With a ticket of the old certificate in its hands, too: the dialler is the same.
+    let still = world.listener(Via::Raw(Protocol::Moqt18), &["stage"]);
+
+    world.server.set_identity(identity).unwrap();
+    assert_eq!(world.server.certificate_sha256(), new);
+    let mut refused = Vec::new();
+    for n in 0..8 {
+        world.another_address();
+        refused.push(world.dial(EVERY_WAY[n % 4], None, &["stage"], None));
+    }
+    world.until("the old hash is refused", |world| refused.iter().all(|key| world.is_closed(*key)));
+    world.trust(new);
+    let mut after = Vec::new();
+    for n in 0..12 {
+        world.another_address();
+        after.push(world.listener(EVERY_WAY[n % 4], &["stage"]));
+    }
+    let stats = world.server.stats().unwrap();
+    assert!(stats.shards.iter().filter(|shard| shard.sessions > 0).count() >= 2, "{stats:#?}");
+    world.talk(50, |world, n| world.say(speaker, n, &packet(0, n)));
+    for key in before.into_iter().chain([still]).chain(after) {
+        assert!(!world.is_closed(key));
+        assert!(world.heard(key, 0).len() >= 40, "{key:?} heard {}", world.heard(key, 0).len());
+    }
 }

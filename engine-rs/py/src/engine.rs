@@ -11,7 +11,7 @@ use spaces_core::command::Applied;
 use spaces_core::event::{Event, EventKind};
 use spaces_core::ids::{AccountId, SpaceId};
 use spaces_net::crowd::CrowdSpec;
-use spaces_net::identity::Identity;
+use spaces_net::identity::{Identity, IdentityError};
 use spaces_net::recorder::{FileKind, FsyncPolicy, RecorderConfig};
 use spaces_net::server::{Server, ServerConfig, ServerError};
 use spaces_net::token::TokenVerifier;
@@ -28,7 +28,6 @@ pub(crate) struct NativeEngine {
     /// Taken by `stop`; calls in flight keep it alive until they return.
     server: Mutex<Option<Arc<Server>>>,
     address: SocketAddr,
-    certificate: [u8; 32],
 }
 
 impl NativeEngine {
@@ -43,6 +42,14 @@ type Keys = (String, String, Vec<(String, [u8; 32])>);
 
 fn verifier((issuer, audience, keys): Keys) -> TokenVerifier {
     TokenVerifier::new(issuer, audience, keys)
+}
+
+/// From PEM of certificate chain and key, or a development certificate for `names`.
+fn identity(tls: Option<(Vec<u8>, Vec<u8>)>, names: Vec<String>) -> Result<Identity, IdentityError> {
+    match tls {
+        Some((chain, key)) => Identity::from_pem(&chain, &key),
+        None => Identity::development(names),
+    }
 }
 
 #[pymethods]
@@ -73,12 +80,7 @@ impl NativeEngine {
     ) -> PyResult<Self> {
         let bind =
             SocketAddr::new(host.parse().map_err(|_| errors::value(format!("{host:?} is not an IP address")))?, port);
-        let identity = match tls {
-            Some((chain, key)) => Identity::from_pem(&chain, &key),
-            None => Identity::development(names),
-        }
-        .map_err(|error| errors::StartFailed::new_err(error.to_string()))?;
-        let certificate = identity.sha256();
+        let identity = identity(tls, names).map_err(|error| errors::StartFailed::new_err(error.to_string()))?;
         let mut config = ServerConfig::new(bind, identity, verifier(keys));
         config.shards = shards;
         config.pin_to = pin_to;
@@ -99,7 +101,7 @@ impl NativeEngine {
         });
         let server = detached(py, move || Server::start(config))?.map_err(|error| errors::start(&error))?;
         let address = server.local_addr();
-        Ok(Self { server: Mutex::new(Some(Arc::new(server))), address, certificate })
+        Ok(Self { server: Mutex::new(Some(Arc::new(server))), address })
     }
 
     /// `(host, port)` that peers dial.
@@ -110,8 +112,8 @@ impl NativeEngine {
 
     /// SHA-256 of the leaf certificate (DER), as `serverCertificateHashes` wants it.
     #[getter]
-    fn certificate_sha256(&self) -> [u8; 32] {
-        self.certificate
+    fn certificate_sha256(&self) -> PyResult<[u8; 32]> {
+        Ok(self.server()?.certificate_sha256())
     }
 
     /// Whether `stop` has been called.
@@ -148,7 +150,8 @@ impl NativeEngine {
     /// Which of the accounts (bytes of an `array('Q')`) are in a Space: under their names, or `unnamed`.
     fn present(&self, py: Python<'_>, space: u64, accounts: &[u8], unnamed: bool) -> PyResult<Vec<u64>> {
         let (server, accounts) = (self.server()?, commands::numbers(accounts)?);
-        detached(py, move || server.present(SpaceId(space), accounts, unnamed))?.map_err(|error| errors::server(py, &error))
+        detached(py, move || server.present(SpaceId(space), accounts, unnamed))?
+            .map_err(|error| errors::server(py, &error))
     }
 
     /// A page of the roster as `(account, sid)`, and the `after` of the next one.
@@ -203,6 +206,13 @@ impl NativeEngine {
     fn set_keys(&self, py: Python<'_>, keys: Keys) -> PyResult<()> {
         let server = self.server()?;
         detached(py, move || server.set_verifier(verifier(keys)))?.map_err(|error| errors::server(py, &error))
+    }
+
+    /// Shows this certificate to new connections from now on. `tls`, `names`: as in `start`.
+    fn set_certificate(&self, py: Python<'_>, tls: Option<(Vec<u8>, Vec<u8>)>, names: Vec<String>) -> PyResult<()> {
+        let server = self.server()?;
+        let identity = identity(tls, names).map_err(|error| errors::CertificateRefused::new_err(error.to_string()))?;
+        detached(py, move || server.set_identity(identity))?.map_err(|error| errors::renew(py, &error))
     }
 
     /// `(named, anonymous, guests, peak)`, or None for an unknown Space.

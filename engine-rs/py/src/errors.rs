@@ -11,13 +11,19 @@ use spaces_core::command::ApplyError;
 use spaces_core::refusal::Refusal;
 use spaces_net::client::ClientError;
 use spaces_net::endpoint::EndpointError;
-use spaces_net::server::{ServerError, StartError};
+use spaces_net::server::{RenewError, ServerError, StartError};
 
 create_exception!(spaces_ctl._engine, EngineError, PyException, "Base of everything that the engine raises.");
 create_exception!(spaces_ctl._engine, EnginePanic, EngineError, "A bug in the engine: a thread of it panicked.");
 create_exception!(spaces_ctl._engine, EngineTimeout, EngineError, "A shard does not answer.");
 create_exception!(spaces_ctl._engine, StartFailed, EngineError, "The engine cannot start as configured.");
 create_exception!(spaces_ctl._engine, AddressInUse, StartFailed, "Somebody else has the UDP port.");
+create_exception!(
+    spaces_ctl._engine,
+    CertificateRefused,
+    EngineError,
+    "Certificate and key are none, or do not belong together; the old ones stay."
+);
 create_exception!(spaces_ctl._engine, CommandRefused, EngineError, "The engine refused a command; nothing changed.");
 create_exception!(
     spaces_ctl._engine,
@@ -45,6 +51,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("EngineTimeout", py.get_type::<EngineTimeout>())?;
     module.add("StartFailed", py.get_type::<StartFailed>())?;
     module.add("AddressInUse", py.get_type::<AddressInUse>())?;
+    module.add("CertificateRefused", py.get_type::<CertificateRefused>())?;
     module.add("CommandRefused", py.get_type::<CommandRefused>())?;
     module.add("StaleVersion", py.get_type::<StaleVersion>())?;
     module.add("UnknownSpace", py.get_type::<UnknownSpace>())?;
@@ -104,6 +111,14 @@ pub(crate) fn server(py: Python<'_>, error: &ServerError) -> PyErr {
         ServerError::Denied(refusal) => refused(text, refusal.code()),
         ServerError::ShardFailed { .. } => EnginePanic::new_err(text),
         ServerError::Timeout { .. } => EngineTimeout::new_err(text),
+    }
+}
+
+/// How a new certificate failed.
+pub(crate) fn renew(py: Python<'_>, error: &RenewError) -> PyErr {
+    match error {
+        RenewError::Setup(_) => CertificateRefused::new_err(error.to_string()),
+        RenewError::Server(error) => server(py, error),
     }
 }
 

@@ -13,13 +13,13 @@ from contextlib import suppress
 from typing import Protocol
 
 from spaces_ctl import events as e
-from spaces_ctl.api.spaces.event_audience import visible
-from spaces_ctl.api.spaces.event_wire import Frame, encode
+from spaces_ctl.api.spaces.event_frames import Frame, encode
 from spaces_ctl.api.spaces.subscribers import Subscriber
 from spaces_ctl.events import Recorded
 from spaces_ctl.model import AccountId, SpaceId
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.event_audience import visible
 from spaces_ctl.service.ports import EventBus
 
 __all__ = ["AccountFeed", "AccountSource"]

@@ -17,6 +17,8 @@ from spaces_ctl.service.reading import Reading
 __all__ = ["Feeds"]
 
 _TICK_S = 1.0
+_LOOKS = 5
+"""How often in a tick feeds look whether there is something new to tell."""
 
 
 class Feeds:
@@ -77,14 +79,12 @@ class Feeds:
         # Shielded: one who hangs up must not take the feed from the others.
         return await asyncio.shield(task)
 
-    async def tick(self) -> None:
-        """What is due once a second: counts; feeds that nobody watches are closed."""
+    async def close_idle(self) -> None:
+        """Feeds that nobody watches are closed."""
         for feed in self._open():
             if feed.idle:
                 self._feeds.pop(feed.space, None)
                 await feed.close()
-            else:
-                feed.tick()
 
     async def _opened(self, space: SpaceId) -> SpaceFeed:
         feed = SpaceFeed(space, self._source, self._bus, self._tally, queue=self._queue)
@@ -103,6 +103,10 @@ class Feeds:
         ]
 
     async def _tick_for_ever(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(_TICK_S)
-            await self.tick()
+            for _ in range(_LOOKS):
+                await asyncio.sleep(_TICK_S / _LOOKS)
+                for feed in self._open():
+                    feed.look(loop.time())
+            await self.close_idle()

@@ -11,8 +11,6 @@ from litestar.params import QueryParameter
 from spaces_ctl.api import wire
 from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.paging import Cursors, CursorText, Limit
-from spaces_ctl.api.spaces.event_audience import visible
-from spaces_ctl.api.spaces.event_wire import event_name, wire_data
 from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_space
 from spaces_ctl.api.spaces.views import (
     CountsView,
@@ -29,6 +27,8 @@ from spaces_ctl.api.spaces.views import (
 from spaces_ctl.model import Role, SpaceId
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.event_audience import visible
+from spaces_ctl.service.event_wire import event_data, event_name
 from spaces_ctl.service.joins import Joins
 from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.reading import Look, Reading
@@ -318,7 +318,7 @@ async def get_history(
                     version=recorded.version,
                     at=wire.timestamp(recorded.at_ms),
                     by=by,
-                    data=wire_data(fields),
+                    data=event_data(fields),
                 )
             )
     following = cursors.make(name, rows[-1].version) if len(rows) == limit else None

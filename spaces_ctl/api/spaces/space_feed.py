@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
@@ -16,13 +17,13 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from spaces_ctl.api import wire
-from spaces_ctl.api.spaces.event_audience import visible
-from spaces_ctl.api.spaces.event_wire import Frame, encode, frame
+from spaces_ctl.api.spaces.event_frames import Frame, encode, frame
 from spaces_ctl.api.spaces.subscribers import Subscriber
 from spaces_ctl.events import CohostAdded, Recorded, SpeakerAdded
 from spaces_ctl.model import AccountId, SpaceId, Status
 from spaces_ctl.policy import evolve
 from spaces_ctl.policy.state import Space
+from spaces_ctl.service.event_audience import visible
 from spaces_ctl.service.ports import EventBus
 
 __all__ = ["SpaceFeed", "SpaceSource", "Tally"]
@@ -30,6 +31,9 @@ __all__ = ["SpaceFeed", "SpaceSource", "Tally"]
 _log = logging.getLogger("spaces.api")
 _RETRY_S = 1.0
 _AGAIN_S = 0.05
+_LEAST_S = 0.4
+"""Between two messages of counts. The engine counts once a second, but people, reactions and votes not in step: were it
+a second, a reaction that came just after another message would be told two seconds late."""
 _KEPT = 512
 """Messages kept a Space, for those who resume."""
 _NOTICE = "An account you blocked has joined as a speaker."
@@ -75,6 +79,7 @@ class SpaceFeed:
         self._recent: deque[_Entry] = deque(maxlen=_KEPT)
         self._tasks: list[asyncio.Task[None]] = []
         self._last_tally: dict[str, Any] = {}
+        self._told_s = -math.inf
 
     async def open(self) -> None:
         """Begins to listen. Raises ServiceError (`space.not_found`, `store.unavailable`)."""
@@ -156,15 +161,22 @@ class SpaceFeed:
             self._recent.extendleft(reversed(older[-room:] if room > 0 else []))
         return entries
 
-    def tick(self) -> None:
-        """Once a second: people, reactions and votes, if they changed; one message for all."""
+    def look(self, now_s: float) -> None:
+        """Ticks, unless it has just told something; seconds of any clock that does not jump."""
+        if now_s - self._told_s >= _LEAST_S and self.tick():
+            self._told_s = now_s
+
+    def tick(self) -> bool:
+        """People, reactions and votes, if they changed; one message for all. Whether there was one."""
         now = self._tally.message(self.space)
         now["polls"] = {str(poll): list(it.votes) for poll, it in self._state.polls.items() if not it.closed}
-        if now != self._last_tally:
-            self._last_tally = now
-            message = _tally_frame(now)
-            for subscriber in self._subscribers:
-                subscriber.offer(message)
+        if now == self._last_tally:
+            return False
+        self._last_tally = now
+        message = _tally_frame(now)
+        for subscriber in self._subscribers:
+            subscriber.offer(message)
+        return True
 
     async def _listen(self, listening: asyncio.Event) -> None:
         while True:

@@ -22,7 +22,7 @@ from litestar.response import Stream
 from spaces_ctl.api.gate import principal_of
 from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.settings import ApiSettings
-from spaces_ctl.api.spaces.event_wire import Frame, frame
+from spaces_ctl.api.spaces.event_frames import Frame, frame
 from spaces_ctl.api.spaces.feeds import Feeds
 from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_space
 from spaces_ctl.api.spaces.subscribers import Subscriber

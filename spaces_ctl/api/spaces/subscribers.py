@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from spaces_ctl.api.spaces.event_wire import Frame
+from spaces_ctl.api.spaces.event_frames import Frame
 from spaces_ctl.model import AccountId
 
 __all__ = ["Subscriber"]

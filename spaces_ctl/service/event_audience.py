@@ -17,7 +17,7 @@ from spaces_ctl.events import SpaceEvent
 from spaces_ctl.model import AccountId
 from spaces_ctl.policy.state import Space
 
-__all__ = ["AUDIENCES", "Audience", "Visible", "visible"]
+__all__ = ["AUDIENCES", "Audience", "Visible", "for_creator", "for_everybody", "visible"]
 
 
 class Audience(Enum):
@@ -37,6 +37,7 @@ class Audience(Enum):
 
 
 AUDIENCES: dict[type[SpaceEvent], Audience] = {
+    e.HostReminded: Audience.HOSTS,
     e.Created: Audience.EVERYONE,
     e.Edited: Audience.EVERYONE,
     e.Canceled: Audience.EVERYONE,
@@ -88,8 +89,6 @@ AUDIENCES: dict[type[SpaceEvent], Audience] = {
     e.TicketRefunded: Audience.CREATOR,
     e.AuditPurged: Audience.NOBODY,
 }
-if hasattr(e, "HostReminded"):
-    AUDIENCES[e.HostReminded] = Audience.HOSTS
 
 assert set(AUDIENCES) == set(get_args(SpaceEvent)), set(AUDIENCES) ^ set(get_args(SpaceEvent))
 
@@ -124,8 +123,7 @@ def visible(event: SpaceEvent, before: Space, after: Space) -> Visible:
         case Audience.EVERYONE:
             return Visible(frozenset(), whole, whole, named)
         case Audience.EVERYONE_LESS:
-            less = {name: value for name, value in whole.items() if name != "by"}
-            return Visible(hosts | named, whole, less, named)
+            return Visible(hosts | named, whole, _less(whole), named)
         case Audience.CONCERNED:
             return Visible(hosts | named, whole, None, named)
         case Audience.CREATOR:
@@ -133,6 +131,26 @@ def visible(event: SpaceEvent, before: Space, after: Space) -> Visible:
         case Audience.HOSTS:
             return Visible(hosts, whole, None, named)
     return Visible(named, whole, None, named)
+
+
+def for_creator(event: SpaceEvent) -> dict[str, Any] | None:
+    """The fields that the creator may be told, host just then or not; None: nothing at all."""
+    if AUDIENCES[type(event)] in (Audience.NOBODY, Audience.SELF):
+        return None
+    return _without_blocks(event, msgspec.structs.asdict(event))
+
+
+def for_everybody(event: SpaceEvent) -> dict[str, Any] | None:
+    """The fields that anybody may be told; None: nothing at all."""
+    audience = AUDIENCES[type(event)]
+    if audience not in (Audience.EVERYONE, Audience.EVERYONE_LESS):
+        return None
+    whole = _without_blocks(event, msgspec.structs.asdict(event))
+    return _less(whole) if audience is Audience.EVERYONE_LESS else whole
+
+
+def _less(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name != "by"}
 
 
 def _without_blocks(event: SpaceEvent, fields: dict[str, Any]) -> dict[str, Any]:
