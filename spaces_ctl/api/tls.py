@@ -7,7 +7,6 @@ together, or cannot be read, change nothing: the old certificate stays and the l
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
@@ -19,8 +18,9 @@ __all__ = ["CertificateFiles", "OnRenewed"]
 
 _log = logging.getLogger("spaces.api")
 
-OnRenewed = Callable[[Path, Path], Awaitable[object]]
-"""Told (chain, key) after a new certificate is in force, for example to renew QUIC's as well."""
+OnRenewed = Callable[[bytes, bytes], Awaitable[object]]
+"""Told (chain, key) in PEM after a new certificate is in force, to renew QUIC's as well. If it raises, it is told again
+at the next look."""
 
 
 class CertificateFiles:
@@ -36,7 +36,9 @@ class CertificateFiles:
         self._key = key
         self._on_renewed = on_renewed
         self._every_s = every_s
-        self._digest = self._read_digest()
+        self._taken = self._read()
+        self._untold = False
+        self._one_at_a_time = asyncio.Lock()
         self._current = _context(chain, key)
         self._task: asyncio.Task[None] | None = None
         self.context = _context(chain, key)
@@ -44,7 +46,8 @@ class CertificateFiles:
         self.context.sni_callback = self._choose
 
     async def __aenter__(self) -> CertificateFiles:
-        """Watches the files."""
+        """Watches the files, on this event loop."""
+        self._one_at_a_time = asyncio.Lock()
         self._task = asyncio.create_task(self._watch())
         return self
 
@@ -57,22 +60,38 @@ class CertificateFiles:
 
     async def renew(self) -> bool:
         """Takes the files as they are now; False if they are the same as before or cannot be used."""
+        async with self._one_at_a_time:
+            renewed = await self._take()
+            if self._untold:
+                await self._tell()
+            return renewed
+
+    async def _take(self) -> bool:
         try:
-            digest = await asyncio.to_thread(self._read_digest)
-            if digest == self._digest:
+            read = await asyncio.to_thread(self._read)
+            if read == self._taken:
                 return False
             fresh = await asyncio.to_thread(_context, self._chain, self._key)
+            if await asyncio.to_thread(self._read) != read:
+                # Somebody is writing them. What is told must be what is served.
+                return False
         except (OSError, ssl.SSLError) as error:
             _log.error("the certificate in %s is not taken, the old one stays: %s", self._chain, error)
             return False
-        self._current, self._digest = fresh, digest
+        self._current, self._taken = fresh, read
+        self._untold = self._on_renewed is not None
         _log.info("a new certificate is in force: %s", self._chain)
-        if self._on_renewed is not None:
-            try:
-                await self._on_renewed(self._chain, self._key)
-            except Exception:
-                _log.exception("the new certificate is not everywhere in force")
         return True
+
+    async def _tell(self) -> None:
+        if self._on_renewed is None:
+            return
+        try:
+            await self._on_renewed(*self._taken)
+        except Exception:
+            _log.exception("the new certificate in %s is not everywhere in force", self._chain)
+        else:
+            self._untold = False
 
     def _choose(self, connection: Any, name: str | None, context: ssl.SSLContext) -> None:
         connection.context = self._current
@@ -82,8 +101,8 @@ class CertificateFiles:
             await asyncio.sleep(self._every_s)
             await self.renew()
 
-    def _read_digest(self) -> bytes:
-        return hashlib.sha256(self._chain.read_bytes() + b"\0" + self._key.read_bytes()).digest()
+    def _read(self) -> tuple[bytes, bytes]:
+        return self._chain.read_bytes(), self._key.read_bytes()
 
 
 def _context(chain: Path, key: Path) -> ssl.SSLContext:

@@ -75,7 +75,6 @@ class Deployment:
 async def compose(settings: Settings, running: Running) -> AsyncIterator[Deployment]:
     """Everything open and live Spaces in the engine. Raises CannotStart."""
     place, auth = running.place, settings.auth
-    pin = place.certificate_sha256
     with database_refusals():
         db = await Database.open(settings.database.full_url)
         try:
@@ -91,7 +90,7 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
                     attached=running.attached,
                     signer=running.signer,
                     addresses=[url.removeprefix("https://") for url in place.media_urls],
-                    certificate_sha256=None if pin is None else bytes.fromhex(pin),
+                    certificate_sha256=running.pin,
                     directory=settings.node.data_directory,
                     public_url=place.public_url,
                     limits=settings.limits.resolve(),

@@ -17,17 +17,19 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import uvloop
 
 from spaces_ctl.engine import AddressInUse, Engine, EngineConfig, StartFailed, TokenSigner
+from spaces_ctl.serve.certificates import Certificates
 from spaces_ctl.serve.errors import BadSettings, PortTaken
 from spaces_ctl.serve.secrets import join_signer
 from spaces_ctl.serve.signals import Stop, handled
 from spaces_ctl.serve.sockets import bind_tcp, listening
 from spaces_ctl.serve.systemd import Notifier
-from spaces_ctl.serve.web import WebServer, certificate
+from spaces_ctl.serve.web import WebServer
 from spaces_ctl.service.recovery import attach_or_make, supervise
 from spaces_ctl.service.upkeep import Watchdog
 from spaces_ctl.settings.model import Settings
@@ -46,7 +48,7 @@ class Place(NamedTuple):
     media_urls: tuple[str, ...]
     """`https://host:port` of the audio, first choice first."""
     certificate_sha256: str | None
-    """Hex; of the development certificate, which clients have to pin."""
+    """Hex; of the development certificate at the start, which clients have to pin."""
 
 
 class Running(NamedTuple):
@@ -58,6 +60,8 @@ class Running(NamedTuple):
     signer: TokenSigner
     watchdog: Watchdog
     place: Place
+    pin: Callable[[], bytes | None]
+    """SHA-256 of the certificate that clients have to pin at the moment."""
 
 
 class Composed(Protocol):
@@ -106,7 +110,7 @@ class _Server:
         self._announce = announce
         self._notifier = Notifier()
         self._signer = join_signer(settings)
-        self._certificate = certificate(settings.http)
+        self._certificates = Certificates(settings, _names(settings))
         self._served = False
         self._reloading: asyncio.Task[None] | None = None
         self.bound: socket.socket = bind_tcp(settings.http.bind, settings.http.port)
@@ -120,10 +124,10 @@ class _Server:
             engine: Engine | None = None
             try:
                 engine, attached = await self._engine(stack)
-                place = _place(self._settings, engine, self.bound.getsockname()[1])
-                running = Running(engine, attached, self._signer, self.watchdog, place)
-                if self._certificate is not None:
-                    await stack.enter_async_context(self._certificate)
+                await stack.enter_async_context(self._certificates.watched(engine))
+                pin = self._certificates.pin
+                place = _place(self._settings, engine, self.bound.getsockname()[1], pin())
+                running = Running(engine, attached, self._signer, self.watchdog, place, pin)
                 async with self._compose(self._settings, running) as composed:
                     await self._serve(stack.enter_context(handled(self._reload)), composed, engine, place)
             except Exception as error:
@@ -135,7 +139,9 @@ class _Server:
                 await engine.aclose()
 
     async def _serve(self, stop: Stop, composed: Composed, engine: Engine, place: Place) -> None:
-        web = WebServer(composed.app, self._settings.http, self._certificate, grace_s=self._settings.node.drain_seconds)
+        web = WebServer(
+            composed.app, self._settings.http, self._certificates.http, grace_s=self._settings.node.drain_seconds
+        )
         async with web.running(listening(self.bound)):
             first = not self._served
             self._served = True
@@ -176,7 +182,9 @@ class _Server:
 
     async def _engine(self, stack: AsyncExitStack) -> tuple[Engine, bool]:
         settings = self._settings
-        engine, attached = attach_or_make(_engine_config(settings, self._signer), f"spaces-{settings.node.name}")
+        engine, attached = attach_or_make(
+            _engine_config(settings, self._signer, self._certificates.media_files), f"spaces-{settings.node.name}"
+        )
         try:
             return await stack.enter_async_context(engine), attached
         except AddressInUse as error:
@@ -192,7 +200,7 @@ class _Server:
 
     async def _renew(self) -> None:
         self._notifier.reloading()
-        renewed = self._certificate is not None and await self._certificate.renew()
+        renewed = await self._certificates.renew()
         log.info("certificates were read again", extra={"renewed": renewed})
         self._notifier.ready("serving")
 
@@ -202,33 +210,30 @@ async def _hurry(stop: Stop, web: WebServer) -> None:
     web.hurry()
 
 
-def _media_files(settings: Settings) -> tuple[Any, Any] | None:
-    media, http = settings.media, settings.http
-    if media.tls_certificate is not None and media.tls_key is not None:
-        return media.tls_certificate, media.tls_key
-    if http.tls_certificate is not None and http.tls_key is not None:
-        return http.tls_certificate, http.tls_key
-    return None
-
-
-def _engine_config(settings: Settings, signer: TokenSigner) -> EngineConfig:
+def _engine_config(settings: Settings, signer: TokenSigner, tls: tuple[Path, Path] | None) -> EngineConfig:
     media, recordings = settings.media, settings.recordings
     directory = recordings.directory if recordings.enabled else None
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-    names = {*_DEVELOPMENT_NAMES, media.bind, _host(settings)}
     return EngineConfig(
         bind=(media.bind, media.port),
         signers=[signer],
-        tls=_media_files(settings),
-        names=sorted(names - {"0.0.0.0", "::", ""}),
+        tls=tls,
+        names=_names(settings),
         shards=media.shards,
         pin_to=media.pin,
         recordings=directory,
         fsync_ms=recordings.fsync_ms,
         max_sessions=media.max_sessions,
         idle_timeout_ms=media.idle_timeout_ms,
+        reactions=len(settings.limits.resolve().reactions),
     )
+
+
+def _names(settings: Settings) -> list[str]:
+    """What a development certificate is for."""
+    names = {*_DEVELOPMENT_NAMES, settings.media.bind, _host(settings)}
+    return sorted(names - {"0.0.0.0", "::", ""})
 
 
 def _host(settings: Settings) -> str:
@@ -241,7 +246,7 @@ def _host(settings: Settings) -> str:
     return {"0.0.0.0": "localhost", "::": "localhost"}.get(bind, bind)
 
 
-def _place(settings: Settings, engine: Engine, http_port: int) -> Place:
+def _place(settings: Settings, engine: Engine, http_port: int, pin: bytes | None) -> Place:
     host = _host(settings)
     bracketed = f"[{host}]" if ":" in host else host
     scheme = "https" if settings.http.tls_certificate else "http"
@@ -250,5 +255,5 @@ def _place(settings: Settings, engine: Engine, http_port: int) -> Place:
     return Place(
         public_url,
         tuple(f"https://{address}" for address in media),
-        None if _media_files(settings) else engine.certificate_sha256.hex(),
+        None if pin is None else pin.hex(),
     )

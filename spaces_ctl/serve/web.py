@@ -5,32 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import uvicorn
 
 from spaces_ctl.api.tls import CertificateFiles
-from spaces_ctl.serve.errors import BadSettings
 from spaces_ctl.settings.model import Http
 
-__all__ = ["WebServer", "certificate"]
-
-
-def certificate(http: Http) -> CertificateFiles | None:
-    """The certificate that the settings name, None for plain HTTP. Raises BadSettings."""
-    chain, key = http.tls_certificate, http.tls_key
-    if chain is None or key is None:
-        return None
-    try:
-        return CertificateFiles(chain, key)
-    except ssl.SSLError as error:
-        wrong = "do not belong together" if error.reason == "KEY_VALUES_MISMATCH" else "are not PEM certificate and key"
-        raise BadSettings(f"http.tls_certificate {chain} and http.tls_key {key} {wrong}") from error
-    except OSError as error:
-        name = error.filename or chain
-        raise BadSettings(f"http.tls_certificate, http.tls_key: cannot read {name}: {error.strerror}") from error
+__all__ = ["WebServer"]
 
 
 class _Server(uvicorn.Server):

@@ -88,9 +88,11 @@ class Joins:
         graph: SocialGraph,
         tokens: Tokens,
         addresses: tuple[str, ...],
-        certificate_sha256: bytes | None,
+        certificate_sha256: Callable[[], bytes | None],
     ) -> None:
-        """`addresses` are `host:port` as clients reach the engine."""
+        """`addresses` are `host:port` as clients reach the engine; `certificate_sha256` is what they have to pin at the
+        moment of a join, None if nothing.
+        """
         self._spaces = spaces
         self._engine = engine
         self._graph = graph
@@ -119,7 +121,7 @@ class Joins:
         seat = state.seat_of(account)
         return Admission(
             urls=tuple(f"https://{address}/spaces/{space_name(space)}" for address in self._addresses),
-            certificate_sha256=self._certificate,
+            certificate_sha256=self._certificate(),
             token=token.token,
             expires_ms=token.expires_ms,
             role=role,

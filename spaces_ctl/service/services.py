@@ -128,7 +128,7 @@ async def open_services(
     attached: bool,
     signer: TokenSigner,
     addresses: Sequence[str],
-    certificate_sha256: bytes | None,
+    certificate_sha256: Callable[[], bytes | None],
     directory: Path,
     public_url: str,
     limits: Limits | None = None,
@@ -144,8 +144,8 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Opens everything on an engine that runs; `attached`: it has outlived an earlier control loop.
 
-    `addresses` are `host:port` of the engine as clients reach it; `directory` keeps the journal; `node_number` (0 to
-    1023) goes into ids; `graph` makes the social graph, None is the embedded one; without `recordings` nothing becomes
+    `addresses` are `host:port` of the engine as clients reach it, `certificate_sha256` is what they have to pin at the
+    moment, None if nothing; `directory` keeps the journal; `node_number` (0 to 1023) goes into ids; `graph` makes the social graph, None is the embedded one; without `recordings` nothing becomes
     of them; `join_token_s` is how long a join token admits. The database
     has its tables already. Raises what `Database.open` raises, ServiceError, OSError.
     """

@@ -16,6 +16,8 @@ from spaces_ctl.settings.model import Settings
 DATABASE_SCHEMES = ("sqlite", "postgresql")
 STAGE_SEATS = 13
 """Of the engine's table."""
+REACTIONS = 16
+"""Kinds that the engine counts."""
 
 
 def together(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -94,6 +96,8 @@ def _limits(settings: Settings) -> Iterator[tuple[str, str]]:
         return
     if not 1 <= limits.max_stage <= STAGE_SEATS:
         yield "limits.override.max_stage", f"the engine has {STAGE_SEATS} seats, got {limits.max_stage}"
+    if len(limits.reactions) > REACTIONS:
+        yield "limits.override.reactions", f"the engine counts {REACTIONS} kinds, got {len(limits.reactions)}"
 
 
 def _identity(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -35,9 +35,9 @@ async def test_new_handshakes_take_the_new_certificate_and_open_connections_live
     first, second = write_certificate(tmp_path, "first"), write_certificate(tmp_path, "second")
     used = (tmp_path / "chain.pem", tmp_path / "key.pem")
     put(first, used)
-    told: list[tuple[Path, Path]] = []
+    told: list[tuple[bytes, bytes]] = []
 
-    async def renewed(chain: Path, key: Path) -> None:
+    async def renewed(chain: bytes, key: bytes) -> None:
         told.append((chain, key))
 
     files = CertificateFiles(*used, on_renewed=renewed)
@@ -52,7 +52,7 @@ async def test_new_handshakes_take_the_new_certificate_and_open_connections_live
         put(second, used)
         assert await files.renew()
         assert await asyncio.to_thread(subject_served, address(url)) == "second"
-        assert told == [used]
+        assert told == [(second[0].read_bytes(), second[1].read_bytes())]
         assert not reader.at_eof()
 
         # A certificate without its key, and none at all: the one in force stays.
@@ -72,7 +72,7 @@ async def test_changed_files_are_seen_without_being_told(tmp_path: Path) -> None
     put(first, used)
     seen = asyncio.Event()
 
-    async def renewed(chain: Path, key: Path) -> None:
+    async def renewed(chain: bytes, key: bytes) -> None:
         seen.set()
 
     async with CertificateFiles(*used, on_renewed=renewed, every_s=0.005):
@@ -80,17 +80,36 @@ async def test_changed_files_are_seen_without_being_told(tmp_path: Path) -> None
         await asyncio.wait_for(seen.wait(), 10)
 
 
-async def test_a_listener_that_fails_does_not_undo_the_renewal(tmp_path: Path) -> None:
+async def test_a_listener_that_fails_does_not_undo_the_renewal_and_is_told_again(tmp_path: Path) -> None:
     first, second = write_certificate(tmp_path, "first"), write_certificate(tmp_path, "second")
     used = (tmp_path / "chain.pem", tmp_path / "key.pem")
     put(first, used)
+    failures, told = [RuntimeError("busy"), RuntimeError("still busy")], 0
 
-    async def fails(chain: Path, key: Path) -> None:
-        raise RuntimeError("QUIC has no such call")
+    async def fails(chain: bytes, key: bytes) -> None:
+        nonlocal told
+        if failures:
+            raise failures.pop()
+        told += 1
 
     files = CertificateFiles(*used, on_renewed=fails)
     put(second, used)
     assert await files.renew()
+    assert [await files.renew() for _ in range(3)] == [False] * 3
+    assert (failures, told) == ([], 1)
+
+
+def test_renewals_after_the_watching_loop_has_died(tmp_path: Path) -> None:
+    """A lock that waits on one loop is of no use on the next."""
+    used = write_certificate(tmp_path, "first")
+    files = CertificateFiles(*used)
+
+    async def life() -> None:
+        async with files:
+            assert not any(await asyncio.gather(files.renew(), files.renew(), files.renew()))
+
+    for _ in range(2):
+        asyncio.run(life())
 
 
 def test_files_that_are_none_are_told_at_the_start(tmp_path: Path) -> None:

@@ -18,13 +18,15 @@ import httpx
 import pytest
 import uvicorn.config
 
+from spaces_ctl.engine import ConnectionFailed, Engine, Listener, UpsertSpace, space_name
+from spaces_ctl.serve.certificates import Certificates
 from spaces_ctl.serve.errors import BadSettings, PortTaken
 from spaces_ctl.serve.logs import JsonLines, Pretty, configure
 from spaces_ctl.serve.secrets import FILE, join_signer
 from spaces_ctl.serve.sockets import bind_tcp, listening
 from spaces_ctl.serve.systemd import Notifier
-from spaces_ctl.serve.web import WebServer, certificate
-from spaces_ctl.settings.model import Auth, Http, Logging, Node, Settings
+from spaces_ctl.serve.web import WebServer
+from spaces_ctl.settings.model import Auth, Http, Logging, Media, Node, Settings
 from tests.support.certificates import write_certificate
 
 # The socket
@@ -92,17 +94,55 @@ async def test_requests_under_way_are_finished() -> None:
             assert (await slow).text == "ok"
 
 
+# Certificates
+
+
 def test_a_certificate_that_is_none(tmp_path: Path) -> None:
+    def taken(chain: Path, key: Path) -> Certificates:
+        return Certificates(Settings(http=Http(tls_certificate=chain, tls_key=key)), [])
+
     chain, key = write_certificate(tmp_path, "a")
-    with pytest.raises(BadSettings, match=r"cannot read .*nowhere\.pem: No such file"):
-        certificate(Http(tls_certificate=tmp_path / "nowhere.pem", tls_key=key))
+    with pytest.raises(BadSettings, match=r"http\.tls_key: cannot read .*nowhere\.pem: No such file"):
+        taken(tmp_path / "nowhere.pem", key)
     key.write_text("hello")
     with pytest.raises(BadSettings, match="are not PEM certificate and key"):
-        certificate(Http(tls_certificate=chain, tls_key=key))
+        taken(chain, key)
     other = write_certificate(tmp_path, "b")
     with pytest.raises(BadSettings, match="do not belong together"):
-        certificate(Http(tls_certificate=chain, tls_key=other[1]))
-    assert certificate(Http()) is None
+        taken(chain, other[1])
+    with pytest.raises(BadSettings, match=r"media\.tls_certificate .* do not belong together"):
+        Certificates(Settings(media=Media(tls_certificate=chain, tls_key=other[1])), [])
+
+
+def test_the_audio_has_its_own_files_or_those_of_http_or_a_development_certificate(tmp_path: Path) -> None:
+    one, two = write_certificate(tmp_path, "one"), write_certificate(tmp_path, "two")
+    http, media = Http(tls_certificate=one[0], tls_key=one[1]), Media(tls_certificate=two[0], tls_key=two[1])
+    both = Certificates(Settings(http=http, media=media), [])
+    assert (both.http is not None, both.media_files) == (True, two)
+    shared = Certificates(Settings(http=http), [])
+    assert (shared.http is not None, shared.media_files) == (True, one)
+    plain = Certificates(Settings(media=media), [])
+    assert (plain.http, plain.media_files) == (None, two)
+    none = Certificates(Settings(), [])
+    assert (none.http, none.media_files) == (None, None)
+
+
+async def test_a_development_certificate_is_replaced_in_time() -> None:
+    certificates = Certificates(Settings(), ["127.0.0.1"], development_s=0.3)
+    async with Engine() as engine:
+        await engine.apply(UpsertSpace(space=5, version=1))
+        url, first = f"https://127.0.0.1:{engine.port}/spaces/{space_name(5)}", engine.certificate_sha256
+        async with certificates.watched(engine), asyncio.timeout(10):
+            assert certificates.pin() == first
+            while certificates.pin() == first:
+                await asyncio.sleep(0.005)
+        second = certificates.pin()
+        assert second == engine.certificate_sha256
+        async with Listener(url, certificate_sha256=second):
+            pass
+        with pytest.raises(ConnectionFailed):
+            async with Listener(url, certificate_sha256=first):
+                pass
 
 
 # Logs

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import signal
 import socket
+import ssl
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -15,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from spaces_ctl.engine import ConnectionFailed, Listener, space_name
 from tests.support.certificates import subject_served, write_certificate
 
 PATIENCE_S = 20.0
@@ -24,15 +27,18 @@ port = 0
 {http}
 [media]
 port = {udp}
+{media}
 [node]
 drain_seconds = {drain}
 """
 
 
 @asynccontextmanager
-async def process(directory: Path, *, http: str = "", udp: int = 0, drain: int = 5) -> AsyncIterator[Process]:
+async def process(
+    directory: Path, *, http: str = "", media: str = "", more: str = "", udp: int = 0, drain: int = 5
+) -> AsyncIterator[Process]:
     file = directory / "spaces.toml"
-    file.write_text(SETTINGS.format(http=http, udp=udp, drain=drain))
+    file.write_text(SETTINGS.format(http=http, media=media, udp=udp, drain=drain) + more)
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.support.small_server", str(file), stdout=PIPE, stderr=PIPE
     )
@@ -107,27 +113,57 @@ async def test_the_control_loop_dies_and_the_engine_does_not(tmp_path: Path) -> 
         assert await ended(child) == 0
 
 
-async def test_sighup_reads_the_certificate_again(tmp_path: Path) -> None:
+def pin(certificate: Path) -> bytes:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).digest()
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["one certificate", "the audio has its own"])
+async def test_sighup_reads_the_certificate_again_for_http_and_audio(tmp_path: Path, own: bool) -> None:
     certificate, key = write_certificate(tmp_path, "old")
     new = write_certificate(tmp_path, "new")
-    http = f'tls_certificate = "{certificate}"\ntls_key = "{key}"'
-    async with process(tmp_path, http=http) as child:
+    old_pin, new_pin = pin(certificate), pin(new[0])
+    files = f'tls_certificate = "{certificate}"\ntls_key = "{key}"'
+    static = write_certificate(tmp_path, "static")
+    http = f'tls_certificate = "{static[0]}"\ntls_key = "{static[1]}"' if own else files
+    async with process(tmp_path, http=http, media=files if own else "") as child:
         url = urlsplit(await line(child))
         assert url.scheme == "https"
         assert url.hostname is not None
         assert url.port is not None
         address = url.hostname, url.port
-        assert await asyncio.to_thread(subject_served, address) == "old"
+        async with httpx.AsyncClient(base_url=url.geturl(), verify=False) as client:
+            port = (await client.get("/life")).text.split()[1]
+        audio = f"https://127.0.0.1:{port}/spaces/{space_name(5)}"
+
+        async def shown() -> str:
+            return await asyncio.to_thread(subject_served, address)
+
+        assert await shown() == ("static" if own else "old")
         key.write_bytes(new[1].read_bytes())
         child.send_signal(signal.SIGHUP)
         await logged(child, "the old one stays")
-        assert await asyncio.to_thread(subject_served, address) == "old"
+        await logged(child, "certificates were read again")
+        assert await shown() == ("static" if own else "old")
+        async with Listener(audio, certificate_sha256=old_pin):
+            pass
         certificate.write_bytes(new[0].read_bytes())
         child.send_signal(signal.SIGHUP)
-        await logged(child, "a new certificate is in force")
-        assert await asyncio.to_thread(subject_served, address) == "new"
+        await logged(child, "certificates were read again")
+        assert await shown() == ("static" if own else "new")
+        with pytest.raises(ConnectionFailed):
+            async with Listener(audio, certificate_sha256=old_pin):
+                pass
+        async with Listener(audio, certificate_sha256=new_pin):
+            pass
         child.send_signal(signal.SIGTERM)
         assert await ended(child) == 0
+
+
+async def test_the_engine_knows_as_many_reactions_as_the_limits(tmp_path: Path) -> None:
+    six = '[limits.override]\nreactions = ["a", "b", "c", "d", "e", "f"]\n'
+    async with process(tmp_path, more=six) as child, httpx.AsyncClient(base_url=await line(child)) as client:
+        assert (await client.get("/react?5")).text == "counted"
+        assert (await client.get("/react?6")).text == "reaction.unknown"
 
 
 async def test_a_used_udp_port_is_one_clear_line(tmp_path: Path) -> None:

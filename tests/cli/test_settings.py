@@ -237,6 +237,10 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
             "[database]\nurl = 'postgresql://x'",
             "database.url: the name of the database is missing: postgresql://USER@HOST/NAME",
         ),
+        (
+            f"[limits.override]\nreactions = {[str(n) for n in range(17)]}",
+            "limits.override.reactions: the engine counts 16 kinds, got 17",
+        ),
         ("[database]\nurl = 'sqlite://x'", "database.url: expected sqlite:///PATH, got 'sqlite://x'"),
         ("[limits.override]\nmax_stage = 14", "limits.override.max_stage: the engine has 13 seats, got 14"),
         ("[auth]\nlocal_login = false", "auth.local_login: nobody could log in: switch it on or add [[auth.oidc]]"),

@@ -182,7 +182,7 @@ class Lives:
                     attached=attached,
                     signer=self.signer,
                     addresses=[],
-                    certificate_sha256=None,
+                    certificate_sha256=lambda: None,
                     directory=self.directory,
                     public_url="https://spaces.test",
                     graph=lambda db: self.graph,

@@ -15,13 +15,14 @@ class Door:
     def __init__(self, world: World) -> None:
         self.world = world
         self.tokens = Tokens(signer=TokenSigner.generate(), engine=world.engine, clock=world.clock, db=world.db)
+        self.pin: bytes | None = b"x"
         self.joins = Joins(
             spaces=world.spaces,
             engine=world.engine,
             graph=world.graph,
             tokens=self.tokens,
             addresses=("one:1", "two:2"),
-            certificate_sha256=b"x",
+            certificate_sha256=lambda: self.pin,
         )
 
     async def refusal(self, actor: Actor, space: int) -> str:
@@ -33,6 +34,15 @@ class Door:
 @pytest.fixture
 async def door(world: World) -> Door:
     return Door(world)
+
+
+async def test_what_has_to_be_pinned_is_that_of_the_moment(door: Door) -> None:
+    space = await door.world.live()
+    pins: list[bytes | None] = [b"x", b"renewed", None]
+    handed: list[bytes | None] = []
+    for door.pin in pins:
+        handed.append((await door.joins.join(who(ANN), space)).certificate_sha256)
+    assert handed == pins
 
 
 async def test_each_gets_role_seat_and_address(door: Door) -> None:

@@ -125,7 +125,7 @@ class ApiWorld(World):
             graph=graph,
             tokens=tokens,
             addresses=("127.0.0.1:4433",),
-            certificate_sha256=b"\1" * 32,
+            certificate_sha256=lambda: b"\1" * 32,
         )
         self.reading = Reading(spaces=self.spaces, db=db, graph=graph, engine=self.engine, clock=self.clock)
         self.keys = IdempotencyKeys(db=db, clock=self.clock)

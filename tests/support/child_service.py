@@ -42,7 +42,7 @@ async def main(directory: Path, port: int) -> None:
             attached=False,
             signer=signer(),
             addresses=[f"127.0.0.1:{engine.port}"],
-            certificate_sha256=engine.certificate_sha256,
+            certificate_sha256=lambda: engine.certificate_sha256,
             directory=directory,
             public_url="https://spaces.test",
             graph=lambda db: FakeGraph(),

@@ -2,7 +2,8 @@
 
     python -m tests.support.small_server SETTINGS.json
 
-/die kills the control loop, /slow answers after a while, /life tells how often the loop was started.
+/die kills the control loop, /slow answers after a while, /life tells how often the loop was started,
+/react?KIND what becomes of a reaction.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from spaces_ctl.engine import UpsertSpace
+from spaces_ctl.engine import Refused, UpsertSpace
 from spaces_ctl.serve.errors import CannotStart
 from spaces_ctl.serve.logs import configure
 from spaces_ctl.serve.run import Running, serve
 from spaces_ctl.settings import Settings, load
 
 SLOW_S = 0.5
+ACCOUNT = 9
 
 
 class Small:
@@ -46,8 +48,21 @@ class Small:
             case "/life":
                 known = await self._running.engine.counts(5) is not None
                 text = f"{self._running.watchdog.restarts} {self._running.engine.port} {known}"
+            case "/react":
+                text = await self._react(int(scope["query_string"]))
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(text))]})
         await send({"type": "http.response.body", "body": text.encode()})
+
+    async def _react(self, kind: int) -> str:
+        engine = self._running.engine
+        await engine.inject(5, named=1, first_account=ACCOUNT)
+        while ACCOUNT not in await engine.present(5, [ACCOUNT]):
+            await asyncio.sleep(0.005)
+        try:
+            await engine.react(5, ACCOUNT, kind)
+        except Refused as refused:
+            return refused.code
+        return "counted"
 
     async def failed(self) -> None:
         await self._died
