@@ -145,9 +145,9 @@ async def open_services(
     """Opens everything on an engine that runs; `attached`: it has outlived an earlier control loop.
 
     `addresses` are `host:port` of the engine as clients reach it, `certificate_sha256` is what they have to pin at the
-    moment, None if nothing; `directory` keeps the journal; `node_number` (0 to 1023) goes into ids; `graph` makes the social graph, None is the embedded one; without `recordings` nothing becomes
-    of them; `join_token_s` is how long a join token admits. The database
-    has its tables already. Raises what `Database.open` raises, ServiceError, OSError.
+    moment, None if nothing; `directory` keeps the journal; `node_number` (0 to 1023) goes into ids; `graph` makes the
+    social graph, None is the embedded one; without `recordings` nothing becomes of them; `join_token_s` is how long a
+    join token admits. The database has its tables already. Raises what `Database.open` raises, ServiceError, OSError.
     """
     clock, limits, watchdog = clock or SystemClock(), limits or Limits(), watchdog or Watchdog()
     ids, windows = Snowflakes(clock, node_number), Windows(clock)
