@@ -17,10 +17,12 @@ from spaces_ctl.model import Status
 from spaces_ctl.policy import RULES
 from tests.policy.walk import ENGINES_OWN, Walk
 from tests.policy.walk_doors import SEEN
-from tests.policy.world import Caused, Seen, all_causes
+from tests.policy.world import Seen, all_causes
 
 RUNS = int(os.environ.get("POLICY_RUNS", "1200"))
 SEEDS = 4
+MOST_SEEDS = 20
+"""Hypothesis draws differently when other modules are imported: no seed promises the rarest pair, more walks do."""
 STEPS = 80
 
 NOT_WITH_A_TRUE_ENGINE = {(c.AddCohost, "participant.removed"), (c.Approve, "participant.removed")}
@@ -30,7 +32,9 @@ NOT_WITH_A_TRUE_ENGINE = {(c.AddCohost, "participant.removed"), (c.Approve, "par
 @pytest.fixture(scope="module")
 def seen() -> Seen:
     """What many walks reached. Several seeds: examples that grow from one seed resemble each other."""
-    for number in range(SEEDS):
+    for number in range(MOST_SEEDS):
+        if number >= SEEDS and not never_reached(SEEN):
+            break
         walk = get_state_machine_test(
             Walk,
             settings=settings(
@@ -46,19 +50,20 @@ def seen() -> Seen:
     return SEEN
 
 
+def never_reached(seen: Seen) -> list[str]:
+    """Events by cause, and codes of guards, that no walk has come to yet."""
+    causes = [f"{kind.__name__}: {how}" for kind, how in all_causes() - set(seen.caused)]
+    codes = {guard.code for rule in RULES.values() for guard in rule.guards} - {code for _, code in seen.denied}
+    return sorted([*causes, *codes])
+
+
 def test_random_walks_hold_every_invariant(seen: Seen) -> None:
     assert seen.worlds >= RUNS >= 1_000
     assert seen.steps >= RUNS * STEPS / 2
 
 
-def test_every_event_with_every_cause_was_reached(seen: Seen) -> None:
-    missing: set[Caused] = all_causes() - set(seen.caused)
-    assert sorted(f"{kind.__name__}: {how}" for kind, how in missing) == []
-
-
-def test_every_refusal_that_a_guard_names_was_given(seen: Seen) -> None:
-    codes = {guard.code for rule in RULES.values() for guard in rule.guards}
-    assert sorted(codes - {code for _, code in seen.denied}) == []
+def test_every_event_with_every_cause_and_every_refusal_was_reached(seen: Seen) -> None:
+    assert never_reached(seen) == []
 
 
 def test_nearly_every_guard_refused_its_command(seen: Seen) -> None:
