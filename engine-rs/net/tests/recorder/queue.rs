@@ -119,7 +119,8 @@ fn stopping_writes_what_is_queued() {
 fn pushing_never_waits_for_a_slow_full_or_broken_disk() {
     const WAIT: Duration = Duration::from_millis(800);
     let voice = Voice::new();
-    let faults: [(&str, fn(&mut Inner)); 5] = [
+    type Fault = fn(&mut Inner);
+    let faults: [(&str, Fault); 5] = [
         ("slow", |inner| inner.slow = WAIT),
         ("full", |inner| inner.room = Some(5_000)),
         ("broken", |inner| inner.broken = Some(ErrorKind::Other)),
