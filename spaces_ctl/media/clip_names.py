@@ -1,8 +1,10 @@
-"""Where the files of a clip lie in the object store, and what each is. Light: the server reads it too."""
+"""The files of a clip: names in the object store, what each is. Light: the server reads it too."""
 
 from __future__ import annotations
 
-__all__ = ["FILES", "LATER", "PLAYABLE", "folder", "name_of"]
+from spaces_ctl.media.layout import clip_prefix
+
+__all__ = ["FILES", "LATER", "PLAYABLE", "name_of"]
 
 FILES = {
     "audio.opus": "audio/ogg; codecs=opus",
@@ -21,11 +23,6 @@ LATER = ("video.mp4", "video.webm")
 """Made when nobody waits for a clip to be cut."""
 
 
-def folder(space: int, clip: int) -> str:
-    """Prefix of the clip's objects, without a slash at the end."""
-    return f"spaces/{space}/clips/{clip}"
-
-
 def name_of(space: int, clip: int, file: str) -> str:
     """The object of one of `FILES`."""
-    return f"{folder(space, clip)}/{file}"
+    return f"{clip_prefix(space, clip)}/{file}"

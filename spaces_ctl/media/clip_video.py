@@ -81,7 +81,7 @@ async def _pictures(played: Image.Image, unplayed: Image.Image, length_ms: int) 
             frame = av.VideoFrame(WIDTH, HEIGHT, "yuv420p")
             for plane, left, right in zip(frame.planes, bright, dim, strict=True):
                 edge = column * left.shape[1] // WIDTH
-                rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+                rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
                 rows[: len(left), :edge] = left[:, :edge]
                 rows[: len(left), edge : left.shape[1]] = right[:, edge:]
             frame.pts = number
@@ -95,6 +95,6 @@ async def _pictures(played: Image.Image, unplayed: Image.Image, length_ms: int) 
 def _planes(picture: Image.Image) -> tuple[_Plane, _Plane, _Plane]:
     """Y, U and V, the latter two of half the width and height."""
     frame = av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24").reformat(format="yuv420p")
-    whole = frame.to_ndarray()
+    whole: _Plane = np.asarray(frame.to_ndarray(), np.uint8)
     colour = whole[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2)
     return whole[:HEIGHT], colour[0], colour[1]

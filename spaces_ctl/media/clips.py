@@ -19,8 +19,9 @@ import msgspec
 from spaces_ctl import segments
 from spaces_ctl.clock import Clock
 from spaces_ctl.media import clip_sound, clip_video, pictures
-from spaces_ctl.media.clip_names import LATER, PLAYABLE, folder, name_of
+from spaces_ctl.media.clip_names import LATER, PLAYABLE, name_of
 from spaces_ctl.media.errors import MediaError
+from spaces_ctl.media.layout import clip_prefix
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.media.requests import Cut, Done, Film, Preview, Previewed
 from spaces_ctl.media.turns import Turns
@@ -33,6 +34,7 @@ LATE_MS = 2_000
 heard has been through the mixer. What has not come then was silence."""
 
 _POLL_S = 0.1
+_FOREVER = 1 << 62
 _CUT, _FILM = 0, 1
 _log = logging.getLogger(__name__)
 
@@ -160,26 +162,29 @@ async def _make(worker: Bench, request: Cut, wanted: frozenset[str], start_group
 
 
 async def _written(worker: Bench, space: int, start_group: int, end_group: int) -> None:
-    """Returns when the log has reached the group, or `LATE_MS` after its time. Raises MediaError (`source.gone`)."""
-    began_ms = worker.clock.now_ms()
-    while True:
-        newest: Contents | None = None
-        # What is newest may be earlier than the clip: in a pause nothing is written.
-        async with aclosing(_closing(worker.archive.contents(space, max(0, start_group - 1), end_group + 1))) as log:
-            async for contents in log:
-                newest = contents
-        if newest is not None and (newest.final or newest.last_group >= end_group - 1):
-            return
-        started_ms = newest.started_at_ms if newest is not None else began_ms - end_group * TICK_MS
-        left_ms = started_ms + end_group * TICK_MS + LATE_MS - worker.clock.now_ms()
+    """Returns when the log has reached the group, or `LATE_MS` after its time: pauses are not written.
+
+    Raises MediaError (`source.gone`: nothing at all is recorded of the Space).
+    """
+    log, began_ms = worker.archive, worker.clock.now_ms()
+    while await _first(log.contents(space, end_group - 1, _FOREVER)) is None:
+        some = await _first(log.contents(space, start_group, _FOREVER)) or await _first(
+            log.contents(space, 0, _FOREVER)
+        )
+        due_ms = began_ms if some is None else some.started_at_ms + end_group * TICK_MS
+        left_ms = due_ms + LATE_MS - worker.clock.now_ms()
+        if left_ms <= 0 and some is None:
+            raise MediaError("source.gone", "nothing is recorded")
         if left_ms <= 0:
             return
         await worker.sleep(min(_POLL_S, left_ms / 1000))
 
 
-async def _closing(log: AsyncIterator[Contents]) -> AsyncIterator[Contents]:
-    async for contents in log:
-        yield contents
+async def _first(log: AsyncIterator[Contents]) -> Contents | None:
+    async with aclosing(log) as files:  # type: ignore[type-var]
+        async for contents in files:
+            return contents
+    return None
 
 
 def _groups(start_ms: int, end_ms: int) -> tuple[int, int]:
@@ -194,7 +199,7 @@ def _card(request: Cut | Film, bars: list[int], length_ms: int, *, played: bool 
 
 
 async def _missing(worker: Bench, space: int, clip: int, files: tuple[str, ...]) -> frozenset[str]:
-    there = {name.rpartition("/")[2] for name, _ in await worker.objects.list(folder(space, clip))}
+    there = {name.rpartition("/")[2] for name, _ in await worker.objects.list(clip_prefix(space, clip))}
     return frozenset(files) - there
 
 

@@ -1,5 +1,7 @@
-"""Clips for those who look at them: lists, files, previews. What a clip is, the Space's state says; its files lie in the
-object store, where the media worker puts them (`media.clips`).
+"""Clips for those who look at them: lists, files, previews.
+
+What a clip is, the Space's state says; its files lie in the object store, where the media worker puts them
+(`media.clips`).
 
 A clip is gone the moment the state says so, whatever lies in the store. While a violation stands in a Space, its clips
 are withheld as its replay is: they are parts of it.
@@ -15,8 +17,9 @@ import msgspec
 
 from spaces_ctl import commands as c
 from spaces_ctl.clock import Clock
-from spaces_ctl.media.clip_names import FILES, LATER, PLAYABLE, folder, name_of
+from spaces_ctl.media.clip_names import FILES, LATER, PLAYABLE, name_of
 from spaces_ctl.media.errors import MediaError
+from spaces_ctl.media.layout import clip_prefix
 from spaces_ctl.media.objects import NoObject, Objects, StoreUnavailable
 from spaces_ctl.model import Actor, SpaceId
 from spaces_ctl.policy.state import ClipInfo, Space
@@ -117,7 +120,10 @@ class Clips:
         return [await self._seen(state, number, authors) for number in shown]
 
     async def one(self, principal: Principal, space: SpaceId, clip: int) -> SeenClip:
-        """One clip. Raises ServiceError clip.not_found (also for one that is hidden), replay.withheld, store.unavailable."""
+        """One clip; one that is hidden from the viewer is not found.
+
+        Raises ServiceError clip.not_found, replay.withheld, store.unavailable.
+        """
         state = await self._with(principal.actor(), space, clip)
         author = state.clips[clip].by
         if await self._hiding.hidden(principal.account, {author}):
@@ -155,7 +161,7 @@ class Clips:
     async def preview(
         self, principal: Principal, space: SpaceId, end_ms: int | None, length_ms: int
     ) -> tuple[int, bytes]:
-        """How the clip would sound that `commands.Clip` makes of the same numbers, and its end. Nothing is made or kept.
+        """How the clip would sound that `commands.Clip` makes of the same numbers. Nothing is made or kept.
 
         `end_ms` None: now. Returns the end in milliseconds since the Space's start, and an Ogg Opus file. Raises
         ServiceError: the refusals of `commands.Clip`, replay.unavailable (nothing is there to make it of).
@@ -198,7 +204,7 @@ class Clips:
             self._complete.move_to_end(key)
             return self._complete[key]
         try:
-            found = await self._objects.list(folder(space, clip))
+            found = await self._objects.list(clip_prefix(space, clip))
         except StoreUnavailable as error:
             raise ServiceError("store.unavailable") from error
         files = frozenset(name.rpartition("/")[2] for name, _ in found) & FILES.keys()
