@@ -94,6 +94,7 @@ CODES: dict[str, Code] = {
     "record.frozen": Code(409, "Recording is chosen before the start."),
     "record.not_recording": Code(409, "Nothing is being recorded."),
     "clips.off": Code(409, "The host has switched clips off."),
+    "clip.processing": Code(409, "The clip is not ready yet."),
     "replay.unavailable": Code(409, "There is no replay."),
     "replay.withheld": Code(409, "The replay is withheld."),
     "poll.open": Code(409, "There is an open poll already."),
