@@ -29,7 +29,7 @@ _UPDATE_MS = 800
 _OPTIONS = {
     "return_audio_data": "false",
     # The library's own pace, which must not be slower than ours.
-    "transcription_interval": "0.5",
+    "transcription_interval": "0.3",
 }
 
 
@@ -85,16 +85,18 @@ class Moonshine:
             raise RecogniserFailed(type(error).__name__) from None
 
     def _open(self) -> Any:
+        try:
+            from moonshine_voice.moonshine_api import ModelArch
+            from moonshine_voice.transcriber import Transcriber
+        except ImportError as error:
+            raise RecogniserFailed("moonshine-voice is not installed") from error
         if self._model is None:
             # Read by the library when it loads: a pool that spins costs twice the CPU and is no faster.
             os.environ["MOONSHINE_ORT_SINGLE_THREAD"] = "1"
-            try:
-                from moonshine_voice.moonshine_api import ModelArch
-                from moonshine_voice.transcriber import Transcriber
-            except ImportError as error:
-                raise RecogniserFailed("moonshine-voice is not installed") from error
             self._model = Transcriber(_weights(), ModelArch.TINY, options=_OPTIONS)
-        stream = self._model.create_stream(update_interval=float("inf"))
+        # Asked for an update it gives one, whatever its own pace: without, the last words would be missing.
+        flags = Transcriber.MOONSHINE_FLAG_FORCE_UPDATE
+        stream = self._model.create_stream(update_interval=float("inf"), transcribe_flags=flags)
         stream.start()
         return stream
 
@@ -105,6 +107,7 @@ class _MoonshineStream:
         self._model = model
         self._since_ms = 0.0
         self._lines: dict[int, int] = {}
+        self._final: set[int] = set()
         self._closed = False
 
     async def feed(self, pcm: Pcm) -> Sequence[Heard]:
@@ -130,17 +133,21 @@ class _MoonshineStream:
         return self._changed(self._native.update_transcription())
 
     def _finish(self) -> list[Heard]:
+        # What was added since the last look would be lost if the stream were stopped before the next.
+        last = self._changed(self._native.update_transcription(self._native.transcribe_flags))
         transcript = self._native.stop()
         if transcript is None:
             raise RecogniserFailed("the last line could not be recognised")
-        return self._changed(transcript)
+        return list({one.line: one for one in (*last, *self._changed(transcript))}.values())
 
     def _changed(self, transcript: Any) -> list[Heard]:
         heard: list[Heard] = []
         for line in transcript.lines:
             number = self._lines.setdefault(line.line_id, len(self._lines))
-            if not (line.has_text_changed or (line.is_complete and line.is_updated)):
+            if number in self._final or not (line.has_text_changed or line.is_complete):
                 continue
+            if line.is_complete:
+                self._final.add(number)
             if text := " ".join(line.text.split()):
                 start = round(line.start_time * 1000)
                 end = start + round(line.duration * 1000)

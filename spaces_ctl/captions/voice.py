@@ -79,7 +79,6 @@ class _Waiting(NamedTuple):
     """None: silence."""
 
 
-
 class Voice:
     """`run` is a task of its own; `packet` and `look` come from the connection and never wait."""
 

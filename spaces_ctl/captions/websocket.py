@@ -14,6 +14,7 @@ speaks otherwise is some forty lines; `docs/captions.md` shows one.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -25,6 +26,8 @@ from spaces_ctl.captions.recogniser import RATE, Heard, Pcm, RecogniserFailed, S
 
 __all__ = ["WebSocketRecogniser"]
 
+_quiet = logging.getLogger("spaces_ctl.captions.websocket.frames")
+_quiet.setLevel(logging.INFO)  # below, the library logs what is in the frames
 _LARGEST = 64 * 1024
 _MOST_LINES = 1_000
 """Changes that may wait for us: a server that sends more is not recognising speech."""
@@ -68,6 +71,7 @@ class WebSocketRecogniser:
                 close_timeout=1,
                 max_size=_LARGEST,
                 compression=None,
+                logger=_quiet,
             )
         except (OSError, WebSocketException) as error:
             raise RecogniserFailed(type(error).__name__) from error
@@ -94,7 +98,9 @@ class _WebSocketStream:
             raise self._end
         try:
             async with asyncio.timeout(self._patience_s):
-                await self._socket.send(message if isinstance(message, bytes) else msgspec.json.encode(message).decode())
+                await self._socket.send(
+                    message if isinstance(message, bytes) else msgspec.json.encode(message).decode()
+                )
         except (OSError, WebSocketException) as error:
             raise RecogniserFailed(type(error).__name__) from error
 
