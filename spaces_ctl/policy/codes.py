@@ -47,6 +47,7 @@ CODES: dict[str, Code] = {
     "target.self": Code(403, "Not against oneself."),
     "clips.not_enabled_for_you": Code(403, "Clips are not enabled for you yet."),
     "captions.no_consent": Code(403, "Nobody consented to captions."),
+    "captions.unavailable": Code(409, "No captions are made here."),
     # tickets
     "ticket.required": Code(402, "A ticket is needed.", 0x5322),
     "ticket.sold_out": Code(402, "The tickets are sold out."),
