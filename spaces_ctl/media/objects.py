@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -135,6 +137,7 @@ class Objects:
     async def delete(self, prefix: str) -> Deleted:
         """Deletes everything below `prefix`, or the one object of that name; nothing there is no error.
 
+        In a directory also what interrupted writes left, which `list` does not tell of.
         Raises StoreUnavailable: then some may be left; ask again.
         """
         found = await self.list(prefix)
@@ -147,4 +150,14 @@ class Objects:
             return await self.delete(prefix)
         except BaseError as error:
             raise StoreUnavailable(str(error)) from error
+        if self.local is not None:
+            try:
+                await asyncio.to_thread(_remove_tree, self.local / prefix)
+            except OSError as error:
+                raise StoreUnavailable(str(error)) from error
         return Deleted(len(found), sum(size for _, size in found))
+
+
+def _remove_tree(directory: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        shutil.rmtree(directory)

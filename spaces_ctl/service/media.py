@@ -1,4 +1,7 @@
-"""What the log says of recordings, told to whoever keeps them: finalised, cut, deleted, purged. A reader of the log."""
+"""What the log says of recordings, told to whoever makes them: finalised, cut. A reader of the log.
+
+What is to be deleted, another reader writes down (`service.deletions`).
+"""
 
 from __future__ import annotations
 
@@ -38,12 +41,6 @@ class MediaReaction:
                 await self._finalize(space)
             case e.ClipCreated():
                 await recordings.cut(space, event.clip, event.start_ms, event.end_ms)
-            case e.ClipDeleted():
-                await recordings.delete_clip(space, event.clip)
-            case e.ReplayDeleted() | e.ReplayExpired():
-                await recordings.delete_replay(space)
-            case e.AuditPurged():
-                await recordings.purge(space)
             case _:
                 pass
 
