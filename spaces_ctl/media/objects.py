@@ -7,6 +7,7 @@ import mimetypes
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -38,6 +39,8 @@ class Deleted(NamedTuple):
 
 
 _CHUNK = 256 * 1024
+_CONNECT = timedelta(seconds=5)
+_ANSWER = timedelta(seconds=30)
 
 
 class Objects:
@@ -50,10 +53,10 @@ class Objects:
         """The directory, if it is one."""
 
     @classmethod
-    def open(cls, url: str) -> Objects:
+    def open(cls, url: str, *, access_key_id: str = "", secret_access_key: str = "") -> Objects:
         """A directory (path or `file:` URL, made if missing) or `s3://bucket/prefix?region=…&endpoint=…`.
 
-        S3 credentials come from the environment (`AWS_ACCESS_KEY_ID`, ...) or the query. Raises BadStoreUrl.
+        S3 credentials that are not given come from the environment (`AWS_ACCESS_KEY_ID`, ...). Raises BadStoreUrl.
         """
         parts = urlsplit(url)
         if parts.scheme in ("", "file"):
@@ -65,14 +68,18 @@ class Objects:
                 raise BadStoreUrl(f"cannot use {directory}: {error}") from error
         if parts.scheme != "s3" or not parts.netloc:
             raise BadStoreUrl(f"{parts.scheme or url}: only a directory or s3://bucket/prefix can keep recordings")
-        options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
-        client = {"allow_http": True} if options.get("endpoint", "").startswith("http:") else {}
         try:
+            options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+            if access_key_id:
+                options |= {"access_key_id": access_key_id, "secret_access_key": secret_access_key}
+            plain = options.get("endpoint", "").startswith("http:")
             return cls(
                 S3Store(
                     parts.netloc,
                     prefix=parts.path.strip("/") or None,
-                    client_options=client or None,  # type: ignore[arg-type]
+                    client_options={"allow_http": plain, "timeout": _ANSWER, "connect_timeout": _CONNECT},
+                    # Few and short: those who can wait do so by `patience`, the others want to know.
+                    retry_config={"max_retries": 2, "retry_timeout": _ANSWER},
                     **options,  # type: ignore[arg-type]
                 )
             )

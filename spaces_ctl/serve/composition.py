@@ -11,6 +11,7 @@ from litestar.types import ControllerRouterHandler
 
 from spaces_ctl.api import around as around_api
 from spaces_ctl.api import identity, wire
+from spaces_ctl.api import media as media_api
 from spaces_ctl.api.app import ApiServices, create_app
 from spaces_ctl.api.auth.logins import AuthRules
 from spaces_ctl.api.settings import ApiSettings
@@ -36,10 +37,14 @@ from spaces_ctl.store.migrate import check
 
 __all__ = ["Deployment", "compose", "database_refusals"]
 
-_ROUTERS: list[ControllerRouterHandler] = [*identity.ROUTERS, *around_api.ROUTERS]
+_ROUTERS: list[ControllerRouterHandler] = [*identity.ROUTERS, *around_api.ROUTERS, *media_api.ROUTERS]
 """Under /api/v1."""
 
-_ROOT_ROUTERS: list[ControllerRouterHandler] = [*identity.ROOT_ROUTERS, *around_api.ROOT_ROUTERS]
+_ROOT_ROUTERS: list[ControllerRouterHandler] = [
+    *identity.ROOT_ROUTERS,
+    *around_api.ROOT_ROUTERS,
+    *media_api.ROOT_ROUTERS,
+]
 """Paths that others know: OAuth, share links."""
 
 _SANDBOX = "/sandbox-payments"

@@ -310,6 +310,10 @@ class FakeRecordings:
         self.calls: list[tuple[str, SpaceId, int]] = []
         """Name, Space, clip (0: none)."""
 
+    async def follow(self, space: SpaceId) -> None:
+        """The Space is live."""
+        self.calls.append(("follow", space, 0))
+
     async def finalize(self, space: SpaceId) -> int:
         """Makes the replay available."""
         self.calls.append(("finalize", space, 0))
@@ -318,6 +322,10 @@ class FakeRecordings:
     async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
         """Makes a clip's audio."""
         self.calls.append(("cut", space, clip))
+
+    async def trim(self, space: SpaceId, start_ms: int) -> None:
+        """Begins later."""
+        self.calls.append(("trim", space, 0))
 
     async def delete_clip(self, space: SpaceId, clip: int) -> None:
         """Deletes a clip's audio."""

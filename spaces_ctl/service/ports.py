@@ -160,14 +160,29 @@ class EventBus(Protocol):
 
 
 class Recordings(Protocol):
-    """Replays, clips and review copies. The recordings issue brings the real one; `service.fakes` has one for tests."""
+    """Replays, clips and review copies (`service.recordings`; `service.fakes` has one for tests).
+
+    Every call may be repeated after a crash, and looks at the Space as it is now: what is done, or not wanted any more,
+    is not done again. Each raises MediaError: nothing, or only a part, is done; it is to be called again.
+    """
+
+    async def follow(self, space: SpaceId) -> None:
+        """The Space is live and is recorded, kept for review or may be clipped; or what of it has changed."""
+        ...
 
     async def finalize(self, space: SpaceId) -> int:
-        """Makes the replay available; returns its length in milliseconds."""
+        """The Space is over: completes what was recorded and makes the replay available, if it was public.
+
+        Returns the replay's length in milliseconds, 0 if there is none.
+        """
         ...
 
     async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
         """Makes a clip's audio."""
+        ...
+
+    async def trim(self, space: SpaceId, start_ms: int) -> None:
+        """The replay begins later, `start_ms` after its recording did."""
         ...
 
     async def delete_clip(self, space: SpaceId, clip: int) -> None:
@@ -175,11 +190,11 @@ class Recordings(Protocol):
         ...
 
     async def delete_replay(self, space: SpaceId) -> None:
-        """Takes the public copy away; the review copy stays."""
+        """Takes the public copy away, clips too; the review copy stays."""
         ...
 
     async def purge(self, space: SpaceId) -> None:
-        """Deletes everything everywhere."""
+        """Deletes everything everywhere, and the key."""
         ...
 
 

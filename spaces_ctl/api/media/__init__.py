@@ -1,0 +1,11 @@
+"""HTTP of what becomes of recordings: replays, clips, captions, reviews, exports. `ROUTERS` go under `/api/v1`."""
+
+from __future__ import annotations
+
+from litestar.types import ControllerRouterHandler
+
+__all__ = ["ROOT_ROUTERS", "ROUTERS"]
+
+ROUTERS: tuple[ControllerRouterHandler, ...] = ()
+ROOT_ROUTERS: tuple[ControllerRouterHandler, ...] = ()
+"""As they are: pages that are shared."""
