@@ -26,7 +26,7 @@ from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Principal, Recordings
 from spaces_ctl.service.reactor import Unit
 from spaces_ctl.store import deletions as store
-from spaces_ctl.store import moderation
+from spaces_ctl.store import exports, moderation
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.deletions import Deletion, DeletionState, What, Why
 from spaces_ctl.store.errors import Unavailable
@@ -82,7 +82,14 @@ class DeletionReaction:
         for recorded in events:
             if isinstance(recorded.event, e.Ended | e.ReplayDeleted | e.ReplayExpired | e.AuditPurged | e.ClipDeleted):
                 wanted += self._wanted(recorded, await self._spaces(recorded.space))
-        return lambda c: _ask(c, wanted)
+
+        def write(c: sa.Connection) -> None:
+            store.ask(c, wanted)
+            for one in wanted:
+                if one.what is What.EXPORT:
+                    exports.gone(c, one.space)
+
+        return write
 
     def _wanted(self, recorded: Recorded, space: Space) -> list[Deletion]:
         def part(what: What, why: Why, number: int = 0, after_ms: int = 0) -> Deletion:
@@ -114,10 +121,6 @@ class DeletionReaction:
                 return [part(What.CLIP, Why.HOLD if recorded.actor.system else Why.CREATOR, clip)]
             case _:
                 return []
-
-
-def _ask(c: sa.Connection, wanted: Sequence[Deletion]) -> None:
-    store.ask(c, wanted)
 
 
 class Deletions:
