@@ -16,6 +16,7 @@ from spaces_ctl.api.app import ApiServices, create_app
 from spaces_ctl.api.auth.logins import AuthRules
 from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.api.xapi.rates import XRates
+from spaces_ctl.media.objects import Objects
 from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve.errors import BadSettings, DatabaseUnreachable, SchemaOutdated
 from spaces_ctl.serve.media import MediaProcess
@@ -28,6 +29,7 @@ from spaces_ctl.service.oauth import OAuthRules
 from spaces_ctl.service.oidc import Oidc
 from spaces_ctl.service.oidc import OidcProvider as Provider
 from spaces_ctl.service.ports import Mailer
+from spaces_ctl.service.replays import Replays
 from spaces_ctl.service.services import Services, open_services
 from spaces_ctl.service.sessions import SessionRules
 from spaces_ctl.service.xapi import SpeakerIds, XApi
@@ -54,12 +56,21 @@ _SANDBOX = "/sandbox-payments"
 class Deployment:
     """The services of one life of the control loop, and their application."""
 
-    def __init__(self, settings: Settings, running: Running, services: Services) -> None:
+    def __init__(
+        self, settings: Settings, running: Running, services: Services, media: MediaProcess | None = None
+    ) -> None:
         self.services = services
         self._draining = False
         mailer = _mailer(settings)
         payments = _payments(settings, running)
         self.around = _around(settings, running, services, mailer, payments)
+        self.replays = Replays(
+            objects=media.objects if media is not None else Objects.memory(),
+            spaces=services.spaces,
+            reading=services.reading,
+            graph=services.graph,
+            db=services.db,
+        )
         self.app: Any = _application(settings, running, self, mailer, payments)
         """ASGI."""
 
@@ -111,7 +122,7 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
                     recordings=media.recordings if media else None,
                 )
             )
-        deployment = Deployment(settings, running, services)
+        deployment = Deployment(settings, running, services, media)
         await deployment.around.discovery.seed_topics()
         await stack.enter_async_context(deployment.around.outbound)
         services.start(deployment.around.run(services.bus), "around")
@@ -245,6 +256,7 @@ def _application(
                 invalidations=_invalidations(settings, graph, deployment.around),
             ),
             **deployment.around.injected(),
+            "replays": deployment.replays,
         },
     )
     roots = [*_ROOT_ROUTERS]
