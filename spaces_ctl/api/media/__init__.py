@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from litestar.types import ControllerRouterHandler
 
+from spaces_ctl.api.media import clips
+
 __all__ = ["ROOT_ROUTERS", "ROUTERS"]
 
-ROUTERS: tuple[ControllerRouterHandler, ...] = ()
-ROOT_ROUTERS: tuple[ControllerRouterHandler, ...] = ()
+ROUTERS: tuple[ControllerRouterHandler, ...] = (clips.router,)
+ROOT_ROUTERS: tuple[ControllerRouterHandler, ...] = (clips.page_router,)
 """As they are: pages that are shared."""
