@@ -169,7 +169,7 @@ class _Teller(logging.Handler):
 
 
 async def _serve(sock: socket.socket) -> None:
-    reader, writer = await asyncio.open_connection(sock=sock)
+    reader, writer = await asyncio.open_unix_connection(sock=sock)
     logging.basicConfig(level=logging.INFO, handlers=[_Teller(writer)], force=True)
     first = await frames.receive(reader)
     if not isinstance(first, frames.Asked):

@@ -19,7 +19,7 @@ SLOW_S = float(os.environ.get("SLOW_STORE_S", "0"))
 async def _stuck(_: worker.Worker, __: Done) -> Done:
     import time
 
-    time.sleep(1000)  # noqa: ASYNC251
+    time.sleep(1000)
     return Done()
 
 
