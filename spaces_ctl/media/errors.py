@@ -9,7 +9,7 @@ class MediaError(Exception):
     """An operation was refused or failed; travels from the worker to the server as code and detail.
 
     Codes: `source.gone` (nothing is there to make it of), `source.key` (what is kept cannot be read with this key),
-    `store.unavailable`, `timeout`, `gone` (no worker), `internal`.
+    `store.unavailable`, `interrupted` (by a deletion), `timeout`, `gone` (no worker), `internal`.
     """
 
     def __init__(self, code: str, detail: str = "") -> None:

@@ -29,19 +29,27 @@ _PATIENCE_LOOKS = 30
 async def finalize(worker: Worker, request: Finalize) -> Finalized:
     """Completes a recording. Waits as long as the store is down. Raises MediaError (`source.key`)."""
     space, plan = request.space, request.plan
-    follower = worker.followers.setdefault(space, Follower(worker, space, plan))
-    await follower.stop()
-    follower.plan = plan
+    # Taken out at once: after a failure in the middle nobody goes on with a half of it, the next one begins anew.
+    follower = worker.followers.pop(space, None) or Follower(worker, space, plan)
+    worker.finishing[space] = follower
+    try:
+        await follower.stop()
+        follower.plan = plan
+        return await _finish(worker, follower, request.end_group)
+    finally:
+        worker.finishing.pop(space, None)
+
+
+async def _finish(worker: Worker, follower: Follower, end_group: int) -> Finalized:
+    space, plan = follower.space, follower.plan
     ready = await _ready(worker, space) if plan.public else Finalized(duration_ms=0)
+    follower.already_packaged = ready is not None
     await _await_the_recorder(worker, follower)
-    if ready is not None:
-        follower.already_packaged = True
     await follower.take(all_of_it=True)
     if ready is None:
-        ready = await _complete(worker, follower, request.end_group)
+        ready = await _complete(worker, follower, end_group)
     await _drop_what_is_not_kept(worker, follower)
     worker.spool.clear(space)
-    worker.followers.pop(space, None)
     return ready
 
 

@@ -28,6 +28,7 @@ __all__ = ["Follower", "NewPackager", "Packaging", "follow", "forget"]
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 1.0
+_LONGEST_PAUSE_S = 60.0
 
 
 class Packaging(Protocol):
@@ -60,11 +61,8 @@ class Follower:
         """The recorder has said that nothing follows."""
         self.end_group = 0
         """The group after the last one that was recorded."""
-        self.waiting_ms = 0
-        """How long ago the oldest finished sound that is not in the store yet was."""
         self.already_packaged = False
         """The replay is complete."""
-        self.waiting_files = 0
         self._worker = worker
         self._stored: dict[tuple[int, int], SourceName] | None = None
         """What the store has; None: it was not asked yet."""
@@ -91,11 +89,14 @@ class Follower:
         await self._catch_up()
         entries = self._worker.spool.entries(self.space)
         new = [entry for entry in entries if entry.key not in self._done and (entry.settled or all_of_it)]
-        for n, entry in enumerate(new):
-            self.waiting_files = len(new) - n
+        for entry in new:
             await self._deal_with(entry)
-        self.waiting_files = self.waiting_ms = 0
         self._prune(entries)
+
+    def waiting(self) -> tuple[int, int]:
+        """Finished files that are not dealt with yet, and how much later than the last one that is it is now (ms)."""
+        files = sum(entry.settled and entry.key not in self._done for entry in self._worker.spool.entries(self.space))
+        return files, max(0, self._now_group() - self.end_group) * TICK_MS if files else 0
 
     @property
     def packager(self) -> Packaging:
@@ -107,12 +108,17 @@ class Follower:
         return self._packager
 
     async def _run(self) -> None:
+        pause_s = _LOOK_S
         while True:
             try:
                 await self.take()
+                pause_s = _LOOK_S
             except Exception:
-                _log.exception("following %d: trying again", self.space)
-            await self._worker.sleep(_LOOK_S)
+                _log.exception("following %d: beginning anew", self.space)
+                # What the packager has taken of the file that failed, nobody knows.
+                self._stored, self._packager, self._done = None, None, {}
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            await self._worker.sleep(pause_s)
 
     async def _catch_up(self) -> None:
         """What an earlier worker put into the store goes into the replay, too."""
@@ -142,7 +148,6 @@ class Follower:
             return
         end_group = contents.last_group + 1
         self._started_at_ms = contents.started_at_ms
-        self.waiting_ms = max(0, (self._now_group() - end_group) * TICK_MS)
         if self._keeps(end_group):
             name = SourceName(contents.part, contents.sequence, contents.first_group, end_group)
             path = name.under(self.space)
@@ -169,7 +174,8 @@ class Follower:
     def _prune(self, entries: list[Entry]) -> None:
         """Old files go. What says nothing, and what cannot be read, goes with the Space."""
         oldest = self._now_group() - self._worker.settings.spool_ms // TICK_MS
-        for entry in entries[:-1]:
+        # The newest stays: from it a recorder that begins anew knows which part comes next.
+        for entry in entries if self.final and not self.plan.keep else entries[:-1]:
             if 0 < self._done.get(entry.key, 0) <= oldest:
                 self._worker.spool.remove(entry)
 
@@ -207,6 +213,7 @@ async def follow(worker: Worker, request: Follow) -> Done:
 
 async def forget(worker: Worker, request: Forget) -> Done:
     """Follows no more; nothing is left in the spool."""
+    await worker.interrupt(request.space)
     follower = worker.followers.pop(request.space, None)
     if follower is not None:
         await follower.stop()

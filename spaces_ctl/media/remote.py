@@ -109,7 +109,7 @@ class RemoteWorker:
             ours.setblocking(False)
             helpers: list[asyncio.Task[None]] = []
             try:
-                reader, self._writer = await asyncio.open_connection(sock=ours)
+                reader, self._writer = await asyncio.open_unix_connection(sock=ours)
                 self.pid = process.pid
                 helpers.append(asyncio.create_task(_echo(process)))
                 reading = asyncio.create_task(self._read(reader))

@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 
 async def delete(worker: Worker, request: Delete) -> Deleted:
     """Deletes parts of a Space, or everything. Raises StoreUnavailable: some may be left."""
+    await worker.interrupt(request.space)
     prefix = space_prefix(request.space)
     objects = size = 0
     for name in [f"{prefix}/{part}" for part in request.parts] or [prefix]:
@@ -33,7 +34,8 @@ async def spooled(worker: Worker, _: Done) -> Spooled:
 
 async def figures(worker: Worker, _: Done) -> Figures:
     """How it is doing; low space is told in the log when it begins and when it is over."""
-    tally, followers = worker.tally, list(worker.followers.values())
+    tally, followers = worker.tally, [*worker.followers.values(), *worker.finishing.values()]
+    waiting = [follower.waiting() for follower in followers]
     free = worker.spool.free()
     low = free < worker.settings.least_free_bytes
     if low and not worker.low_space:
@@ -46,8 +48,8 @@ async def figures(worker: Worker, _: Done) -> Figures:
         spool_bytes=worker.spool.size(),
         free_bytes=free,
         low_space=low,
-        waiting_files=sum(follower.waiting_files for follower in followers),
-        lag_s=max((follower.waiting_ms for follower in followers), default=0) / 1000,
+        waiting_files=sum(files for files, _ in waiting),
+        lag_s=max((lag_ms for _, lag_ms in waiting), default=0) / 1000,
         uploaded_bytes=tally.bytes,
         uploaded_objects=tally.objects,
         store_failures=tally.failures,

@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -69,7 +70,12 @@ class Worker:
         self.patient_archive = Archive(spool=self.spool, objects=self.patient, keys=self.keys)
         self.low_space = False
         self.followers: dict[int, Follower] = {}
+        """Of live Spaces."""
+        self.finishing: dict[int, Follower] = {}
+        """Of those that have ended."""
         self._running: dict[tuple[str, bytes], asyncio.Task[bytes]] = {}
+        self._making: dict[int, set[asyncio.Task[bytes]]] = {}
+        """Of each Space, what is under way that writes objects of it."""
 
     async def __aenter__(self) -> Worker:
         return self
@@ -95,6 +101,13 @@ class Worker:
             task.add_done_callback(lambda _: self._running.pop(key, None))
         return await asyncio.shield(task)
 
+    async def interrupt(self, space: int) -> None:
+        """Whatever is being made of the Space is given up: it, or a part, is to be deleted. Who asked may ask again."""
+        tasks = self._making.get(space, set()) - {asyncio.current_task()}  # type: ignore[operator]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _carry_out(self, operation: str, body: bytes) -> bytes:
         handler = OPERATIONS.get(operation)
         if handler is None:
@@ -104,9 +117,13 @@ class Worker:
                 list(inspect.signature(handler).parameters)[1]
             ]
             request = msgspec.msgpack.decode(body, type=kind)
-            if isinstance(request, OfSpace):
-                self.keys.learn(request.space, request.key)
-            return msgspec.msgpack.encode(await handler(self, request))
+            if not isinstance(request, OfSpace):
+                return msgspec.msgpack.encode(await handler(self, request))
+            self.keys.learn(request.space, request.key)
+            with self._known_as_making(request.space):
+                return msgspec.msgpack.encode(await handler(self, request))
+        except asyncio.CancelledError:
+            raise MediaError("interrupted", operation) from None
         except MediaError:
             raise
         except StoreUnavailable as error:
@@ -116,6 +133,18 @@ class Worker:
         except Exception as error:
             _log.exception("%s failed", operation)
             raise MediaError("internal", f"{type(error).__name__}: {error}") from error
+
+    @contextlib.contextmanager
+    def _known_as_making(self, space: int) -> Iterator[None]:
+        task = asyncio.current_task()
+        making = self._making.setdefault(space, set())
+        making.add(task)  # type: ignore[arg-type]
+        try:
+            yield
+        finally:
+            making.discard(task)  # type: ignore[arg-type]
+            if not making:
+                self._making.pop(space, None)
 
 
 def _packager() -> NewPackager:
@@ -140,7 +169,7 @@ class _Teller(logging.Handler):
 
 
 async def _serve(sock: socket.socket) -> None:
-    reader, writer = await asyncio.open_connection(sock=sock)
+    reader, writer = await asyncio.open_unix_connection(sock=sock)
     logging.basicConfig(level=logging.INFO, handlers=[_Teller(writer)], force=True)
     first = await frames.receive(reader)
     if not isinstance(first, frames.Asked):

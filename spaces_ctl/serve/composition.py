@@ -18,6 +18,7 @@ from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.api.xapi.rates import XRates
 from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve.errors import BadSettings, DatabaseUnreachable, SchemaOutdated
+from spaces_ctl.serve.media import MediaProcess
 from spaces_ctl.serve.run import Running
 from spaces_ctl.serve.secrets import derived
 from spaces_ctl.service.around import Around, AroundSettings
@@ -86,6 +87,7 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
             await check(db)
         finally:
             await db.aclose()
+    media = MediaProcess.of(settings)
     async with AsyncExitStack() as stack:
         with _data_refusals(settings):
             services = await stack.enter_async_context(
@@ -106,12 +108,15 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
                     oauth_rules=OAuthRules(access_ms=auth.access_token_minutes * 60_000),
                     join_token_s=auth.join_token_minutes * 60,
                     watchdog=running.watchdog,
+                    recordings=media.recordings if media else None,
                 )
             )
         deployment = Deployment(settings, running, services)
         await deployment.around.discovery.seed_topics()
         await stack.enter_async_context(deployment.around.outbound)
         services.start(deployment.around.run(services.bus), "around")
+        if media is not None and services.media is not None:
+            services.start(media.run(services.media), "media worker")
         yield deployment
 
 

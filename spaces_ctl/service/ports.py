@@ -190,11 +190,11 @@ class Recordings(Protocol):
         ...
 
     async def delete_replay(self, space: SpaceId) -> None:
-        """Takes the public copy away, clips too; the review copy stays."""
+        """Takes the public copy away; clips and the review copy stay."""
         ...
 
     async def purge(self, space: SpaceId) -> None:
-        """Deletes everything everywhere, and the key."""
+        """Deletes what was recorded, in the spool and in the store; the replay and clips are not of it."""
         ...
 
 

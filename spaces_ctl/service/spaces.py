@@ -181,7 +181,7 @@ class Spaces:
                 self._put_out.note(space, removed_lately(await self.log.tail(space, 0)))
         self._folded.remember(state)
         self.people.keep(space, people)
-        return tables(state, people, self.counters.audience(space))
+        return tables(state, people, self.counters.audience(space), self.limits)
 
     async def finish_removals(self, space: SpaceId) -> None:
         """Closes the sessions of those who were removed and may be connected still. Raises ServiceError."""
@@ -216,7 +216,7 @@ class Spaces:
         async def run() -> None:
             state = self.live.get(space)
             if state is not None:
-                want = tables(state, self.people.known(space), self.counters.audience(space))
+                want = tables(state, self.people.known(space), self.counters.audience(space), self.limits)
                 await self.programmer.flush_snapshot(space, want)
 
         await self._alone(space, run)
@@ -346,7 +346,7 @@ class Spaces:
         return Outcome(space=after, events=recorded, fence_group=fence)
 
     async def _program(self, state: Space, people: People) -> int | None:
-        want = tables(state, people, self.counters.audience(state.id))
+        want = tables(state, people, self.counters.audience(state.id), self.limits)
         return await self.programmer.program(state.id, want, ended=state.status is Status.ENDED)
 
     async def _close_sessions(self, space: SpaceId, fence: int | None) -> int | None:

@@ -12,6 +12,7 @@ import msgspec
 
 from spaces_ctl.engine import SetAcl, SetState, StageRow, UpsertSpace
 from spaces_ctl.model import AccountId, Seat, SpaceId, Status
+from spaces_ctl.policy.limits import Limits
 from spaces_ctl.policy.seats import deny_exempt, watched
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.ports import Profile
@@ -71,7 +72,7 @@ class Tables:
     """JSON of the `state` track, at most `MOST_STATE_BYTES`."""
 
 
-def tables(space: Space, people: People, audience: Audience) -> Tables | None:
+def tables(space: Space, people: People, audience: Audience, limits: Limits) -> Tables | None:
     """What the engine has to be told; None for a Space that is not live: nobody may be there."""
     if space.status is not Status.LIVE or space.started_ms is None:
         return None
@@ -88,7 +89,7 @@ def tables(space: Space, people: People, audience: Audience) -> Tables | None:
             space=space.id,
             version=0,
             live=True,
-            record=_recording(space),
+            record=_logged(space, limits),
             guests=True,
             ticketed=space.ticketing is not None,
             mic_open=space.mic_open,
@@ -135,7 +136,15 @@ def _row(seat: Seat) -> StageRow:
 
 
 def _recording(space: Space) -> bool:
+    """What people are told."""
     return space.record and not space.recording_stopped
+
+
+def _logged(space: Space, limits: Limits) -> bool:
+    """Whether the engine writes anything: for a replay, for review, or the last minutes for clips."""
+    reviewed = limits.audit_copy or space.reported
+    clipped = space.clips_on and not limits.clip_requires_recording
+    return _recording(space) or reviewed or clipped
 
 
 def _snapshots(space: Space, people: People, audience: Audience) -> tuple[bytes, bytes]:

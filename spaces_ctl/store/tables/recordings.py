@@ -25,6 +25,7 @@ media_work = sa.Table(
     metadata,
     sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("space", sa.BigInteger, nullable=False, index=True),
+    sa.Column("kind", sa.String(64), nullable=False),
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("due_ms", sa.BigInteger, nullable=False, index=True),
     sa.Column("error", sa.Text, nullable=False),
