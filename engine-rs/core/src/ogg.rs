@@ -1,6 +1,6 @@
-//! One person's track as an Ogg Opus file (RFC 7845) in which samples are wall time.
+//! A track of a recording, one person's or the mix, as an Ogg Opus file (RFC 7845) in which samples are wall time.
 //!
-//! A file holds what one account said on one seat during one part of a recording. Its first sample is the part's first
+//! A file holds what one account said on one seat during one part of a recording, or the mix. Its first sample is the part's first
 //! group, so all files of a part lie side by side in an editor, and every group takes 960 samples whether it was heard or
 //! not. What was not heard (loss, DTX, a mute, the time before the first word) becomes packets with empty frames:
 //! RFC 6716 §3.2.1 lets a frame have no bytes, and decoders conceal it. After [`CONCEALED`] groups of that a decoder
@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use crate::ids::{SeatNo, SpaceId};
 use crate::time::TICK_SAMPLES;
-use crate::uplink::packet_samples;
+use crate::uplink::{MAX_FRAME, packet_samples};
 
 /// Groups of a gap that a decoder is left to conceal, before silence.
 pub const CONCEALED: u64 = 5;
@@ -43,15 +43,27 @@ const SILENCE: [u8; 2] = [0xff, 0xfe];
 /// Stereo bit of a TOC.
 const STEREO: u8 = 1 << 2;
 
+/// What a track holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// One person.
+    Person {
+        /// On which seat.
+        seat: SeatNo,
+        /// Who.
+        account: u64,
+    },
+    /// What listeners heard.
+    Mix,
+}
+
 /// Whose track, and where it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrackInfo {
     /// The Space.
     pub space: SpaceId,
-    /// The seat.
-    pub seat: SeatNo,
-    /// Who sat there.
-    pub account: u64,
+    /// Whose track.
+    pub source: Source,
     /// Part of the recording, from 1 on.
     pub part: u32,
     /// The part's first group: sample 0 of the file.
@@ -83,8 +95,8 @@ pub enum FrameError {
         /// The group that comes next.
         next: u64,
     },
-    /// Not an Opus packet of 20 ms of at most [`MAX_FRAME`](crate::uplink::MAX_FRAME) bytes.
-    #[error("not an Opus packet of 20 ms")]
+    /// Not an Opus packet of its duration, or too long a one.
+    #[error("not an Opus packet of the duration that it is said to have")]
     Packet,
 }
 
@@ -130,12 +142,24 @@ impl TrackWriter {
         self.start_group.saturating_add(self.written)
     }
 
-    /// Writes a frame, after as much silence as lies before it.
+    /// Writes a person's frame, after as much silence as lies before it.
     ///
     /// # Errors
     /// [`FrameError`]; nothing was written then.
     pub fn frame(&mut self, group: u64, opus: &[u8]) -> Result<(), FrameError> {
-        if packet_samples(opus) != Some(TICK_SAMPLES as u32) || !packet::is_well_formed(opus) {
+        if opus.len() > MAX_FRAME {
+            return Err(FrameError::Packet);
+        }
+        self.packet(group, 1, opus)
+    }
+
+    /// Writes a packet of `ticks` groups from `group` on, after as much silence as lies before it.
+    ///
+    /// # Errors
+    /// [`FrameError`]; nothing was written then.
+    pub fn packet(&mut self, group: u64, ticks: u8, opus: &[u8]) -> Result<(), FrameError> {
+        let samples = u32::from(ticks) * TICK_SAMPLES as u32;
+        if ticks == 0 || packet_samples(opus) != Some(samples) || !packet::is_well_formed(opus) {
             return Err(FrameError::Packet);
         }
         let next = self.next_group();
@@ -146,7 +170,9 @@ impl TrackWriter {
         self.silence(owed, false);
         self.toc = opus.first().map_or(self.toc, |toc| packet::of_20_ms(*toc));
         self.silent = 0;
-        self.packet(opus.to_vec(), 1, self.open + 1 >= PAGE);
+        // Closed also where the next packet of the kind would not fit.
+        let ticks = u64::from(ticks);
+        self.append(opus.to_vec(), ticks, self.open + 2 * ticks > PAGE);
         Ok(())
     }
 
@@ -190,12 +216,12 @@ impl TrackWriter {
             };
             self.silent = self.silent.saturating_add(frames);
             groups -= frames;
-            self.packet(packet, frames, self.open + frames >= PADDING_PAGE || close && groups == 0);
+            self.append(packet, frames, self.open + frames >= PADDING_PAGE || close && groups == 0);
         }
     }
 
     /// Writes a packet of `frames` groups, as the last of its page if `closes`.
-    fn packet(&mut self, packet: Vec<u8>, frames: u64, closes: bool) {
+    fn append(&mut self, packet: Vec<u8>, frames: u64, closes: bool) {
         self.written = self.written.saturating_add(frames);
         self.open = if closes { 0 } else { self.open + frames };
         let end = if closes { PacketWriteEndInfo::EndPage } else { PacketWriteEndInfo::NormalPacket };
@@ -227,14 +253,18 @@ fn head(info: &TrackInfo) -> Vec<u8> {
 
 /// `OpusTags`, RFC 7845 §5.2.
 fn tags(info: &TrackInfo) -> Vec<u8> {
-    let comments = [
-        format!("SPACE={}", info.space),
-        format!("SEAT={}", info.seat.get()),
-        format!("ACCOUNT={}", info.account),
+    let mut comments = vec![format!("SPACE={}", info.space)];
+    match info.source {
+        Source::Person { seat, account } => {
+            comments.extend([format!("SEAT={}", seat.get()), format!("ACCOUNT={account}")]);
+        }
+        Source::Mix => comments.push("TRACK=mix".to_owned()),
+    }
+    comments.extend([
         format!("PART={}", info.part),
         format!("START_GROUP={}", info.start_group),
         format!("STARTED_AT_MS={}", info.started_at_ms),
-    ];
+    ]);
     let mut out = b"OpusTags".to_vec();
     put_text(&mut out, "spaces-core");
     out.put_u32_le(comments.len() as u32);
@@ -261,8 +291,18 @@ pub struct TrackEnd {
 /// Bytes from the end of a file in which its last whole page is found: two of the largest pages.
 pub const TAIL: usize = 2 * (27 + 255 + 255 * 255);
 
-/// Bytes from the front of a file that [`track_end`] wants.
-pub const FRONT: usize = 27;
+/// Bytes from the front of a file that [`track_start`] and [`track_end`] want.
+pub const FRONT: usize = 512;
+
+/// The group of a track's first sample, from the first bytes of its file.
+#[must_use]
+pub fn track_start(front: &[u8]) -> Option<u64> {
+    const KEY: &[u8] = b"START_GROUP=";
+    let at = front.windows(KEY.len()).position(|window| window == KEY)?;
+    let digits = front.get(at + KEY.len()..)?;
+    let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    core::str::from_utf8(digits.get(..length)?).ok()?.parse().ok()
+}
 
 /// Reads how far a track got from the first and the last bytes of its file. `None` if there is no whole page with audio in
 /// them.

@@ -1,10 +1,10 @@
 //! Whether an Opus packet is one at all, and what says nothing in its place.
 
-use crate::uplink::MAX_FRAME;
+use crate::mix::MAX_PACKET;
 
 /// Whether `opus` is laid out as RFC 6716 §3.4 demands (R1 to R7). Players stop at a packet that is not.
 pub(super) fn is_well_formed(opus: &[u8]) -> bool {
-    if opus.len() > MAX_FRAME {
+    if opus.len() > MAX_PACKET {
         return false;
     }
     match opus {
