@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["Allow", "FromCaptioner", "FromServer", "Follow", "Heard", "Leave", "Lost"]
+__all__ = ["Allow", "Follow", "FromCaptioner", "FromServer", "Heard", "Leave", "Lost"]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from spaces_ctl.media import finalizing, following, upkeep
+from spaces_ctl.media import clips, finalizing, following, upkeep
 
 __all__ = ["OPERATIONS", "Handler"]
 
@@ -20,6 +20,9 @@ OPERATIONS: dict[str, Handler] = {
     "follow": following.follow,
     "finalize": finalizing.finalize,
     "forget": following.forget,
+    "cut": clips.cut,
+    "film": clips.film,
+    "preview": clips.preview,
     "delete": upkeep.delete,
     "spooled": upkeep.spooled,
     "figures": upkeep.figures,

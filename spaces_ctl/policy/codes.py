@@ -47,6 +47,7 @@ CODES: dict[str, Code] = {
     "target.self": Code(403, "Not against oneself."),
     "clips.not_enabled_for_you": Code(403, "Clips are not enabled for you yet."),
     "captions.no_consent": Code(403, "Nobody consented to captions."),
+    "captions.unavailable": Code(409, "No captions are made here."),
     # tickets
     "ticket.required": Code(402, "A ticket is needed.", 0x5322),
     "ticket.sold_out": Code(402, "The tickets are sold out."),
@@ -99,6 +100,7 @@ CODES: dict[str, Code] = {
     "record.frozen": Code(409, "Recording is chosen before the start."),
     "record.not_recording": Code(409, "Nothing is being recorded."),
     "clips.off": Code(409, "The host has switched clips off."),
+    "clip.processing": Code(409, "The clip is not ready yet."),
     "replay.unavailable": Code(409, "There is no replay."),
     "replay.withheld": Code(409, "The replay is withheld."),
     "poll.open": Code(409, "There is an open poll already."),

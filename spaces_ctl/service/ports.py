@@ -142,6 +142,10 @@ class MediaEngine(Protocol):
         """People connected now."""
         ...
 
+    async def caption(self, space: SpaceId, seat: int, generation: int, payload: bytes) -> None:
+        """Puts a line on the `captions` track. Raises EngineError if the seat's captions are not allowed."""
+        ...
+
     def events(self) -> AsyncIterator[list[Event]]:
         """Batches of events."""
         ...

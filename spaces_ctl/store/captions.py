@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -51,6 +52,6 @@ def delete(c: sa.Connection, space: SpaceId, numbers: Sequence[int] | None = Non
     return c.execute(query).rowcount
 
 
-def _row(row: sa.Row[tuple[int, int, int, int, str]]) -> Row:
+def _row(row: Any) -> Row:
     n, account, start_ms, end_ms, text = row
     return n, account, start_ms, end_ms, text
