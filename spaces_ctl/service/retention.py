@@ -8,7 +8,7 @@ await retention.run(bus)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -55,18 +55,17 @@ class Retention:
         new_id: Callable[[], int],
         spaces: Spaces,
         moderation: Moderation,
-        profiles: Callable[[Sequence[AccountId]], Awaitable[dict[AccountId, Profile]]],
+        profiles: Callable[[Iterable[AccountId]], Awaitable[dict[AccountId, Profile]]],
         tell: Callable[[Sequence[AccountId], Notice], Awaitable[None]],
         objects: Objects,
-        spool: Path,
-        made_by: Recordings,
+        spool: Path | None,
+        made_by: Recordings | None,
         worker: MediaAsker,
-        web_captions: Callable[[SpaceId], Awaitable[bytes]],
         space_name: Callable[[SpaceId], str],
         link_key: bytes,
     ) -> Self:
-        """Makes everything; nothing runs yet. `made_by` lets go of what is to be deleted, `web_captions` is WebVTT of a
-        Space (empty: none), `tell` sends a notification, `link_key` signs links.
+        """Makes everything; nothing runs yet. `made_by` lets go of what is to be deleted, `tell` sends a notification,
+        `link_key` signs links.
         """
         common: dict[str, Any] = {"db": db, "clock": clock}
         worked: dict[str, Any] = {
@@ -84,9 +83,7 @@ class Retention:
             recordings=made_by,
             rows={What.CAPTIONS: captions.delete, What.KEY: recordings.drop_key},
         )
-        exports = Exports(
-            **worked, profiles=profiles, gain_of=_gain_of, captions=web_captions, space_name=space_name, tell=tell
-        )
+        exports = Exports(**worked, profiles=profiles, gain_of=_gain_of, space_name=space_name, tell=tell)
         deleting, exporting = Worker("deletions", deletions.step), Worker("exports", exports.step)
 
         def reactor(name: str, reaction: Reaction, worker: Worker) -> Reactor:

@@ -11,7 +11,7 @@ from litestar.params import PathParameter
 
 from spaces_ctl.api import wire
 from spaces_ctl.api.around.views import time_of
-from spaces_ctl.api.media import ranges
+from spaces_ctl.api.media import object_file
 from spaces_ctl.api.media.links import Expires, For, Signature
 from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.settings import ApiSettings
@@ -115,6 +115,8 @@ async def get_export(
     opt={"stream": True},
     responses={
         200: ResponseSpec(data_container=bytes, description="A zip archive.", media_type=_ZIP),
+        206: ResponseSpec(data_container=bytes, description="A part of it.", media_type=_ZIP),
+        416: ResponseSpec(data_container=bytes, description="There is no such part.", media_type=_ZIP),
         **problems(
             "link.invalid",
             "link.expired",
@@ -144,7 +146,9 @@ async def download(
     key, account = read_space(space), read_account(whom)
     signed_links.check(_path(key, number), account, expires, signature, principal)
     file = await exports.file(account, key, number)
-    return await ranges.answer(request, objects, file.object, media_type=_ZIP, filename=file.filename)
+    return await object_file.answer(
+        request, objects, file.object, media_type=_ZIP, filename=file.filename, gone="export.gone"
+    )
 
 
 router = Router(path="", route_handlers=[list_exports, get_export, download], tags=["Exports"])
