@@ -25,11 +25,13 @@ from spaces_ctl.serve.secrets import derived
 from spaces_ctl.service.around import Around, AroundSettings
 from spaces_ctl.service.email_links import EmailLinks
 from spaces_ctl.service.graph import WritableGraph
+from spaces_ctl.service.media_asker import NoWorker
 from spaces_ctl.service.oauth import OAuthRules
 from spaces_ctl.service.oidc import Oidc
 from spaces_ctl.service.oidc import OidcProvider as Provider
 from spaces_ctl.service.ports import Mailer
 from spaces_ctl.service.replays import Replays
+from spaces_ctl.service.retention import Retention
 from spaces_ctl.service.services import Services, open_services
 from spaces_ctl.service.sessions import SessionRules
 from spaces_ctl.service.xapi import SpeakerIds, XApi
@@ -71,6 +73,7 @@ class Deployment:
             graph=services.graph,
             db=services.db,
         )
+        self.retention = _retention(settings, services, self.around, media)
         self.app: Any = _application(settings, running, self, mailer, payments)
         """ASGI."""
 
@@ -128,6 +131,7 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
         services.start(deployment.around.run(services.bus), "around")
         if media is not None and services.media is not None:
             services.start(media.run(services.media), "media worker")
+            services.start(deployment.retention.run(services.bus), "retention")
         yield deployment
 
 
@@ -183,6 +187,25 @@ def _around(
     if payments is not None:
         payments.send = around.tickets.on_payment
     return around
+
+
+def _retention(settings: Settings, services: Services, around: Around, media: MediaProcess | None) -> Retention:
+    """Without media nothing is read and nothing deleted: what is to go waits until there is a store again."""
+    return Retention.build(
+        db=services.db,
+        clock=services.clock,
+        new_id=services.ids.next,
+        spaces=services.spaces,
+        moderation=around.moderation,
+        profiles=services.graph.profiles,
+        tell=around.notifications.tell,
+        objects=media.objects if media else Objects.memory(),
+        spool=media.spool if media else None,
+        made_by=media.made_by if media else None,
+        worker=media.worker if media else NoWorker(),
+        space_name=wire.space_text,
+        link_key=derived(settings, "links"),
+    )
 
 
 def _payments(settings: Settings, running: Running) -> SandboxPayments | None:
@@ -257,6 +280,7 @@ def _application(
             ),
             **deployment.around.injected(),
             "replays": deployment.replays,
+            **deployment.retention.injected(),
         },
     )
     roots = [*_ROOT_ROUTERS]
