@@ -12,6 +12,7 @@ import contextlib
 import inspect
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -26,7 +27,7 @@ from spaces_ctl.clock import Clock, SystemClock
 from spaces_ctl.media import frames
 from spaces_ctl.media.archive import Archive, Keys
 from spaces_ctl.media.errors import MediaError
-from spaces_ctl.media.following import Follower, NewPackager
+from spaces_ctl.media.following import Follower, NewPackager, Packaging
 from spaces_ctl.media.objects import BadStoreUrl, NoObject, Objects, StoreUnavailable
 from spaces_ctl.media.operations import OPERATIONS
 from spaces_ctl.media.patience import PatientObjects, Sleep, Tally
@@ -36,7 +37,7 @@ from spaces_ctl.media.spool import LogFiles, Spool
 __all__ = ["Worker", "main"]
 
 _NICE = 10
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("spaces_ctl.media.worker")
 
 
 class Worker:
@@ -53,7 +54,7 @@ class Worker:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """`objects`: another store than that of `opened`; `files`: another way to read logs. Raises BadStoreUrl."""
-        self.new_packager = packager or _packager()
+        self.new_packager = packager or _packager
         self.settings = opened
         self.clock = clock or SystemClock()
         self.sleep = sleep
@@ -147,10 +148,10 @@ class Worker:
                 self._making.pop(space, None)
 
 
-def _packager() -> NewPackager:
+def _packager(objects: Objects, prefix: str, *, first_group: int) -> Packaging:
     from spaces_ctl.media.packaging import Packager
 
-    return Packager
+    return Packager(objects, prefix, first_group=first_group)
 
 
 class _Teller(logging.Handler):
@@ -211,6 +212,9 @@ def main(arguments: list[str]) -> None:
     """The process."""
     with contextlib.suppress(OSError):
         os.nice(_NICE)
+    # Ctrl-C and a service manager's SIGTERM reach every process: the server says when its worker has to end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_die_with_the_server, name="life-line", daemon=True).start()
     with socket.socket(fileno=int(arguments[0])) as sock:
         sock.setblocking(False)
