@@ -11,15 +11,16 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
-use spaces_core::ids::{SeatNo, SpaceId};
+use spaces_core::ids::{MAX_SEATS, SeatNo, SpaceId};
+use spaces_core::mix::{MAX_PACKET, MixPacket};
 use spaces_core::record::{RecordItem, RecordedFrame};
 use spaces_core::segment::{
-    Damage, GapCause, HEADER, Header, HeaderError, Oversized, RECORD_HEADER, Reader, Record, Writer,
+    Damage, GapCause, HEADER, Header, HeaderError, MAX_PAYLOAD, Oversized, RECORD_HEADER, Reader, Record, Writer,
 };
 use spaces_core::uplink::{Level, MAX_FRAME, Spurt};
 
 const SPACE: SpaceId = SpaceId(0x0123_4567_89ab_cdef);
-const HEAD: Header = Header { space: SPACE, part: 3, started_at_ms: 1_700_000_000_123, salt: 0x5a17 };
+const HEAD: Header = Header { space: SPACE, part: 3, sequence: 17, started_at_ms: 1_700_000_000_123, salt: 0x5a17 };
 
 fn frame(seat: u8, opus: &'static [u8]) -> RecordedFrame {
     RecordedFrame {
@@ -31,6 +32,13 @@ fn frame(seat: u8, opus: &'static [u8]) -> RecordedFrame {
     }
 }
 
+fn mixed() -> MixPacket {
+    let mut levels = [None; MAX_SEATS];
+    (levels[0], levels[12]) = (Some(Level(30)), Some(Level(0x80 | 127)));
+    let spurt = Spurt { start: false, end: true };
+    MixPacket { group: 7, ticks: 3, spurt, levels, opus: Bytes::from_static(&[0xfb, 3, 0xff, 0xfe]) }
+}
+
 fn one_of_each() -> Vec<Record> {
     vec![
         Record::Start { group: 7, started_at_ms: HEAD.started_at_ms },
@@ -38,7 +46,9 @@ fn one_of_each() -> Vec<Record> {
         Record::Gap { from_group: 1, groups: 6, cause: GapCause::Restart },
         Record::Tick { group: 8, frames: vec![frame(0, &[0xf8, 0xff, 0xfe]), frame(12, &[0x78])] },
         Record::Tick { group: 9, frames: vec![] },
+        Record::Mix(mixed()),
         Record::Note("disk full – 'twas".to_owned()),
+        Record::Close { group: 10 },
         Record::End { group: 10 },
     ]
 }
@@ -111,10 +121,27 @@ fn every_flipped_bit_of_the_header_is_seen() {
         assert!(Header::decode(&bad).is_err(), "bit {bit}");
     }
     for cut in 0..HEADER {
+        assert!(Reader::new(&file[..cut]).is_err());
         assert_eq!(Header::decode(&file[..cut]), Err(HeaderError::Short));
     }
     assert_eq!(Header::decode(b"OggS"), Err(HeaderError::Magic));
     assert_eq!(Header::decode(&file), Ok(HEAD));
+}
+
+#[test]
+fn one_wrong_byte_in_the_header_costs_nothing() {
+    let (records, file) = (one_of_each(), log(&one_of_each()));
+    for at in 0..HEADER {
+        for change in [1, 0x80, 0xa5, 0xff] {
+            let mut bad = file.clone();
+            bad[at] ^= change;
+            assert_eq!(Reader::new(&bad).unwrap().0, HEAD, "byte {at}");
+            assert_eq!(read(&bad), (records.clone(), vec![Damage { offset: at, bytes: 1 }], file.len()), "byte {at}");
+        }
+    }
+    let mut bad = file;
+    (bad[13], bad[40]) = (bad[13] ^ 1, bad[40] ^ 1);
+    assert_eq!(Reader::new(&bad).map(|(header, _)| header), Err(HeaderError::Damaged));
 }
 
 /// A stranger's Opus packet may hold the bytes of a record. Behind damage a reader looks for the next record everywhere.
@@ -135,19 +162,30 @@ fn a_record_inside_a_packet_is_not_believed() {
 #[test]
 fn the_tail_is_read_from_its_first_whole_record() {
     let (records, file) = (one_of_each(), log(&one_of_each()));
-    let tail = &file[file.len() - 60..file.len() - 3];
+    let tail = &file[file.len() - 70..file.len() - 3];
     let found: Vec<_> = Reader::tail(&file, tail).unwrap().flatten().collect();
-    assert_eq!(found, records[5..6]);
+    assert_eq!(found, records[6..8]);
 }
 
 #[test]
 fn what_does_not_fit_is_refused_whole() {
     let mut writer = Writer::new(&HEAD);
     writer.take();
-    assert_eq!(writer.record(&Record::Note("x".repeat(65_536))), Err(Oversized(65_536)));
+    assert_eq!(writer.record(&Record::Note("x".repeat(MAX_PAYLOAD + 1))), Err(Oversized(MAX_PAYLOAD + 1)));
     let long = RecordedFrame { opus: Bytes::from(vec![0xf8; MAX_FRAME + 1]), ..frame(0, &[]) };
     assert_eq!(writer.record(&Record::Tick { group: 1, frames: vec![long] }), Err(Oversized(MAX_FRAME + 1)));
+    let long = MixPacket { opus: Bytes::from(vec![0xfb; MAX_PACKET + 1]), ..mixed() };
+    assert_eq!(writer.record(&Record::Mix(long)), Err(Oversized(MAX_PACKET + 1)));
     assert!(writer.take().is_empty());
+}
+
+/// A packet of no or four ticks, or with a fourteenth seat, is none, whatever its checksum says.
+#[test]
+fn a_mix_that_no_writer_writes_is_damage() {
+    for (ticks, levels) in [(0, mixed().levels), (4, mixed().levels)] {
+        let record = Record::Mix(MixPacket { ticks, levels, ..mixed() });
+        assert_eq!(read(&log(&[record, Record::End { group: 9 }])).0, [Record::End { group: 9 }]);
+    }
 }
 
 fn frames() -> impl Strategy<Value = Arc<[RecordedFrame]>> {
@@ -164,6 +202,20 @@ fn frames() -> impl Strategy<Value = Arc<[RecordedFrame]>> {
     prop::collection::vec(frame, 0..=13).prop_map(Into::into)
 }
 
+fn mixes() -> impl Strategy<Value = MixPacket> {
+    let opus = prop::collection::vec(any::<u8>(), 0..=MAX_PACKET);
+    let levels = any::<[Option<u8>; MAX_SEATS]>().prop_map(|levels| levels.map(|level| level.map(Level)));
+    (any::<u64>(), 1..=3u8, any::<(bool, bool)>(), levels, opus).prop_map(
+        |(group, ticks, (start, end), levels, opus)| MixPacket {
+            group,
+            ticks,
+            spurt: Spurt { start, end },
+            levels,
+            opus: opus.into(),
+        },
+    )
+}
+
 fn items() -> impl Strategy<Value = Vec<RecordItem>> {
     let space = SPACE;
     prop::collection::vec(
@@ -177,6 +229,7 @@ fn items() -> impl Strategy<Value = Vec<RecordItem>> {
                 }
             ),
             8 => (any::<u64>(), frames()).prop_map(move |(group, frames)| RecordItem::Tick { space, group, frames }),
+            4 => mixes().prop_map(move |packet| RecordItem::Mix { space, packet }),
             1 => any::<u64>().prop_map(move |group| RecordItem::End { space, group }),
         ],
         0..24,

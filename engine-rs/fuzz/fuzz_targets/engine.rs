@@ -104,7 +104,9 @@ impl World {
                 assert_eq!(before, None, "started twice");
             }
             RecordItem::End { space, .. } => assert!(self.recorded.remove(&space).is_some(), "ended twice"),
-            RecordItem::Seat { space, .. } => assert!(self.recorded.contains_key(&space)),
+            RecordItem::Seat { space, .. } | RecordItem::Mix { space, .. } => {
+                assert!(self.recorded.contains_key(&space));
+            }
         }
     }
 

@@ -2,10 +2,11 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{END, Header, MARKER, Oversized, RECORD_HEADER, Record, START, Sum};
+use super::{END, Header, MARKER, MAX_PAYLOAD, Oversized, RECORD_HEADER, Record, START, Sum};
 use crate::ids::SeatNo;
+use crate::mix::{MAX_PACKET, MixPacket};
 use crate::record::{RecordItem, RecordedFrame};
-use crate::uplink::MAX_FRAME;
+use crate::uplink::{MAX_FRAME, Spurt};
 
 /// Encodes a log. The bytes gather in the writer until they are taken.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ impl Writer {
                 self.seat(*group, *seat, *generation, *account)
             }
             RecordItem::Tick { group, frames, .. } => self.tick(*group, frames),
+            RecordItem::Mix { packet, .. } => self.mix(packet),
             RecordItem::End { group, .. } => self.put(6, |out| out.put_u64(*group)),
         }
     }
@@ -56,8 +58,10 @@ impl Writer {
                 out.put_u64(*groups);
                 out.put_u8(*cause as u8);
             }),
+            Record::Mix(packet) => self.mix(packet),
             Record::Note(text) => self.put(5, |out| out.put_slice(text.as_bytes())),
             Record::End { group } => self.put(6, |out| out.put_u64(*group)),
+            Record::Close { group } => self.put(8, |out| out.put_u64(*group)),
         }
     }
 
@@ -84,14 +88,25 @@ impl Writer {
         self.put(3, |out| {
             out.put_u64(group);
             for frame in frames {
-                let start = if frame.spurt.start { START } else { 0 };
-                let end = if frame.spurt.end { END } else { 0 };
-                out.put_u8(frame.seat.get() | start | end);
+                out.put_u8(frame.seat.get() | borders(frame.spurt));
                 out.put_u8(frame.level.0);
                 out.put_u32(frame.generation);
                 out.put_u16(frame.opus.len() as u16);
                 out.put_slice(&frame.opus);
             }
+        })
+    }
+
+    fn mix(&mut self, packet: &MixPacket) -> Result<(), Oversized> {
+        if packet.opus.len() > MAX_PACKET {
+            return Err(Oversized(packet.opus.len()));
+        }
+        self.put(7, |out| {
+            out.put_u64(packet.group);
+            out.put_u8(packet.ticks | borders(packet.spurt));
+            out.put_u16(packet.seats());
+            packet.levels.iter().flatten().for_each(|level| out.put_u8(level.0));
+            out.put_slice(&packet.opus);
         })
     }
 
@@ -103,15 +118,21 @@ impl Writer {
         self.out.put_bytes(0, RECORD_HEADER - 3);
         payload(&mut self.out);
         let length = self.out.len() - from - RECORD_HEADER;
-        let Ok(short) = u16::try_from(length) else {
+        if length > MAX_PAYLOAD {
             self.out.truncate(from);
             return Err(Oversized(length));
-        };
+        }
         if let Some((header, payload)) = self.out.get_mut(from..).and_then(|record| record.split_first_chunk_mut()) {
             let [_, _, kind, length @ .., c0, c1, c2, c3]: &mut [u8; RECORD_HEADER] = header;
-            *length = short.to_be_bytes();
+            *length = (payload.len() as u16).to_be_bytes();
             [*c0, *c1, *c2, *c3] = self.sum.of(*kind, *length, payload).to_be_bytes();
         }
         Ok(())
     }
+}
+
+const fn borders(spurt: Spurt) -> u8 {
+    let start = if spurt.start { START } else { 0 };
+    let end = if spurt.end { END } else { 0 };
+    start | end
 }
