@@ -8,11 +8,13 @@ from __future__ import annotations
 import msgspec
 
 __all__ = [
+    "Complete",
     "Cut",
     "Delete",
     "Deleted",
     "Done",
     "Figures",
+    "Film",
     "Finalize",
     "Finalized",
     "Follow",
@@ -20,6 +22,8 @@ __all__ = [
     "OfSpace",
     "Open",
     "Plan",
+    "Preview",
+    "Previewed",
     "Spooled",
     "Trim",
 ]
@@ -96,6 +100,36 @@ class Cut(OfSpace, frozen=True, kw_only=True):
     clip: int
     start_ms: int
     end_ms: int
+    heading: str = ""
+    """Of its picture: the Space's title."""
+    line: str = ""
+    """Below the picture: by whom, and the comment."""
+
+
+class Film(msgspec.Struct, frozen=True, kw_only=True):
+    """Make the videos of a clip that is cut; texts as of `Cut`."""
+
+    space: int
+    clip: int
+    heading: str = ""
+    line: str = ""
+
+
+class Preview(OfSpace, frozen=True, kw_only=True):
+    """How a clip would sound; milliseconds since the Space's start."""
+
+    start_ms: int
+    end_ms: int
+
+
+class Previewed(msgspec.Struct, frozen=True, kw_only=True):
+    """An Ogg Opus file."""
+
+    audio: bytes
+
+
+class Complete(OfSpace, frozen=True, kw_only=True):
+    """The replay is there: make what nobody had to wait for."""
 
 
 class Trim(OfSpace, frozen=True, kw_only=True):

@@ -128,6 +128,15 @@ class Spaces:
         """
         return await self._alone(space, lambda: self._execute(actor, space, command))
 
+    async def check(self, actor: Actor, space: SpaceId, command: c.SpaceCommand) -> Space:
+        """Whether `execute` would do it now; nothing is done. Returns the Space. Raises ServiceError, as `execute`."""
+        with store_down_is_unavailable():
+            state = await self._load(space)
+            now_ms = self.clock.now_ms()
+            facts = await self._facts.load(state, needs(state, command, actor, self.limits), now_ms)
+        self._ask(state, actor, command, facts, now_ms)
+        return state
+
     async def get(self, space: SpaceId) -> Space:
         """The Space now. Raises ServiceError (`space.not_found`, `store.unavailable`)."""
         try:
@@ -265,6 +274,8 @@ class Spaces:
             events = self._ask(state, actor, command, facts, now_ms)
             if isinstance(command, c.React) and actor.account is not None:
                 await react(self._engine, self.limits, state.id, actor.account, command.emoji)
+            if isinstance(command, c.PlayReplay):
+                await self.log.count_play(state.id)
             after = fold(state, events, now_ms)
             people = await self._people_of(after, events, command, actor)
             recorded: tuple[Recorded, ...] = ()
