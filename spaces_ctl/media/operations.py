@@ -22,6 +22,7 @@ OPERATIONS: dict[str, Handler] = {
     "forget": following.forget,
     "cut": clips.cut,
     "film": clips.film,
+    "begin_film": clips.begin_film,
     "preview": clips.preview,
     "delete": upkeep.delete,
     "spooled": upkeep.spooled,

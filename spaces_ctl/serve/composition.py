@@ -17,6 +17,7 @@ from spaces_ctl.api.auth.logins import AuthRules
 from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.api.xapi.rates import XRates
 from spaces_ctl.payments.sandbox import SandboxPayments
+from spaces_ctl.serve.clips import clip_services
 from spaces_ctl.serve.errors import BadSettings, DatabaseUnreachable, SchemaOutdated
 from spaces_ctl.serve.media import MediaProcess
 from spaces_ctl.serve.run import Running
@@ -54,8 +55,12 @@ _SANDBOX = "/sandbox-payments"
 class Deployment:
     """The services of one life of the control loop, and their application."""
 
-    def __init__(self, settings: Settings, running: Running, services: Services) -> None:
+    def __init__(
+        self, settings: Settings, running: Running, services: Services, media: MediaProcess | None = None
+    ) -> None:
         self.services = services
+        self.recorded = clip_services(services, media, running.place.public_url)
+        """What handlers ask for about recordings."""
         self._draining = False
         mailer = _mailer(settings)
         payments = _payments(settings, running)
@@ -111,7 +116,7 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
                     recordings=media.recordings if media else None,
                 )
             )
-        deployment = Deployment(settings, running, services)
+        deployment = Deployment(settings, running, services, media)
         await deployment.around.discovery.seed_topics()
         await stack.enter_async_context(deployment.around.outbound)
         services.start(deployment.around.run(services.bus), "around")
@@ -245,6 +250,7 @@ def _application(
                 invalidations=_invalidations(settings, graph, deployment.around),
             ),
             **deployment.around.injected(),
+            **deployment.recorded,
         },
     )
     roots = [*_ROOT_ROUTERS]

@@ -1,6 +1,6 @@
 """Clips over HTTP: lists, single ones, their files, previews, and the pages that are shared.
 
-Made, deleted and reported by commands: `POST /spaces/{space}/clips`, `DELETE …/clips/{clip}`, `POST …/clips/{clip}/reports`.
+Made, deleted and reported by commands: `POST …/clips`, `DELETE …/clips/{clip}`, `POST …/clips/{clip}/reports`.
 Files and pages are open to everybody who has their address.
 """
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import MediaType, Request, Response, Router, get, route
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 
 from spaces_ctl.api import wire
@@ -30,6 +31,14 @@ FileParam = Annotated[str, PathParameter(pattern=r"^[a-z]+\.[a-z0-9]+$", descrip
 EndMs = Annotated[int | None, QueryParameter(ge=0, le=2**53 - 1, description="Since the Space's start. None: now.")]
 LengthMs = Annotated[int, QueryParameter(ge=1, le=600_000, description="How long.")]
 
+_FILES = "/spaces/{space:str}/clips/{clip:int}/{file:str}"
+_PARTS = {
+    200: ResponseSpec(data_container=bytes, description="The whole file.", media_type="*/*", generate_examples=False),
+    206: ResponseSpec(
+        data_container=bytes, description="The part asked for.", media_type="*/*", generate_examples=False
+    ),
+    416: ResponseSpec(data_container=None, description="It is not that long.", generate_examples=False),
+}
 # A clip can be deleted, and is gone then: whoever keeps it asks again.
 _FILE = {"cache-control": "no-cache", "cross-origin-resource-policy": "cross-origin"}
 
@@ -108,26 +117,33 @@ async def one(space: SpaceParam, clip: ClipParam, principal: Asker, clips: Injec
     return _view(await clips.one(principal, read_space(space), clip), settings)
 
 
-@route(
-    "/spaces/{space:str}/clips/{clip:int}/{file:str}",
-    http_method=["GET", "HEAD"],
+@get(
+    _FILES,
     operation_id="getClipFile",
     summary="Sound, picture or video of a clip",
     opt={"stream": True},
-    responses=problems("space.not_found", "clip.not_found", "clip.processing", "replay.withheld"),
+    responses=_PARTS | problems("space.not_found", "clip.not_found", "clip.processing", "replay.withheld"),
 )
 async def file(
     space: SpaceParam, clip: ClipParam, file: FileParam, clips: Injected, request: Request[Any, Any, Any]
 ) -> Response[Any]:
     """With ranges (RFC 9110 section 14). `clip.processing`: ask again in some seconds."""
-    found = await clips.file(read_space(space), clip, file)
-    return answer(request, found, clips.stream, headers=_FILE)
+    return answer(request, await clips.file(read_space(space), clip, file), clips.stream, _FILE)
+
+
+@route(_FILES, http_method=["HEAD"], include_in_schema=False)
+async def file_head(
+    space: SpaceParam, clip: ClipParam, file: FileParam, clips: Injected, request: Request[Any, Any, Any]
+) -> Response[Any]:
+    """As GET, without the bytes."""
+    return answer(request, await clips.file(read_space(space), clip, file), clips.stream, _FILE)
 
 
 @get(
     "/spaces/{space:str}/clips/preview",
     operation_id="previewClip",
     summary="How a clip would sound",
+    media_type="audio/ogg",
     responses=problems(
         "space.not_found",
         "role.forbidden",
@@ -195,5 +211,5 @@ def _plain(text: str) -> Page:
 _GONE = _plain("There is no such clip.")
 _WITHHELD = _plain("This clip is withheld.")
 
-router = Router(path="", route_handlers=[listed, one, preview, file], tags=["Clips"])
+router = Router(path="", route_handlers=[listed, one, preview, file, file_head], tags=["Clips"])
 page_router = Router(path="", route_handlers=[page, player, report])
