@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
@@ -14,7 +16,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
-__all__ = ["BadStoreUrl", "Deleted", "NoObject", "Objects", "StoreUnavailable"]
+__all__ = ["About", "BadStoreUrl", "Deleted", "NoObject", "Objects", "StoreUnavailable"]
 
 
 class StoreUnavailable(OSError):
@@ -36,7 +38,18 @@ class Deleted(NamedTuple):
     bytes: int
 
 
+class About(NamedTuple):
+    """What is known of an object."""
+
+    size: int
+    """In bytes."""
+    tag: str
+    """Another one whenever the object is written."""
+
+
 _CHUNK = 256 * 1024
+_PART_BYTES = 8 * 1024 * 1024
+"""S3 takes 10,000 parts: 80 GB."""
 _CONNECT = timedelta(seconds=5)
 _ANSWER = timedelta(seconds=30)
 
@@ -98,6 +111,33 @@ class Objects:
         except BaseError as error:
             raise StoreUnavailable(str(error)) from error
 
+    async def put_stream(self, name: str, pieces: AsyncIterator[bytes]) -> None:
+        """Writes an object piece by piece; nobody sees it before it is whole. Raises StoreUnavailable, and whatever
+        `pieces` raises: then there is no object.
+        """
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        attributes = None if self.local is not None else {"Content-Type": kind}
+        failures: list[BaseException] = []
+
+        async def watched() -> AsyncIterator[bytes]:
+            try:
+                async for piece in pieces:
+                    yield piece
+            except BaseException as error:
+                failures.append(error)
+                raise
+
+        try:
+            await obstore.put_async(
+                self._store, name, watched(), attributes=attributes, chunk_size=_PART_BYTES, max_concurrency=2
+            )
+        except BaseException as error:
+            if failures:
+                raise failures[0] from None
+            if isinstance(error, BaseError):
+                raise StoreUnavailable(str(error)) from error
+            raise
+
     async def get(self, name: str) -> bytes:
         """Reads an object whole. Raises NoObject, StoreUnavailable."""
         try:
@@ -115,6 +155,17 @@ class Objects:
             raise NoObject(name) from error
         except BaseError as error:
             raise StoreUnavailable(str(error)) from error
+
+    async def about(self, name: str) -> About:
+        """What is known of an object without reading it. Raises NoObject, StoreUnavailable."""
+        try:
+            meta = await obstore.head_async(self._store, name)
+        except (NotFoundError, FileNotFoundError) as error:
+            raise NoObject(name) from error
+        except BaseError as error:
+            raise StoreUnavailable(str(error)) from error
+        tag = (meta["e_tag"] or f"{meta['last_modified'].timestamp():.6f}-{meta['size']}").strip('"')
+        return About(int(meta["size"]), tag)
 
     async def stream(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Bytes `start` to `end` (exclusive), in pieces. Raises NoObject, StoreUnavailable."""
@@ -142,6 +193,7 @@ class Objects:
     async def delete(self, prefix: str) -> Deleted:
         """Deletes everything below `prefix`, or the one object of that name; nothing there is no error.
 
+        In a directory also what interrupted writes left, which `list` does not tell of.
         Raises StoreUnavailable: then some may be left; ask again.
         """
         found = await self.list(prefix)
@@ -154,4 +206,14 @@ class Objects:
             return await self.delete(prefix)
         except BaseError as error:
             raise StoreUnavailable(str(error)) from error
+        if self.local is not None:
+            try:
+                await asyncio.to_thread(_remove_tree, self.local / prefix)
+            except OSError as error:
+                raise StoreUnavailable(str(error)) from error
         return Deleted(len(found), sum(size for _, size in found))
+
+
+def _remove_tree(directory: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        shutil.rmtree(directory)

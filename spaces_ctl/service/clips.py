@@ -9,8 +9,9 @@ are withheld as its replay is: they are parts of it.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -20,7 +21,7 @@ from spaces_ctl.clock import Clock
 from spaces_ctl.media.clip_names import FILES, LATER, PLAYABLE, name_of
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.layout import clip_prefix
-from spaces_ctl.media.objects import NoObject, Objects, StoreUnavailable
+from spaces_ctl.media.objects import Objects, StoreUnavailable
 from spaces_ctl.model import Actor, SpaceId
 from spaces_ctl.policy.record import clip_start_ms
 from spaces_ctl.policy.state import ClipInfo, Space
@@ -30,6 +31,7 @@ from spaces_ctl.service.ports import Principal, Profile, SocialGraph
 
 __all__ = ["Clips", "Cutter", "File", "SeenClip"]
 
+_log = logging.getLogger(__name__)
 _MOST_KNOWN = 10_000
 _MOST_LIMIT = 100
 
@@ -75,7 +77,6 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     """In the object store."""
-    size: int
     media_type: str
 
 
@@ -141,28 +142,30 @@ class Clips:
         return await self.one(Principal(), space, clip)
 
     async def file(self, space: SpaceId, clip: int, file: str) -> File:
-        """Where a file lies. Open to everybody who has its address, as the share page is.
+        """Where a file lies, or will. Open to everybody who has its address, as the share page is.
 
-        Raises ServiceError clip.not_found, clip.processing (it is being made), replay.withheld, store.unavailable.
+        Raises ServiceError clip.not_found, replay.withheld.
         """
         if file not in FILES:
             raise ServiceError("clip.not_found")
         await self._with(Actor(), space, clip)
-        name = name_of(space, clip, file)
-        try:
-            size = await self._store.size(name)
-        except NoObject:
-            if file in LATER:
-                await self._ask_for_film(space, clip)
-            raise ServiceError("clip.processing", retry_after_s=2) from None
-        except StoreUnavailable as error:
-            raise ServiceError("store.unavailable") from error
-        return File(name=name, size=size, media_type=FILES[file])
+        return File(name=name_of(space, clip, file), media_type=FILES[file])
 
-    async def stream(self, file: File, start: int, end: int) -> AsyncIterator[bytes]:
-        """Bytes of a file. Raises StoreUnavailable, NoObject."""
-        async for piece in self._store.stream(file.name, start, end):
-            yield piece
+    async def not_there(self, space: SpaceId, clip: int, file: str) -> ServiceError:
+        """Why a file is not there: it is being made. Asks for a video that a worker has lost from its list."""
+        if file in LATER and self._cutter is not None:
+            try:
+                await self._cutter.film(space, clip)
+            except MediaError as error:
+                _log.warning("no video of clip %d of Space %d: %s", clip, space, error)
+        return ServiceError("clip.processing", retry_after_s=2)
+
+    @property
+    def objects(self) -> Objects:
+        """Where files lie. Raises ServiceError clip.not_found: the deployment has none."""
+        if self._objects is None:
+            raise ServiceError("clip.not_found")
+        return self._objects
 
     async def preview(
         self, principal: Principal, space: SpaceId, end_ms: int | None, length_ms: int
@@ -196,12 +199,6 @@ class Clips:
         by = f"Clipped by {names[info.by].name}" if info.by in names else ""
         return heading, " · ".join(part for part in (by, info.comment) if part)
 
-    @property
-    def _store(self) -> Objects:
-        if self._objects is None:
-            raise ServiceError("clip.not_found")
-        return self._objects
-
     async def _seen(self, state: Space, clip: int, authors: dict[int, Profile]) -> SeenClip:
         info = state.clips[clip]
         return SeenClip(
@@ -219,7 +216,7 @@ class Clips:
             self._complete.move_to_end(key)
             return self._complete[key]
         try:
-            found = await self._store.list(clip_prefix(space, clip))
+            found = await self.objects.list(clip_prefix(space, clip))
         except StoreUnavailable as error:
             raise ServiceError("store.unavailable") from error
         files = frozenset(name.rpartition("/")[2] for name, _ in found) & FILES.keys()
@@ -241,11 +238,3 @@ class Clips:
         if state.violation:
             raise ServiceError("replay.withheld")
         return state
-
-    async def _ask_for_film(self, space: SpaceId, clip: int) -> None:
-        """A worker that died lost it from its list."""
-        try:
-            if self._cutter is not None:
-                await self._cutter.film(space, clip)
-        except MediaError as error:
-            raise ServiceError("clip.processing", retry_after_s=10) from error

@@ -17,6 +17,7 @@ from spaces_ctl.model import AccountId, Actor, ClientClass, CommunityRole, Space
 from spaces_ctl.policy.facts import AccountFacts, Needs
 
 __all__ = [
+    "CaptionTrack",
     "EventBus",
     "GraphFacts",
     "Mailer",
@@ -147,6 +148,14 @@ class MediaEngine(Protocol):
         ...
 
 
+class CaptionTrack(Protocol):
+    """What `service.captions` uses of the engine."""
+
+    async def caption(self, space: SpaceId, seat: int, generation: int, payload: bytes) -> None:
+        """Puts a line on the `captions` track. Raises EngineError if the seat's captions are not allowed."""
+        ...
+
+
 class EventBus(Protocol):
     """Tells committed events to whoever listens, in this process and (PostgreSQL) others; in order per Space."""
 
@@ -179,6 +188,10 @@ class Recordings(Protocol):
 
     async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
         """Makes a clip's audio."""
+        ...
+
+    async def complete(self, space: SpaceId) -> None:
+        """The replay is available: makes what nobody had to wait for (the download in AAC)."""
         ...
 
     async def trim(self, space: SpaceId, start_ms: int) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from spaces_ctl import events as e
 from spaces_ctl.media.remote import RemoteWorker
 from spaces_ctl.media.requests import (
+    Complete,
     Cut,
     Delete,
     Deleted,
@@ -110,6 +111,10 @@ class WorkerRecordings:
         """That stretch of the mix as an Ogg Opus file. Raises MediaError, Unavailable."""
         request = Preview(space=space, key=await self._key(space), start_ms=start_ms, end_ms=end_ms)
         return (await self._ask("preview", request, Previewed)).audio
+
+    async def complete(self, space: SpaceId) -> None:
+        """See the port. Raises MediaError, Unavailable."""
+        await self._ask("complete", Complete(space=space, key=await self._key(space)), Done, _FINALIZE_S)
 
     async def trim(self, space: SpaceId, start_ms: int) -> None:
         """See the port. Raises MediaError, Unavailable."""

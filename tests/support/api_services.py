@@ -30,6 +30,7 @@ from spaces_ctl.service.oauth import OAuth
 from spaces_ctl.service.oauth_apps import OAuthApps
 from spaces_ctl.service.oidc import Oidc, OidcProvider, _Discovered
 from spaces_ctl.service.passwords import Passwords
+from spaces_ctl.service.replays import Replays
 from spaces_ctl.service.service_keys import ServiceKeys
 from spaces_ctl.service.sessions import Sessions
 from spaces_ctl.service.tokens import Tokens
@@ -114,6 +115,10 @@ class Everything:
             payments=self.payments,
             mailer=self.outbox,
         )
+        self.objects = Objects.memory()
+        self.replays = Replays(
+            objects=self.objects, spaces=world.spaces, reading=world.reading, graph=self.graph, db=db
+        )
         self.payments.send = self.around.tickets.on_payment
         self.xapi = XApi(
             db=db,
@@ -123,7 +128,6 @@ class Everything:
             participants=lambda space: world.spaces.counters.audience(space).named,
         )
 
-        self.objects = Objects.memory()
         self.recordings = FakeRecordings()
         muted_by = self.graph.muted_by
         self.clips = Clips(
@@ -161,6 +165,7 @@ class Everything:
             **self.around.injected(),
             "clips": self.clips,
             "clip_pages": self.clip_pages,
+            "replays": self.replays,
             "xapi": self.xapi,
             "x_rates": XRates(self.windows),
         }
