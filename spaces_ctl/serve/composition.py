@@ -17,6 +17,7 @@ from spaces_ctl.api.auth.logins import AuthRules
 from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.api.xapi.rates import XRates
 from spaces_ctl.payments.sandbox import SandboxPayments
+from spaces_ctl.serve.captions import CaptionsProcess
 from spaces_ctl.serve.errors import BadSettings, DatabaseUnreachable, SchemaOutdated
 from spaces_ctl.serve.media import MediaProcess
 from spaces_ctl.serve.run import Running
@@ -60,6 +61,7 @@ class Deployment:
         mailer = _mailer(settings)
         payments = _payments(settings, running)
         self.around = _around(settings, running, services, mailer, payments)
+        self.captions = CaptionsProcess(settings, running, services)
         self.app: Any = _application(settings, running, self, mailer, payments)
         """ASGI."""
 
@@ -115,6 +117,8 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
         await deployment.around.discovery.seed_topics()
         await stack.enter_async_context(deployment.around.outbound)
         services.start(deployment.around.run(services.bus), "around")
+        if deployment.captions.enabled:
+            services.start(deployment.captions.run(), "captions")
         if media is not None and services.media is not None:
             services.start(media.run(services.media), "media worker")
         yield deployment
@@ -226,6 +230,7 @@ def _application(
         reading=services.reading,
         accounts=services.accounts,
         idempotency=services.idempotency,
+        captions=deployment.captions.captions,
         authentication=services.authentication,
         checks={"database": services.reading.head, "serving": deployment.check_draining},
         engine_figures=running.engine.stats,
