@@ -26,7 +26,10 @@ async def who_speaks(worker: Worker, request: WhoSpeaks) -> Voices:
 
 
 async def review_track(worker: Worker, request: ReviewTrack) -> Sound:
-    """Ogg Opus of the stretch; pauses are silence. Raises MediaError (`source.gone`, `source.key`), StoreUnavailable."""
+    """Ogg Opus of the stretch; pauses are silence.
+
+    Raises MediaError (`source.gone`, `source.key`), StoreUnavailable.
+    """
     begin, end = request.from_group, request.to_group
     packets = await packets_of(worker.archive.contents(request.space, begin, end), request.account, begin, end)
     if not packets:

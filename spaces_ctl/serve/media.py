@@ -56,10 +56,15 @@ class MediaProcess:
         self._recordings = WorkerRecordings(spaces=spaces, db=db, worker=self.worker)
         return self._recordings
 
+    @property
+    def made_by(self) -> WorkerRecordings:
+        """What `recordings` made."""
+        assert self._recordings is not None
+        return self._recordings
+
     async def run(self, reaction: MediaReaction) -> None:
         """Until cancelled. Whenever a worker begins, it is told what there is to do."""
-        recordings = self._recordings
-        assert recordings is not None
+        recordings = self.made_by
 
         async def resume() -> None:
             await reaction.resume(await recordings.spooled())

@@ -190,6 +190,10 @@ class Recordings(Protocol):
         """Makes a clip's audio."""
         ...
 
+    async def complete(self, space: SpaceId) -> None:
+        """The replay is available: makes what nobody had to wait for (the download in AAC)."""
+        ...
+
     async def trim(self, space: SpaceId, start_ms: int) -> None:
         """The replay begins later, `start_ms` after its recording did."""
         ...
