@@ -14,6 +14,7 @@ use opus::{Application, Bitrate, Channels, Signal};
 use thiserror::Error;
 
 use crate::mix::{self, EncodeError};
+use crate::mix_bundle::MAX_OPUS;
 use crate::playout::{DecodeError, Decoder, Frame};
 use crate::uplink::{Level, MAX_FRAME, Spurt, UplinkFrame};
 
@@ -175,8 +176,6 @@ impl Encoder {
 #[derive(Debug)]
 pub struct MixEncoder(opus::Encoder);
 
-/// Largest packet of the mix: 60 ms at 160 kbit/s.
-const MAX_MIX: usize = 1_200;
 
 impl MixEncoder {
     /// `bitrate` in bit/s, taken into 6,000 to 160,000; `complexity` 0 to 10.
@@ -193,9 +192,14 @@ impl MixEncoder {
 
 impl mix::Encoder for MixEncoder {
     fn encode(&mut self, pcm: &[i16]) -> Result<Bytes, EncodeError> {
-        let mut packet = [0u8; MAX_MIX];
+        // What is larger libopus makes smaller: 60 ms at 144 kbit/s fit.
+        let mut packet = [0u8; MAX_OPUS];
         let size = self.0.encode(pcm, &mut packet).map_err(|_| EncodeError)?;
         packet.get(..size).map(Bytes::copy_from_slice).ok_or(EncodeError)
+    }
+
+    fn reset(&mut self) {
+        let _ = self.0.reset_state(); // fails only for an unknown request
     }
 }
 
