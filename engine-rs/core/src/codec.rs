@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::mix::{self, EncodeError};
 use crate::mix_bundle::MAX_OPUS;
+use crate::mix_receiver::MixDecoder;
 use crate::playout::{DecodeError, Decoder, Frame};
 use crate::uplink::{Level, MAX_FRAME, Spurt, UplinkFrame};
 
@@ -176,7 +177,6 @@ impl Encoder {
 #[derive(Debug)]
 pub struct MixEncoder(opus::Encoder);
 
-
 impl MixEncoder {
     /// `bitrate` in bit/s, taken into 6,000 to 160,000; `complexity` 0 to 10.
     ///
@@ -217,6 +217,20 @@ impl OpusDecoder {
     fn run(&mut self, packet: &[u8], pcm: &mut Frame, fec: bool) -> Result<(), DecodeError> {
         let samples = self.0.decode(packet, pcm, fec).map_err(|_| DecodeError)?;
         if samples == pcm.len() { Ok(()) } else { Err(DecodeError) }
+    }
+}
+
+impl MixDecoder for OpusDecoder {
+    fn decode(&mut self, opus: &[u8], pcm: &mut [i16]) -> Result<(), DecodeError> {
+        if opus.is_empty() {
+            return Err(DecodeError);
+        }
+        let samples = self.0.decode(opus, pcm, false).map_err(|_| DecodeError)?;
+        if samples == pcm.len() { Ok(()) } else { Err(DecodeError) }
+    }
+
+    fn conceal(&mut self, pcm: &mut Frame) -> Result<(), DecodeError> {
+        self.run(&[], pcm, false)
     }
 }
 

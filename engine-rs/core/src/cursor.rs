@@ -306,8 +306,7 @@ impl Listener {
             let mut left = self.seats & !self.seats_done;
             while let Some(seat) = SeatNo::new(left.trailing_zeros() as u8) {
                 left &= !seat.bit();
-                let object =
-                    if self.service() { ring.tapped(self.each, seat) } else { ring.seat(self.each, seat) };
+                let object = if self.service() { ring.tapped(self.each, seat) } else { ring.seat(self.each, seat) };
                 if let Some(object) = object
                     && !out.send(object)
                 {
@@ -327,7 +326,8 @@ impl Listener {
             return true;
         }
         let datagrams = self.tracks & MIX == 0 || deliver_line(now, &mut self.mix, ring, MixRing::datagram, out);
-        let groups = self.tracks & MIX_GROUPS == 0 || deliver_line(now, &mut self.mix_groups, ring, MixRing::object, out);
+        let groups =
+            self.tracks & MIX_GROUPS == 0 || deliver_line(now, &mut self.mix_groups, ring, MixRing::object, out);
         datagrams && groups
     }
 

@@ -28,6 +28,9 @@ use crate::uplink::{Level, Spurt};
 /// Longest packet of the mix, in ticks: 60 ms (RFC 6716 §2.1.4).
 pub const MAX_TICKS: usize = 3;
 
+/// Largest packet of the mix: three frames of 1,275 bytes, TOC, count and two lengths (RFC 6716 §3.2 and §3.4).
+pub const MAX_PACKET: usize = 3 * 1275 + 6;
+
 /// How the mix is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -77,6 +80,12 @@ pub struct MixPacket {
 }
 
 impl MixPacket {
+    /// The last tick in it.
+    #[must_use]
+    pub fn last_group(&self) -> u64 {
+        self.group.saturating_add(u64::from(self.ticks).saturating_sub(1))
+    }
+
     /// The seats of which there is sound in it.
     #[must_use]
     pub fn seats(&self) -> SeatMask {

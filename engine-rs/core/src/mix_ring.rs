@@ -36,7 +36,7 @@ impl MixBundle {
 
     /// For `mix.groups`.
     fn object(&self) -> Object {
-        let next = self.packet.group.saturating_add(u64::from(self.packet.ticks));
+        let next = self.packet.last_group().saturating_add(1);
         let group = self.packet.group / TICKS_PER_GROUP;
         Object {
             track: Track::MixGroups,
@@ -120,8 +120,7 @@ impl MixRing {
             self.slots.pop_front();
         }
         let (seats, ticks) = (bundle.packet.seats(), bundle.packet.ticks);
-        let last = bundle.packet.group.saturating_add(u64::from(ticks)).saturating_sub(1);
-        self.last = self.last.max(Some(last));
+        self.last = self.last.max(Some(bundle.packet.last_group()));
         self.slots.push_back(Slot { at: now, seats, ticks, objects: Some((bundle.datagram(), bundle.object())) });
         self.end += 1;
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::ids::{SeatNo, SpaceId};
+use crate::mix::MixPacket;
 use crate::uplink::{Level, Spurt};
 
 /// One frame as it was heard (before selection: the recording keeps every seat).
@@ -55,6 +56,13 @@ pub enum RecordItem {
         group: u64,
         /// At most one frame a seat.
         frames: Arc<[RecordedFrame]>,
+    },
+    /// A packet of the live mix. It comes after the ticks that it is made of, in order of group among its like.
+    Mix {
+        /// Which Space.
+        space: SpaceId,
+        /// The packet.
+        packet: MixPacket,
     },
     /// The recording is complete.
     End {

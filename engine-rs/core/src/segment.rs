@@ -12,9 +12,11 @@
 //! Gap   4 = from_group u64 | groups u64 | cause u8
 //! Note  5 = UTF-8
 //! End   6 = group u64
+//! Mix   7 = group u64 | ticks and spurt u8 | seats u16 | level u8 of each of these seats | Opus packet
 //! ```
 //! A `Seat` of account 0 says that the seat was vacated.
-//! Seat and spurt: bits 0–3 seat, bit 4 first, bit 5 last frame of a talkspurt.
+//! Seat and spurt: bits 0–3 seat, bit 4 first, bit 5 last frame of a talkspurt; ticks and spurt likewise, with 1 to 3 ticks.
+//! Seats: bit n is set if seat n is heard; the levels stand in the order of the bits.
 //!
 //! The header's crc is the CRC-32C (RFC 9260, appendix A) of what stands before it; a record's is the same sum continued
 //! over its kind, length and payload. A writer that is killed leaves a torn record at the end; a disk may flip bits
@@ -26,7 +28,8 @@ mod writer;
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-use crate::ids::{SeatNo, SpaceId};
+use crate::ids::{MAX_SEATS, SeatNo, SpaceId};
+use crate::mix::{MAX_PACKET, MAX_TICKS, MixPacket};
 use crate::record::{RecordItem, RecordedFrame};
 use crate::uplink::{Level, MAX_FRAME, Spurt};
 
@@ -131,10 +134,12 @@ pub enum GapCause {
     Restart,
     /// Written but not made durable: flushing to the disk failed, so a power loss may take these groups.
     Sync,
+    /// Only packets of the mix: the queue refused them, or writing failed. What the seats sent is there.
+    Mix,
 }
 
 impl GapCause {
-    const ALL: [Self; 4] = [Self::Queue, Self::Storage, Self::Restart, Self::Sync];
+    const ALL: [Self; 5] = [Self::Queue, Self::Storage, Self::Restart, Self::Sync, Self::Mix];
 }
 
 /// One record.
@@ -174,6 +179,8 @@ pub enum Record {
         /// Why.
         cause: GapCause,
     },
+    /// A packet of the live mix.
+    Mix(MixPacket),
     /// For people.
     Note(String),
     /// The recording is complete.
@@ -191,11 +198,12 @@ pub struct Oversized(pub usize);
 impl Record {
     /// The newest group that this record tells of; `None` for a note.
     #[must_use]
-    pub const fn last_group(&self) -> Option<u64> {
+    pub fn last_group(&self) -> Option<u64> {
         match self {
             Self::Start { group, .. } | Self::Seat { group, .. } | Self::Tick { group, .. } | Self::End { group } => {
                 Some(*group)
             }
+            Self::Mix(packet) => Some(packet.last_group()),
             Self::Gap { from_group, groups, .. } => Some(from_group.saturating_add(groups.saturating_sub(1))),
             Self::Note(_) => None,
         }
@@ -210,6 +218,7 @@ impl Record {
                 RecordItem::Seat { space, group, seat, generation, account }
             }
             Self::Tick { group, frames } => RecordItem::Tick { space, group, frames: frames.into() },
+            Self::Mix(packet) => RecordItem::Mix { space, packet },
             Self::End { group } => RecordItem::End { space, group },
             Self::Gap { .. } | Self::Note(_) => return None,
         })
@@ -237,6 +246,7 @@ impl Record {
             }
             5 => Self::Note(core::str::from_utf8(core::mem::take(&mut fields.0)).ok()?.to_owned()),
             6 => Self::End { group: fields.u64()? },
+            7 => Self::Mix(fields.mix()?),
             _ => return None,
         };
         fields.0.is_empty().then_some(read)
@@ -355,7 +365,26 @@ impl Fields<'_> {
         let length = usize::from(self.u16()?);
         let (opus, rest) = self.0.split_at_checked(length).filter(|_| length <= MAX_FRAME)?;
         self.0 = rest;
-        let spurt = Spurt { start: head & START != 0, end: head & END != 0 };
-        Some(RecordedFrame { seat, generation, level, spurt, opus: Bytes::copy_from_slice(opus) })
+        Some(RecordedFrame { seat, generation, level, spurt: spurt(head), opus: Bytes::copy_from_slice(opus) })
     }
+    fn mix(&mut self) -> Option<MixPacket> {
+        let (group, head, seats) = (self.u64()?, self.u8()?, self.u16()?);
+        let ticks = head & !(START | END);
+        if !(1..=MAX_TICKS as u8).contains(&ticks) || seats >> MAX_SEATS != 0 {
+            return None;
+        }
+        let mut levels = [None; MAX_SEATS];
+        for (seat, level) in levels.iter_mut().enumerate() {
+            if seats >> seat & 1 == 1 {
+                *level = Some(Level(self.u8()?));
+            }
+        }
+        let opus = core::mem::take(&mut self.0);
+        let opus = (opus.len() <= MAX_PACKET).then(|| Bytes::copy_from_slice(opus))?;
+        Some(MixPacket { group, ticks, spurt: spurt(head), levels, opus })
+    }
+}
+
+const fn spurt(head: u8) -> Spurt {
+    Spurt { start: head & START != 0, end: head & END != 0 }
 }

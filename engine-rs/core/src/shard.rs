@@ -132,9 +132,8 @@ impl Engine {
             Track::Catalog if space.documents.catalog.is_none() => return Err(Refusal::TrackNotFound),
             _ => {}
         }
-        let Space { ring, mix, captions, documents, .. } = &*space;
-        let (ring, mix, captions, documents) = (ring, mix, captions, documents);
-        space.audience.subscribe(session.slot, track, &Beginnings { ring, mix, captions, documents });
+        let Space { ring, mix, captions, documents, audience, .. } = space;
+        audience.subscribe(session.slot, track, &Beginnings { ring, mix, captions, documents });
         let id = session.space;
         if track == Track::State {
             space.pulse.owe();

@@ -295,6 +295,9 @@ impl Space {
         if !self.feed.accept(&mixed) {
             return false;
         }
+        if self.recording {
+            out.push(Output::Record(RecordItem::Mix { space: self.id, packet: mixed.packet.clone() }));
+        }
         let number = self.mix_numbers.take(&mixed.packet);
         let bundle = Arc::new(MixBundle::new(self.id, self.version, mixed.packet, number));
         if shards > 1 {

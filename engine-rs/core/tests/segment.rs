@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
-use spaces_core::ids::{SeatNo, SpaceId};
+use spaces_core::ids::{MAX_SEATS, SeatNo, SpaceId};
+use spaces_core::mix::{MAX_PACKET, MixPacket};
 use spaces_core::record::{RecordItem, RecordedFrame};
 use spaces_core::segment::{
     Damage, GapCause, HEADER, Header, HeaderError, Oversized, RECORD_HEADER, Reader, Record, Writer,
@@ -31,6 +32,13 @@ fn frame(seat: u8, opus: &'static [u8]) -> RecordedFrame {
     }
 }
 
+fn mixed() -> MixPacket {
+    let mut levels = [None; MAX_SEATS];
+    (levels[0], levels[12]) = (Some(Level(30)), Some(Level(0x80 | 127)));
+    let spurt = Spurt { start: false, end: true };
+    MixPacket { group: 7, ticks: 3, spurt, levels, opus: Bytes::from_static(&[0xfb, 3, 0xff, 0xfe]) }
+}
+
 fn one_of_each() -> Vec<Record> {
     vec![
         Record::Start { group: 7, started_at_ms: HEAD.started_at_ms },
@@ -38,6 +46,7 @@ fn one_of_each() -> Vec<Record> {
         Record::Gap { from_group: 1, groups: 6, cause: GapCause::Restart },
         Record::Tick { group: 8, frames: vec![frame(0, &[0xf8, 0xff, 0xfe]), frame(12, &[0x78])] },
         Record::Tick { group: 9, frames: vec![] },
+        Record::Mix(mixed()),
         Record::Note("disk full – 'twas".to_owned()),
         Record::End { group: 10 },
     ]
@@ -137,7 +146,7 @@ fn the_tail_is_read_from_its_first_whole_record() {
     let (records, file) = (one_of_each(), log(&one_of_each()));
     let tail = &file[file.len() - 60..file.len() - 3];
     let found: Vec<_> = Reader::tail(&file, tail).unwrap().flatten().collect();
-    assert_eq!(found, records[5..6]);
+    assert_eq!(found, records[6..7]);
 }
 
 #[test]
@@ -147,7 +156,18 @@ fn what_does_not_fit_is_refused_whole() {
     assert_eq!(writer.record(&Record::Note("x".repeat(65_536))), Err(Oversized(65_536)));
     let long = RecordedFrame { opus: Bytes::from(vec![0xf8; MAX_FRAME + 1]), ..frame(0, &[]) };
     assert_eq!(writer.record(&Record::Tick { group: 1, frames: vec![long] }), Err(Oversized(MAX_FRAME + 1)));
+    let long = MixPacket { opus: Bytes::from(vec![0xfb; MAX_PACKET + 1]), ..mixed() };
+    assert_eq!(writer.record(&Record::Mix(long)), Err(Oversized(MAX_PACKET + 1)));
     assert!(writer.take().is_empty());
+}
+
+/// A packet of no or four ticks, or with a fourteenth seat, is none, whatever its checksum says.
+#[test]
+fn a_mix_that_no_writer_writes_is_damage() {
+    for (ticks, levels) in [(0, mixed().levels), (4, mixed().levels)] {
+        let record = Record::Mix(MixPacket { ticks, levels, ..mixed() });
+        assert_eq!(read(&log(&[record, Record::End { group: 9 }])).0, [Record::End { group: 9 }]);
+    }
 }
 
 fn frames() -> impl Strategy<Value = Arc<[RecordedFrame]>> {
@@ -164,6 +184,20 @@ fn frames() -> impl Strategy<Value = Arc<[RecordedFrame]>> {
     prop::collection::vec(frame, 0..=13).prop_map(Into::into)
 }
 
+fn mixes() -> impl Strategy<Value = MixPacket> {
+    let opus = prop::collection::vec(any::<u8>(), 0..=MAX_PACKET);
+    let levels = any::<[Option<u8>; MAX_SEATS]>().prop_map(|levels| levels.map(|level| level.map(Level)));
+    (any::<u64>(), 1..=3u8, any::<(bool, bool)>(), levels, opus).prop_map(
+        |(group, ticks, (start, end), levels, opus)| MixPacket {
+            group,
+            ticks,
+            spurt: Spurt { start, end },
+            levels,
+            opus: opus.into(),
+        },
+    )
+}
+
 fn items() -> impl Strategy<Value = Vec<RecordItem>> {
     let space = SPACE;
     prop::collection::vec(
@@ -177,6 +211,7 @@ fn items() -> impl Strategy<Value = Vec<RecordItem>> {
                 }
             ),
             8 => (any::<u64>(), frames()).prop_map(move |(group, frames)| RecordItem::Tick { space, group, frames }),
+            4 => mixes().prop_map(move |packet| RecordItem::Mix { space, packet }),
             1 => any::<u64>().prop_map(move |group| RecordItem::End { space, group }),
         ],
         0..24,

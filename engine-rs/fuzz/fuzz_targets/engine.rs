@@ -104,7 +104,9 @@ impl World {
                 assert_eq!(before, None, "started twice");
             }
             RecordItem::End { space, .. } => assert!(self.recorded.remove(&space).is_some(), "ended twice"),
-            RecordItem::Seat { space, .. } => assert!(self.recorded.contains_key(&space)),
+            RecordItem::Seat { space, .. } | RecordItem::Mix { space, .. } => {
+                assert!(self.recorded.contains_key(&space));
+            }
         }
     }
 
@@ -165,7 +167,7 @@ impl World {
                     let role = [Role::Host, Role::Cohost, Role::Speaker, Role::Speaker][usize::from(how & 3)];
                     let generation = u32::from(how >> 4);
                     let (seat, account) = (SeatNo::new(who & 0x0f)?, AccountId(1 + u64::from(who >> 4 & 7)));
-                    stage.push(StageRow { seat, account, role, muted: how & 4 != 0, generation });
+                    stage.push(StageRow { seat, account, role, muted: how & 4 != 0, generation, caption: how & 8 != 0 });
                 }
                 let table = SpaceTable {
                     live: flags & 7 != 0,
@@ -173,6 +175,7 @@ impl World {
                     guests: flags & 16 != 0,
                     ticketed: false,
                     mic_open: flags & 32 != 0,
+                    mix: flags & 16 != 0,
                     started_at_ms: 0,
                     stage,
                 };

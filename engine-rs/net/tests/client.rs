@@ -54,6 +54,7 @@ impl World {
             role: Role::Speaker,
             muted: false,
             generation: 1,
+            caption: false,
         };
         let table = SpaceTable {
             live: true,
@@ -61,6 +62,7 @@ impl World {
             guests,
             ticketed: false,
             mic_open: true,
+            mix: true,
             started_at_ms: self.started_at_ms,
             stage: (0..3).map(row).collect(),
         };
@@ -316,6 +318,7 @@ impl World {
             guests: true,
             ticketed: false,
             mic_open: true,
+            mix: true,
             started_at_ms: unix() * 1_000,
             stage: Vec::new(),
         };

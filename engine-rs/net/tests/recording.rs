@@ -51,6 +51,7 @@ fn table(server: &Server, version: u64, started_at_ms: u64, muted: bool) -> Appl
         role: Role::Speaker,
         muted,
         generation: 1,
+        caption: false,
     };
     let table = SpaceTable {
         live: true,
@@ -58,6 +59,7 @@ fn table(server: &Server, version: u64, started_at_ms: u64, muted: bool) -> Appl
         guests: true,
         ticketed: false,
         mic_open: true,
+        mix: true,
         started_at_ms,
         stage: vec![row(0, muted), row(1, false)],
     };

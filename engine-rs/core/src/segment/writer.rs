@@ -4,8 +4,9 @@ use bytes::{BufMut, BytesMut};
 
 use super::{END, Header, MARKER, Oversized, RECORD_HEADER, Record, START, Sum};
 use crate::ids::SeatNo;
+use crate::mix::{MAX_PACKET, MixPacket};
 use crate::record::{RecordItem, RecordedFrame};
-use crate::uplink::MAX_FRAME;
+use crate::uplink::{MAX_FRAME, Spurt};
 
 /// Encodes a log. The bytes gather in the writer until they are taken.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ impl Writer {
                 self.seat(*group, *seat, *generation, *account)
             }
             RecordItem::Tick { group, frames, .. } => self.tick(*group, frames),
+            RecordItem::Mix { packet, .. } => self.mix(packet),
             RecordItem::End { group, .. } => self.put(6, |out| out.put_u64(*group)),
         }
     }
@@ -56,6 +58,7 @@ impl Writer {
                 out.put_u64(*groups);
                 out.put_u8(*cause as u8);
             }),
+            Record::Mix(packet) => self.mix(packet),
             Record::Note(text) => self.put(5, |out| out.put_slice(text.as_bytes())),
             Record::End { group } => self.put(6, |out| out.put_u64(*group)),
         }
@@ -84,14 +87,25 @@ impl Writer {
         self.put(3, |out| {
             out.put_u64(group);
             for frame in frames {
-                let start = if frame.spurt.start { START } else { 0 };
-                let end = if frame.spurt.end { END } else { 0 };
-                out.put_u8(frame.seat.get() | start | end);
+                out.put_u8(frame.seat.get() | borders(frame.spurt));
                 out.put_u8(frame.level.0);
                 out.put_u32(frame.generation);
                 out.put_u16(frame.opus.len() as u16);
                 out.put_slice(&frame.opus);
             }
+        })
+    }
+
+    fn mix(&mut self, packet: &MixPacket) -> Result<(), Oversized> {
+        if packet.opus.len() > MAX_PACKET {
+            return Err(Oversized(packet.opus.len()));
+        }
+        self.put(7, |out| {
+            out.put_u64(packet.group);
+            out.put_u8(packet.ticks | borders(packet.spurt));
+            out.put_u16(packet.seats());
+            packet.levels.iter().flatten().for_each(|level| out.put_u8(level.0));
+            out.put_slice(&packet.opus);
         })
     }
 
@@ -114,4 +128,10 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+const fn borders(spurt: Spurt) -> u8 {
+    let start = if spurt.start { START } else { 0 };
+    let end = if spurt.end { END } else { 0 };
+    start | end
 }

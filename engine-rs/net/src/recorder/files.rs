@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use spaces_core::ids::{SeatNo, SpaceId};
 use spaces_core::ogg;
-use spaces_core::segment::{HEADER, Reader, Record};
+use spaces_core::segment::{GapCause, HEADER, Reader, Record};
 use spaces_core::time::TICK;
 
 use super::storage::{Disk, Storage};
@@ -100,6 +100,8 @@ pub(super) fn log_end(storage: &dyn Storage, path: &Path) -> io::Result<LogEnd> 
                 // What these tell of is still to come.
                 Record::Start { group, .. } => Some(group.saturating_sub(1)),
                 Record::Seat { .. } => None,
+                // Packets of the mix, or their lack, say nothing of the ticks.
+                Record::Mix(_) | Record::Gap { cause: GapCause::Mix, .. } => None,
                 record => record.last_group(),
             };
             end.group = end.group.max(accounted);

@@ -1,6 +1,6 @@
 //! The bounded queue between the shards and the recorder's thread.
 //!
-//! Ticks are refused once `queue_items` wait; the rest of the queue is kept for what must not be lost. Refused groups, and
+//! Ticks and packets of the mix are refused once `queue_items` wait; the rest of the queue is kept for what must not be lost. Refused groups, and
 //! in the worst case refused starts, seats and ends, are noted beside the queue for the recorder to collect.
 
 use std::collections::HashMap;
@@ -28,6 +28,8 @@ pub(super) enum Message {
 pub(super) enum Refused {
     /// These groups, both included.
     Groups { space: SpaceId, from: u64, to: u64 },
+    /// Packets of the mix of these groups, both included.
+    Mix { space: SpaceId, from: u64, to: u64 },
     /// A start, seat or end.
     Control(RecordItem),
 }
@@ -35,6 +37,7 @@ pub(super) enum Refused {
 #[derive(Default)]
 struct Beside {
     groups: HashMap<SpaceId, Vec<(u64, u64)>>,
+    mix: HashMap<SpaceId, Vec<(u64, u64)>>,
     control: Vec<RecordItem>,
 }
 
@@ -66,9 +69,10 @@ pub(super) fn queue(ticks: usize) -> (RecorderHandle, Queue) {
 
 impl RecorderHandle {
     /// Hands `item` to the recorder. Never waits for the disk. `false` if it did not fit: then its group is marked as a
-    /// gap. What is not a tick is kept even so.
+    /// gap. Starts, seats and ends are kept even so.
     pub fn push(&self, item: RecordItem) -> bool {
-        let full = matches!(item, RecordItem::Tick { .. }) && self.items.len() >= self.shared.ticks;
+        let media = matches!(item, RecordItem::Tick { .. } | RecordItem::Mix { .. });
+        let full = media && self.items.len() >= self.shared.ticks;
         let refused = if full {
             item
         } else {
@@ -81,7 +85,10 @@ impl RecorderHandle {
         self.shared.refused.fetch_add(1, Ordering::Relaxed);
         let mut beside = self.shared.beside.lock().unwrap_or_else(PoisonError::into_inner);
         match refused {
-            RecordItem::Tick { space, group, .. } => add_hole(beside.groups.entry(space).or_default(), group),
+            RecordItem::Tick { space, group, .. } => add_hole(beside.groups.entry(space).or_default(), group, group),
+            RecordItem::Mix { space, packet } => {
+                add_hole(beside.mix.entry(space).or_default(), packet.group, packet.last_group());
+            }
             control if beside.control.len() < MOST_CONTROL => beside.control.push(control),
             _ => {}
         }
@@ -100,11 +107,11 @@ impl RecorderHandle {
     }
 }
 
-fn add_hole(holes: &mut Vec<(u64, u64)>, group: u64) {
+fn add_hole(holes: &mut Vec<(u64, u64)>, from: u64, last: u64) {
     let room = holes.len() < MOST_HOLES;
     match holes.last_mut() {
-        Some((_, to)) if group == to.saturating_add(1) || !room => *to = group.max(*to),
-        _ => holes.push((group, group)),
+        Some((_, to)) if from == to.saturating_add(1) || !room => *to = last.max(*to),
+        _ => holes.push((from, last)),
     }
 }
 
@@ -112,7 +119,7 @@ impl Queue {
     /// Calls `collect` with everything that was refused since the last call. A start or a seat may come ahead of what is
     /// still queued, which does no harm; an end waits until the queue is empty.
     pub(super) fn collect_refused(&self, mut collect: impl FnMut(Refused)) {
-        let Beside { groups, control } = {
+        let Beside { groups, mix, control } = {
             let mut beside = self.shared.beside.lock().unwrap_or_else(PoisonError::into_inner);
             let mut taken = core::mem::take(&mut *beside);
             if !self.items.is_empty() {
@@ -125,6 +132,9 @@ impl Queue {
         rest.into_iter().for_each(|item| collect(Refused::Control(item)));
         for (space, holes) in groups {
             holes.into_iter().for_each(|(from, to)| collect(Refused::Groups { space, from, to }));
+        }
+        for (space, holes) in mix {
+            holes.into_iter().for_each(|(from, to)| collect(Refused::Mix { space, from, to }));
         }
         ends.into_iter().for_each(|item| collect(Refused::Control(item)));
     }

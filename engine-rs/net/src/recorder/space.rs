@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use spaces_core::event::{Event, EventKind};
 use spaces_core::ids::SpaceId;
+use spaces_core::mix::MixPacket;
 use spaces_core::record::{RecordItem, RecordedFrame};
 use spaces_core::segment::{GapCause, Header, Record, Writer};
 use spaces_core::time::{TICK, Time};
@@ -121,6 +122,8 @@ pub(super) struct Recording {
     heard: (u64, Time),
     /// Groups dropped while stalled, both included.
     dropped: Option<(u64, u64)>,
+    /// Of packets of the mix likewise.
+    dropped_mix: Option<(u64, u64)>,
     /// Groups refused by the queue.
     holes: Vec<(u64, u64)>,
     /// Seats given while stalled.
@@ -146,6 +149,7 @@ impl Recording {
             synced_group: before,
             heard: (group, context.now),
             dropped: None,
+            dropped_mix: None,
             holes: Vec::new(),
             owed: Vec::new(),
             error: None,
@@ -202,9 +206,34 @@ impl Recording {
         }
     }
 
+    /// A packet of the mix. It says nothing of time: the ticks do.
+    pub(super) fn mix(&mut self, context: &mut Context<'_>, packet: &MixPacket, item: &RecordItem) {
+        if self.ending.is_some() {
+            return;
+        }
+        let Some(part) = self.part.as_mut().filter(|_| self.state == State::Writing) else {
+            self.dropped_mix = Some(join(self.dropped_mix, packet.group, packet.last_group()));
+            return;
+        };
+        if part.writer.item(item).is_err() {
+            context.stats.odd_frames += 1;
+            return;
+        }
+        part.log.push(&part.writer.take());
+    }
+
     /// Groups that the queue refused, both included.
     pub(super) fn lost(&mut self, from: u64, to: u64) {
         self.holes.push((from, to));
+    }
+
+    /// Packets of the mix that the queue refused, of these groups.
+    pub(super) fn lost_mix(&mut self, context: &mut Context<'_>, from: u64, to: u64) {
+        if self.part.is_some() && self.state == State::Writing {
+            self.mark(context, from, to.saturating_sub(from).saturating_add(1), GapCause::Mix);
+        } else {
+            self.dropped_mix = Some(join(self.dropped_mix, from, to));
+        }
     }
 
     /// The recording is complete with `group`.
@@ -361,6 +390,9 @@ impl Recording {
         if let Some((from, to)) = self.dropped.take() {
             self.mark(context, from, to - from + 1, GapCause::Storage);
         }
+        if let Some((from, to)) = self.dropped_mix.take() {
+            self.mark(context, from, to - from + 1, GapCause::Mix);
+        }
         for (group, sitting) in core::mem::take(&mut self.owed) {
             if let Some(part) = &mut self.part {
                 give(part, group, sitting);
@@ -395,8 +427,7 @@ impl Recording {
     }
 
     fn drop_groups(&mut self, group: u64) {
-        let (from, to) = self.dropped.unwrap_or((group, group));
-        self.dropped = Some((from.min(group), to.max(group)));
+        self.dropped = Some(join(self.dropped, group, group));
     }
 
     /// Marks what the queue refused before `group`, if there is a log to mark it in.
@@ -428,6 +459,11 @@ impl Recording {
         let kind = EventKind::RecordingGap { from_group, groups };
         context.events.push_back(Event { at: context.now, space: self.space, kind });
     }
+}
+
+/// The groups of `known` and those from `from` to `to`, as one range.
+fn join(known: Option<(u64, u64)>, from: u64, to: u64) -> (u64, u64) {
+    known.map_or((from, to), |(first, last)| (first.min(from), last.max(to)))
 }
 
 fn give(part: &mut Part, group: u64, sitting: Sitting) {

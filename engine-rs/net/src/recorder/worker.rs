@@ -106,6 +106,14 @@ impl<S: Storage> Worker<S> {
                 }
                 None => context.stats.unknown += 1,
             },
+            RecordItem::Mix { space, packet } => match recordings.get_mut(space) {
+                Some(recording) => {
+                    let before = recording.pending();
+                    recording.mix(&mut context, packet, item);
+                    *gathered += recording.pending().saturating_sub(before);
+                }
+                None => context.stats.unknown += 1,
+            },
             RecordItem::End { space, group } => match recordings.get_mut(space) {
                 Some(recording) => recording.end(*group),
                 None => context.stats.unknown += 1,
@@ -118,6 +126,13 @@ impl<S: Storage> Worker<S> {
         match refused {
             Refused::Control(item) => self.item(now, &item),
             Refused::Groups { space, from, to } => self.lost(space, from, to),
+            Refused::Mix { space, from, to } => {
+                let (recordings, mut context, _) = self.split(now);
+                match recordings.get_mut(&space) {
+                    Some(recording) => recording.lost_mix(&mut context, from, to),
+                    None => context.stats.unknown += 1,
+                }
+            }
         }
     }
 

@@ -169,7 +169,7 @@ pub struct World {
 
 pub fn row(seat: u8, account: u64, muted: bool) -> StageRow {
     let seat = SeatNo::new(seat).unwrap();
-    StageRow { seat, account: AccountId(account), role: Role::Speaker, muted, generation: 1 }
+    StageRow { seat, account: AccountId(account), role: Role::Speaker, muted, generation: 1, caption: false }
 }
 
 impl World {
@@ -224,6 +224,7 @@ impl World {
             guests: self.guests,
             ticketed: false,
             mic_open: true,
+            mix: true,
             started_at_ms: self.started_at_ms,
             stage: self.stage.clone(),
         };
@@ -237,7 +238,7 @@ impl World {
     }
 
     pub fn token_of(&self, account: Option<u64>, sid: u64, expires_at: u64) -> String {
-        self.signer.mint(&TokenSpec { account, sid, expires_at, epoch: 0, anonymous: false })
+        self.signer.mint(&TokenSpec { account, sid, expires_at, epoch: 0, anonymous: false, service: false })
     }
 
     pub fn dial(&mut self, via: Via, token: Option<&str>, tracks: &[&str], seat: Option<u8>) -> Key {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use spaces_core::event::{Event, EventKind};
-use spaces_core::ids::{SeatNo, SpaceId};
+use spaces_core::ids::{MAX_SEATS, SeatNo, SpaceId};
+use spaces_core::mix::MixPacket;
 use spaces_core::ogg;
 use spaces_core::record::{RecordItem, RecordedFrame};
 use spaces_core::segment::{GapCause, Reader, Record};
@@ -55,6 +56,26 @@ impl Voice {
         };
         RecordItem::Tick { space: SPACE, group, frames: seats.iter().map(frame).collect() }
     }
+}
+
+/// A packet of the mix of these groups, in which seat 0 is heard. As long as it says: a frame of voice and empty ones.
+pub(crate) fn mix(voice: &Voice, group: u64, ticks: u8) -> RecordItem {
+    let one = &voice.0[group as usize % voice.0.len()];
+    let opus = match ticks {
+        1 => one.clone(),
+        // RFC 6716 §3.2.5: code 3, frames of lengths that are given.
+        _ => {
+            let (short, frame) = (one.len() - 1 < 252, &one[1..]);
+            assert!(short && one[0] & 0b11 == 0, "a frame of voice is one short frame");
+            let mut packet = vec![one[0] | 0b11, 0x80 | ticks, frame.len() as u8];
+            packet.extend(std::iter::repeat_n(0, usize::from(ticks) - 2));
+            packet.extend_from_slice(frame);
+            packet.into()
+        }
+    };
+    let mut levels = [None; MAX_SEATS];
+    levels[0] = Some(Level(0x80 | 20));
+    RecordItem::Mix { space: SPACE, packet: MixPacket { group, ticks, spurt: Spurt::default(), levels, opus } }
 }
 
 /// A worker on a memory, and its virtual time: the engine's group 0 was at 0.

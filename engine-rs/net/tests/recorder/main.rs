@@ -11,6 +11,7 @@ mod faults;
 mod feed;
 mod kill;
 mod memory;
+mod mix;
 mod queue;
 mod storm;
 mod timeline;
