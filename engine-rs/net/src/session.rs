@@ -379,6 +379,7 @@ fn request_error(refusal: Refusal) -> RequestError {
         | Refusal::RoleForbidden
         | Refusal::ParticipantNotInSpace
         | Refusal::ReactionUnknown
+        | Refusal::CaptionsNoConsent
         | Refusal::SessionSuperseded => RequestError::Unauthorized,
     }
 }
