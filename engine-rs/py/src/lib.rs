@@ -9,6 +9,7 @@ mod engine;
 mod errors;
 mod load;
 mod stats;
+mod tap;
 mod token;
 
 use pyo3::prelude::*;
