@@ -11,7 +11,7 @@
 mod tools;
 
 use spaces_core::ids::{SeatNo, SpaceId};
-use spaces_core::ogg::{CONCEALED, FrameError, TrackEnd, TrackInfo, TrackWriter, track_end};
+use spaces_core::ogg::{CONCEALED, FrameError, Source, TrackEnd, TrackInfo, TrackWriter, track_end};
 
 const START: u64 = 1_000;
 /// Samples of a group.
@@ -20,8 +20,7 @@ const GROUP: usize = 960;
 fn info(channels: u8) -> TrackInfo {
     TrackInfo {
         space: SpaceId(123_456_789),
-        seat: SeatNo::new(3).unwrap(),
-        account: 42,
+        source: Source::Person { seat: SeatNo::new(3).unwrap(), account: 42 },
         part: 2,
         start_group: START,
         started_at_ms: 1_700_000_000_000,

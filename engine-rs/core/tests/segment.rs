@@ -15,12 +15,12 @@ use spaces_core::ids::{MAX_SEATS, SeatNo, SpaceId};
 use spaces_core::mix::{MAX_PACKET, MixPacket};
 use spaces_core::record::{RecordItem, RecordedFrame};
 use spaces_core::segment::{
-    Damage, GapCause, HEADER, Header, HeaderError, Oversized, RECORD_HEADER, Reader, Record, Writer,
+    Damage, GapCause, HEADER, Header, HeaderError, MAX_PAYLOAD, Oversized, RECORD_HEADER, Reader, Record, Writer,
 };
 use spaces_core::uplink::{Level, MAX_FRAME, Spurt};
 
 const SPACE: SpaceId = SpaceId(0x0123_4567_89ab_cdef);
-const HEAD: Header = Header { space: SPACE, part: 3, started_at_ms: 1_700_000_000_123, salt: 0x5a17 };
+const HEAD: Header = Header { space: SPACE, part: 3, sequence: 17, started_at_ms: 1_700_000_000_123, salt: 0x5a17 };
 
 fn frame(seat: u8, opus: &'static [u8]) -> RecordedFrame {
     RecordedFrame {
@@ -48,6 +48,7 @@ fn one_of_each() -> Vec<Record> {
         Record::Tick { group: 9, frames: vec![] },
         Record::Mix(mixed()),
         Record::Note("disk full – 'twas".to_owned()),
+        Record::Close { group: 10 },
         Record::End { group: 10 },
     ]
 }
@@ -120,10 +121,27 @@ fn every_flipped_bit_of_the_header_is_seen() {
         assert!(Header::decode(&bad).is_err(), "bit {bit}");
     }
     for cut in 0..HEADER {
+        assert!(Reader::new(&file[..cut]).is_err());
         assert_eq!(Header::decode(&file[..cut]), Err(HeaderError::Short));
     }
     assert_eq!(Header::decode(b"OggS"), Err(HeaderError::Magic));
     assert_eq!(Header::decode(&file), Ok(HEAD));
+}
+
+#[test]
+fn one_wrong_byte_in_the_header_costs_nothing() {
+    let (records, file) = (one_of_each(), log(&one_of_each()));
+    for at in 0..HEADER {
+        for change in [1, 0x80, 0xa5, 0xff] {
+            let mut bad = file.clone();
+            bad[at] ^= change;
+            assert_eq!(Reader::new(&bad).unwrap().0, HEAD, "byte {at}");
+            assert_eq!(read(&bad), (records.clone(), vec![Damage { offset: at, bytes: 1 }], file.len()), "byte {at}");
+        }
+    }
+    let mut bad = file;
+    (bad[13], bad[40]) = (bad[13] ^ 1, bad[40] ^ 1);
+    assert_eq!(Reader::new(&bad).map(|(header, _)| header), Err(HeaderError::Damaged));
 }
 
 /// A stranger's Opus packet may hold the bytes of a record. Behind damage a reader looks for the next record everywhere.
@@ -144,16 +162,16 @@ fn a_record_inside_a_packet_is_not_believed() {
 #[test]
 fn the_tail_is_read_from_its_first_whole_record() {
     let (records, file) = (one_of_each(), log(&one_of_each()));
-    let tail = &file[file.len() - 60..file.len() - 3];
+    let tail = &file[file.len() - 70..file.len() - 3];
     let found: Vec<_> = Reader::tail(&file, tail).unwrap().flatten().collect();
-    assert_eq!(found, records[6..7]);
+    assert_eq!(found, records[6..8]);
 }
 
 #[test]
 fn what_does_not_fit_is_refused_whole() {
     let mut writer = Writer::new(&HEAD);
     writer.take();
-    assert_eq!(writer.record(&Record::Note("x".repeat(65_536))), Err(Oversized(65_536)));
+    assert_eq!(writer.record(&Record::Note("x".repeat(MAX_PAYLOAD + 1))), Err(Oversized(MAX_PAYLOAD + 1)));
     let long = RecordedFrame { opus: Bytes::from(vec![0xf8; MAX_FRAME + 1]), ..frame(0, &[]) };
     assert_eq!(writer.record(&Record::Tick { group: 1, frames: vec![long] }), Err(Oversized(MAX_FRAME + 1)));
     let long = MixPacket { opus: Bytes::from(vec![0xfb; MAX_PACKET + 1]), ..mixed() };

@@ -6,15 +6,14 @@ use std::io::Cursor;
 use libfuzzer_sys::fuzz_target;
 use ogg::PacketReader;
 use spaces_core::ids::{SeatNo, SpaceId};
-use spaces_core::ogg::{TrackInfo, TrackWriter, track_end};
+use spaces_core::ogg::{Source, TrackInfo, TrackWriter, track_end};
 use spaces_core::uplink::packet_samples;
 
 fuzz_target!(|data: &[u8]| {
     let start_group = 40;
     let mut track = TrackWriter::new(&TrackInfo {
         space: SpaceId(1),
-        seat: SeatNo::new(0).unwrap(),
-        account: 1,
+        source: Source::Person { seat: SeatNo::new(0).unwrap(), account: 1 },
         part: 1,
         start_group,
         started_at_ms: 0,

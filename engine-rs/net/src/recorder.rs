@@ -1,10 +1,17 @@
-//! Crash-safe recordings: a thread of its own that writes each Space's segment log and one Ogg Opus track a person.
+//! Crash-safe recordings: a thread of its own that writes each Space's segment log, an Ogg Opus track of the live mix and
+//! one a person.
 //!
 //! ```text
-//! <directory>/<space id>/part-0001.seg                          everything, see spaces_core::segment
-//!                        part-0001.seat-03.account-42.opus      one person on one seat, see spaces_core::ogg
-//!                        part-0002.seg …                        after a restart
+//! <directory>/<space id>/part-0001.000000.seg                   everything, see spaces_core::segment
+//!                        part-0001.000001.seg …                 goes on 4 s later
+//!                        part-0001.mix.opus                     what listeners heard, see spaces_core::ogg
+//!                        part-0001.seat-03.account-42.opus      one person on one seat
+//!                        part-0002.000000.seg …                 after a restart
 //! ```
+//! **Files of the log** can each be read by themselves. Whatever their number, the one written to is the last; those before
+//! it are complete, soon durable, and never touched again: whoever wants them elsewhere may move them, except the newest of a
+//! Space, from which a restart learns where to go on.
+//!
 //! **One timeline.** A part begins whenever a recording is started: first, and again after a restart of the process. What
 //! was written before is never touched again. Group numbers go on over parts, so a part's place is its first group, and
 //! what lies between two parts is marked as a gap at the front of the later one. All tracks of a part begin at its first
@@ -19,7 +26,9 @@
 //! with growing pauses, ticks that come meanwhile are dropped and marked. Each gap is told as
 //! [`EventKind::RecordingGap`](spaces_core::event::EventKind::RecordingGap).
 
+mod export;
 mod files;
+mod log;
 mod out;
 mod queue;
 mod space;
@@ -38,7 +47,8 @@ use spaces_core::event::Event;
 use spaces_core::ids::SpaceId;
 use spaces_core::time::Time;
 
-pub use files::{FileKind, RecordingFile, files};
+pub use export::{ExportError, Log as ExportLog, export};
+pub use files::{FileKind, LogFile, RecordingFile, files, log_files};
 pub use queue::RecorderHandle;
 pub use storage::{Appendable, Disk, Storage};
 pub use worker::{Stats, TURN, Worker};
@@ -55,7 +65,7 @@ pub enum FsyncPolicy {
     Never,
     /// All files with new data, this often; less often when they are so many that the disk would do nothing else.
     Every(Duration),
-    /// Each file once, when it is finished.
+    /// Each file once, when it is complete: files of the log every few seconds, tracks at the end.
     AtEnd,
 }
 
@@ -68,12 +78,17 @@ pub struct RecorderConfig {
     pub queue_items: usize,
     /// When data is made durable.
     pub fsync: FsyncPolicy,
+    /// After so much time the log goes on in another file. Whole ticks; at least one.
+    pub segment: Duration,
+    /// Ogg Opus tracks are written beside the log. They can be made from it later, too.
+    pub tracks: bool,
     /// The engine's clock: events carry its times.
     pub clock: Clock,
 }
 
 impl RecorderConfig {
-    /// Waits for 4,096 ticks at most, makes data durable every second, and has a clock of its own.
+    /// Waits for 4,096 ticks at most, makes data durable every second, begins a file of the log every 4 s, writes tracks, and
+    /// has a clock of its own.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         let origin = Instant::now();
@@ -82,6 +97,8 @@ impl RecorderConfig {
             directory: directory.into(),
             queue_items: 4096,
             fsync: FsyncPolicy::Every(Duration::from_secs(1)),
+            segment: Duration::from_secs(4),
+            tracks: true,
             clock: Arc::new(clock),
         }
     }
@@ -119,7 +136,7 @@ impl Recorder {
         let directory = config.directory.clone();
         let stats = Arc::new(Mutex::new(Stats::default()));
         let shared = Arc::clone(&stats);
-        let worker = Worker::new(config.directory, storage, config.fsync);
+        let worker = Worker::new(&config, storage);
         let thread = thread::Builder::new()
             .name("recorder".to_owned())
             .spawn(move || run(worker, &queue, &config.clock, &shared, report))?;

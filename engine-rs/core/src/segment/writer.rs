@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{END, Header, MARKER, Oversized, RECORD_HEADER, Record, START, Sum};
+use super::{END, Header, MARKER, MAX_PAYLOAD, Oversized, RECORD_HEADER, Record, START, Sum};
 use crate::ids::SeatNo;
 use crate::mix::{MAX_PACKET, MixPacket};
 use crate::record::{RecordItem, RecordedFrame};
@@ -61,6 +61,7 @@ impl Writer {
             Record::Mix(packet) => self.mix(packet),
             Record::Note(text) => self.put(5, |out| out.put_slice(text.as_bytes())),
             Record::End { group } => self.put(6, |out| out.put_u64(*group)),
+            Record::Close { group } => self.put(8, |out| out.put_u64(*group)),
         }
     }
 
@@ -117,13 +118,13 @@ impl Writer {
         self.out.put_bytes(0, RECORD_HEADER - 3);
         payload(&mut self.out);
         let length = self.out.len() - from - RECORD_HEADER;
-        let Ok(short) = u16::try_from(length) else {
+        if length > MAX_PAYLOAD {
             self.out.truncate(from);
             return Err(Oversized(length));
-        };
+        }
         if let Some((header, payload)) = self.out.get_mut(from..).and_then(|record| record.split_first_chunk_mut()) {
             let [_, _, kind, length @ .., c0, c1, c2, c3]: &mut [u8; RECORD_HEADER] = header;
-            *length = short.to_be_bytes();
+            *length = (payload.len() as u16).to_be_bytes();
             [*c0, *c1, *c2, *c3] = self.sum.of(*kind, *length, payload).to_be_bytes();
         }
         Ok(())

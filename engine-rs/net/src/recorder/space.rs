@@ -18,11 +18,11 @@ use spaces_core::event::{Event, EventKind};
 use spaces_core::ids::SpaceId;
 use spaces_core::mix::MixPacket;
 use spaces_core::record::{RecordItem, RecordedFrame};
-use spaces_core::segment::{GapCause, Header, Record, Writer};
+use spaces_core::segment::{GapCause, Header, Record};
 use spaces_core::time::{TICK, Time};
 
 use super::files::{self, FileKind};
-use super::out::Out;
+use super::log::Log;
 use super::storage::Storage;
 use super::track::{Sitting, Tracks};
 use super::worker::Stats;
@@ -74,6 +74,10 @@ pub(super) struct Context<'a> {
     pub(super) now: Time,
     pub(super) storage: &'a dyn Storage,
     pub(super) root: &'a Path,
+    /// Groups a file of the log.
+    pub(super) segment: u64,
+    /// Tracks are written beside the log.
+    pub(super) tracks: bool,
     /// Data is made durable at some time.
     pub(super) durable: bool,
     pub(super) events: &'a mut VecDeque<Event>,
@@ -83,21 +87,14 @@ pub(super) struct Context<'a> {
 /// The files of one part.
 struct Part {
     directory: PathBuf,
-    writer: Writer,
-    log: Out,
+    log: Log,
     tracks: Tracks,
 }
 
 impl Part {
-    fn record(&mut self, record: &Record) {
-        // Only a note could be over 64 KiB, and those are cut.
-        let _ = self.writer.record(record);
-        self.log.push(&self.writer.take());
-    }
-
-    fn write(&mut self, storage: &dyn Storage) -> io::Result<usize> {
+    fn write(&mut self, storage: &dyn Storage, durable: bool) -> io::Result<usize> {
         // Both are tried, so that as much as possible is out if the process ends now.
-        let (log, tracks) = (self.log.write(storage), self.tracks.write(storage));
+        let (log, tracks) = (self.log.write(storage, durable), self.tracks.write(storage));
         Ok(log? + tracks?)
     }
 }
@@ -188,16 +185,17 @@ impl Recording {
         context.stats.ticks += 1;
         self.heard = (group, context.now);
         self.mark_holes(context, group);
-        self.last_group = self.last_group.max(group);
+        let last = self.last_group;
+        self.last_group = last.max(group);
         let Some(part) = self.part.as_mut().filter(|_| self.state == State::Writing) else {
             self.drop_groups(group);
             return;
         };
-        if part.writer.item(item).is_err() {
+        part.log.make_room(last, group);
+        if part.log.item(item).is_err() {
             context.stats.odd_frames += frames.len() as u64;
             return;
         }
-        part.log.push(&part.writer.take());
         for frame in frames {
             context.stats.frames += 1;
             if part.tracks.frame(&part.directory, group, frame).is_err() {
@@ -215,11 +213,10 @@ impl Recording {
             self.dropped_mix = Some(join(self.dropped_mix, packet.group, packet.last_group()));
             return;
         };
-        if part.writer.item(item).is_err() {
+        context.stats.frames += 1;
+        if part.log.item(item).is_err() || part.tracks.mix(&part.directory, packet).is_err() {
             context.stats.odd_frames += 1;
-            return;
         }
-        part.log.push(&part.writer.take());
     }
 
     /// Groups that the queue refused, both included.
@@ -265,7 +262,12 @@ impl Recording {
 
     /// Files with data that is not durable.
     pub(super) fn unsynced(&self) -> usize {
-        self.part.as_ref().map_or(0, |part| usize::from(part.log.is_unsynced()) + part.tracks.unsynced())
+        self.part.as_ref().map_or(0, |part| part.log.unsynced() + part.tracks.unsynced())
+    }
+
+    /// Files of the log that are complete, but not durable.
+    pub(super) fn unsynced_closed(&self) -> usize {
+        self.part.as_ref().map_or(0, |part| part.log.unsynced_closed())
     }
 
     /// Makes what was written durable, as far as the storage can.
@@ -273,10 +275,22 @@ impl Recording {
         let Some(part) = &mut self.part else { return };
         let log = part.log.sync();
         let synced = part.tracks.sync().and(log);
-        let (from, groups) =
-            (self.synced_group.saturating_add(1), self.written_group.saturating_sub(self.synced_group));
+        self.synced(context, synced, self.written_group);
+    }
+
+    /// Makes complete files of the log durable.
+    pub(super) fn sync_closed(&mut self, context: &mut Context<'_>) {
+        let Some(part) = &mut self.part else { return };
+        let synced = part.log.sync_closed();
+        let until = part.log.closed_group().min(self.written_group);
+        self.synced(context, synced, until);
+    }
+
+    /// All up to `until` is durable, or one cannot know.
+    fn synced(&mut self, context: &mut Context<'_>, synced: io::Result<()>, until: u64) {
+        let (from, groups) = (self.synced_group.saturating_add(1), until.saturating_sub(self.synced_group));
         // Also after an error: the system may have dropped what it could not write, and tells that only once.
-        self.synced_group = self.written_group;
+        self.synced_group = self.synced_group.max(until);
         if let Err(error) = synced {
             context.stats.errors += 1;
             self.error = Some(error.to_string());
@@ -299,9 +313,12 @@ impl Recording {
         if now <= self.last_group {
             return;
         }
-        self.last_group = now;
+        let last = core::mem::replace(&mut self.last_group, now);
         match self.part.as_mut().filter(|_| self.state == State::Writing) {
-            Some(part) => part.record(&Record::Tick { group: now, frames: Vec::new() }),
+            Some(part) => {
+                part.log.make_room(last, now);
+                part.log.record(&Record::Tick { group: now, frames: Vec::new() });
+            }
             None => self.drop_groups(now),
         }
     }
@@ -330,7 +347,7 @@ impl Recording {
             self.resume(context);
         }
         let Some(part) = &mut self.part else { return Ok(()) };
-        part.tracks.advance(self.last_group.saturating_add(1));
+        part.tracks.advance(self.last_group.saturating_add(1), context.now.since(self.heard.1) < IDLE);
         self.mark_holes(context, self.last_group);
         if let Some(ending) = self.ending {
             self.finish_tracks(context, ending);
@@ -347,7 +364,7 @@ impl Recording {
 
     fn write_part(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if let Some(part) = &mut self.part {
-            context.stats.bytes += part.write(context.storage)? as u64;
+            context.stats.bytes += part.write(context.storage, context.durable)? as u64;
             part.tracks.park(context.durable);
         }
         Ok(())
@@ -359,30 +376,43 @@ impl Recording {
         context.storage.create_directory(&directory)?;
         let names = context.storage.list(&directory)?;
         let last = names.iter().filter_map(|name| files::parse_name(name)).map(|(part, _)| part).max();
-        let logs = names.iter().filter_map(|name| files::parse_name(name)).filter(|(_, kind)| *kind == FileKind::Log);
-        let before = match logs.map(|(part, _)| part).max() {
-            Some(log) => files::log_end(context.storage, &directory.join(files::log_name(log)))?,
-            None => files::LogEnd::default(),
-        };
+        let before = self.before(context, &directory, &names)?;
         let number = last.unwrap_or(0).saturating_add(1);
         let salt = RandomState::new().hash_one(number);
-        let header = Header { space: self.space, part: number, started_at_ms: self.started_at_ms, salt };
+        let header = Header { space: self.space, part: number, sequence: 0, started_at_ms: self.started_at_ms, salt };
         let mut part = Part {
-            log: Out::new(directory.join(files::log_name(number))),
+            log: Log::new(directory.clone(), header, self.start_group, context.segment),
             directory,
-            writer: Writer::new(&header),
-            tracks: Tracks::new(header, self.start_group),
+            tracks: Tracks::new(header, self.start_group, context.tracks),
         };
-        part.record(&Record::Start { group: self.start_group, started_at_ms: self.started_at_ms });
         if let Some(last) = before.group
             && !before.ended
             && last.saturating_add(1) < self.start_group
         {
             let (from_group, groups) = (last + 1, self.start_group - last - 1);
-            part.record(&Record::Gap { from_group, groups, cause: GapCause::Restart });
+            part.log.record(&Record::Gap { from_group, groups, cause: GapCause::Restart });
             self.tell(context, from_group, groups);
         }
         Ok(part)
+    }
+
+    /// What the part before tells. Its last file may have nothing whole in it, if the process was killed just then.
+    fn before(&self, context: &Context<'_>, directory: &Path, names: &[String]) -> io::Result<files::LogEnd> {
+        let mut logs: Vec<_> = names
+            .iter()
+            .filter_map(|name| files::parse_name(name))
+            .filter_map(
+                |(part, kind)| if let FileKind::Log { sequence } = kind { Some((part, sequence)) } else { None },
+            )
+            .collect();
+        logs.sort_unstable();
+        for (part, sequence) in logs.into_iter().rev() {
+            let end = files::log_end(context.storage, &directory.join(files::log_name(part, sequence)))?;
+            if end.group.is_some() {
+                return Ok(end);
+            }
+        }
+        Ok(files::LogEnd::default())
     }
 
     /// The storage works again: marks what was dropped and hands on what must not be.
@@ -419,9 +449,9 @@ impl Recording {
             return;
         }
         if let Some(part) = &mut self.part {
-            part.record(&match ending {
+            part.log.record(&match ending {
                 Ending::Complete(_) => Record::End { group: self.last_group },
-                Ending::Stopped => Record::Note(files::STOPPED.to_owned()),
+                Ending::Stopped => Record::Close { group: self.last_group },
             });
         }
     }
@@ -446,9 +476,9 @@ impl Recording {
 
     fn mark(&mut self, context: &mut Context<'_>, from_group: u64, groups: u64, cause: GapCause) {
         if let Some(part) = &mut self.part {
-            part.record(&Record::Gap { from_group, groups, cause });
+            part.log.record(&Record::Gap { from_group, groups, cause });
             if let Some(error) = self.error.take() {
-                part.record(&Record::Note(error.chars().take(200).collect()));
+                part.log.record(&Record::Note(error.chars().take(200).collect()));
             }
         }
         context.stats.gaps += 1;
@@ -467,8 +497,7 @@ fn join(known: Option<(u64, u64)>, from: u64, to: u64) -> (u64, u64) {
 }
 
 fn give(part: &mut Part, group: u64, sitting: Sitting) {
-    let Sitting { seat, generation, account } = sitting;
-    part.record(&Record::Seat { group, seat, generation, account });
+    part.log.sit(group, sitting);
     part.tracks.sit(group, sitting);
 }
 

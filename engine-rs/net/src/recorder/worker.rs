@@ -7,13 +7,13 @@ use std::time::Duration;
 use spaces_core::event::Event;
 use spaces_core::ids::SpaceId;
 use spaces_core::record::RecordItem;
-use spaces_core::time::Time;
+use spaces_core::time::{TICK, Time};
 
-use super::FsyncPolicy;
 use super::queue::Refused;
 use super::space::{Context, Recording};
 use super::storage::Storage;
 use super::track::Sitting;
+use super::{FsyncPolicy, RecorderConfig};
 
 /// How often what gathered is written.
 pub const TURN: Duration = Duration::from_millis(50);
@@ -53,6 +53,8 @@ pub struct Worker<S> {
     root: PathBuf,
     storage: S,
     fsync: FsyncPolicy,
+    segment: u64,
+    tracks: bool,
     sync_at: Time,
     /// Whose files are still to be made durable in this round.
     to_sync: Vec<SpaceId>,
@@ -63,14 +65,17 @@ pub struct Worker<S> {
 }
 
 impl<S: Storage> Worker<S> {
-    /// A worker that keeps its recordings below `root`.
+    /// A worker for recordings as `config` wants them. Of queue and clock it knows nothing.
     #[must_use]
-    pub fn new(root: PathBuf, storage: S, fsync: FsyncPolicy) -> Self {
+    pub fn new(config: &RecorderConfig, storage: S) -> Self {
         let (recordings, events) = (HashMap::new(), VecDeque::new());
+        let segment = u64::try_from(config.segment.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX).max(1);
         Self {
-            root,
+            root: config.directory.clone(),
             storage,
-            fsync,
+            fsync: config.fsync,
+            segment,
+            tracks: config.tracks,
             sync_at: Time::default(),
             to_sync: Vec::new(),
             recordings,
@@ -164,19 +169,32 @@ impl<S: Storage> Worker<S> {
     }
 
     fn sync(&mut self, now: Time) {
-        let FsyncPolicy::Every(interval) = self.fsync else { return };
-        if self.to_sync.is_empty() && now >= self.sync_at {
-            self.sync_at = now + interval;
-            self.to_sync.extend(self.recordings.keys());
+        match self.fsync {
+            FsyncPolicy::Never => return,
+            FsyncPolicy::AtEnd if self.to_sync.is_empty() => {
+                let due = self.recordings.iter().filter(|(_, recording)| recording.unsynced_closed() > 0);
+                self.to_sync.extend(due.map(|(space, _)| *space));
+            }
+            FsyncPolicy::Every(interval) if self.to_sync.is_empty() && now >= self.sync_at => {
+                self.sync_at = now + interval;
+                self.to_sync.extend(self.recordings.keys());
+            }
+            FsyncPolicy::AtEnd | FsyncPolicy::Every(_) => {}
         }
+        let complete_only = self.fsync == FsyncPolicy::AtEnd;
         let mut left = SYNCS;
         while left > 0
             && let Some(space) = self.to_sync.pop()
         {
             let (recordings, mut context, _) = self.split(now);
             if let Some(recording) = recordings.get_mut(&space) {
-                left = left.saturating_sub(recording.unsynced());
-                recording.sync(&mut context);
+                if complete_only {
+                    left = left.saturating_sub(recording.unsynced_closed());
+                    recording.sync_closed(&mut context);
+                } else {
+                    left = left.saturating_sub(recording.unsynced());
+                    recording.sync(&mut context);
+                }
             }
         }
     }
@@ -205,6 +223,8 @@ impl<S: Storage> Worker<S> {
             now,
             storage: &self.storage,
             root: &self.root,
+            segment: self.segment,
+            tracks: self.tracks,
             durable: self.fsync != FsyncPolicy::Never,
             events: &mut self.events,
             stats: &mut self.stats,

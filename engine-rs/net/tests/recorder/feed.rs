@@ -1,7 +1,7 @@
 //! A Space to record, and what a log says of it.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,10 +10,10 @@ use spaces_core::ids::{MAX_SEATS, SeatNo, SpaceId};
 use spaces_core::mix::MixPacket;
 use spaces_core::ogg;
 use spaces_core::record::{RecordItem, RecordedFrame};
-use spaces_core::segment::{GapCause, Reader, Record};
+use spaces_core::segment::{GapCause, HEADER, Reader, Record};
 use spaces_core::time::{TICK, Time};
 use spaces_core::uplink::{Level, Spurt};
-use spaces_net::recorder::{FsyncPolicy, TURN, Worker};
+use spaces_net::recorder::{FsyncPolicy, RecorderConfig, TURN, Worker};
 
 use super::memory::Memory;
 use super::tools;
@@ -92,7 +92,11 @@ impl Desk {
     }
 
     pub(crate) fn on(memory: Memory, fsync: FsyncPolicy) -> Self {
-        let worker = Worker::new(PathBuf::from("/recordings"), memory.clone(), fsync);
+        Self::with(memory, &RecorderConfig { fsync, ..RecorderConfig::new("/recordings") })
+    }
+
+    pub(crate) fn with(memory: Memory, config: &RecorderConfig) -> Self {
+        let worker = Worker::new(config, memory.clone());
         Self { worker, memory, events: Vec::new(), turn: Time(0) }
     }
 
@@ -123,7 +127,7 @@ impl Desk {
 
     /// The gaps told last for each first group.
     pub(crate) fn gaps(&self) -> Vec<(u64, u64)> {
-        let mut gaps = std::collections::BTreeMap::new();
+        let mut gaps = BTreeMap::new();
         for event in &self.events {
             let EventKind::RecordingGap { from_group, groups } = event.kind else { panic!("{event:?}") };
             assert_eq!(event.space, SPACE);
@@ -152,27 +156,57 @@ pub(crate) struct Log {
     /// The newest group that is a tick or in a gap.
     pub(crate) last: u64,
     pub(crate) torn: usize,
+    /// How many there are.
+    pub(crate) files: usize,
+    /// The last file is complete.
+    pub(crate) closed: bool,
 }
 
-/// Reads a log that may have a torn end, and no other damage.
-pub(crate) fn read(file: &[u8]) -> Log {
-    let (header, mut reader) = Reader::new(file).unwrap();
-    assert_eq!(header.space, SPACE);
-    let mut log = Log::default();
-    for record in reader.by_ref() {
-        let record = record.unwrap();
-        if !matches!(record, Record::Start { .. } | Record::Seat { .. }) {
-            log.last = log.last.max(record.last_group().unwrap_or(0));
+/// Reads the log of a part, file after file. The last one may have a torn end; there must be no other damage, and each file
+/// must say by itself where it begins and who sits where.
+pub(crate) fn read(files: &[Vec<u8>]) -> Log {
+    let (mut log, mut next, mut sitting) = (Log { files: files.len(), ..Log::default() }, None, BTreeMap::new());
+    for (sequence, file) in files.iter().enumerate() {
+        if file.len() < HEADER && sequence + 1 == files.len() {
+            (log.torn, log.closed) = (file.len(), false);
+            continue;
         }
-        match &record {
-            Record::Tick { group, .. } => assert!(log.ticks.insert(*group), "group {group} twice"),
-            Record::Gap { from_group, groups, cause } => log.gaps.push((*from_group, *groups, *cause)),
-            _ => {}
+        let (header, mut reader) = Reader::new(file).unwrap();
+        assert_eq!((header.space, header.sequence as usize), (SPACE, sequence));
+        let mut records: VecDeque<Record> = reader.by_ref().map(Result::unwrap).collect();
+        log.torn = file.len() - reader.valid_len();
+        log.closed = matches!(records.back(), Some(Record::Close { .. } | Record::End { .. })) && log.torn == 0;
+        if sequence > 0 {
+            skip_front(&mut records, next, &sitting);
         }
-        log.items.extend(record.into_item(SPACE));
+        for record in records {
+            if !matches!(record, Record::Start { .. } | Record::Seat { .. } | Record::Mix(_)) {
+                log.last = log.last.max(record.last_group().unwrap_or(0));
+            }
+            match &record {
+                Record::Tick { group, .. } => assert!(log.ticks.insert(*group), "group {group} twice"),
+                Record::Gap { from_group, groups, cause } => log.gaps.push((*from_group, *groups, *cause)),
+                Record::Seat { seat, .. } => drop(sitting.insert(*seat, record.clone())),
+                Record::Close { group } => next = Some(*group + 1),
+                _ => {}
+            }
+            log.items.extend(record.into_item(SPACE));
+        }
+        assert!(log.closed || sequence + 1 == files.len(), "file {sequence} was not closed");
     }
-    log.torn = file.len() - reader.valid_len();
     log
+}
+
+/// What every file but the first repeats. A torn last file may lack it.
+fn skip_front(records: &mut VecDeque<Record>, next: Option<u64>, sitting: &BTreeMap<SeatNo, Record>) {
+    let Some(first) = records.pop_front() else { return };
+    assert!(matches!(first, Record::Start { group, .. } if Some(group) == next), "{first:?}");
+    let mut told = BTreeMap::new();
+    while let Some(Record::Seat { seat, .. }) = records.front() {
+        let seat = *seat;
+        told.extend(records.pop_front().map(|record| (seat, record)));
+    }
+    assert!(records.is_empty() || told == *sitting, "{told:?} is not {sitting:?}");
 }
 
 /// All of `groups` are ticks of the log or in a gap, and none is both.
@@ -181,4 +215,10 @@ pub(crate) fn assert_accounted(log: &Log, groups: impl Iterator<Item = u64>) {
         let gaps = log.gaps.iter().filter(|(from, count, _)| (*from..from + count).contains(&group)).count();
         assert_eq!(gaps + usize::from(log.ticks.contains(&group)), 1, "group {group}; gaps {:?}", log.gaps);
     }
+}
+
+/// The files of a part's log below `directory`, in order.
+pub(crate) fn log_files(directory: &Path, part: u64) -> Vec<Vec<u8>> {
+    let file = |sequence: u32| std::fs::read(directory.join(format!("part-{part:04}.{sequence:06}.seg"))).ok();
+    (0..).map_while(file).collect()
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use spaces_core::time::TICK;
 use spaces_net::recorder::{FsyncPolicy, Recorder, RecorderConfig};
 
-use super::feed::{SPACE, Voice, read, sits, start, track_end};
+use super::feed::{SPACE, Voice, log_files, read, sits, start, track_end};
 use super::tools;
 
 const DIRECTORY: &str = "SPACES_KILL_DRILL_DIRECTORY";
@@ -93,7 +93,7 @@ fn drill(seed: u64) -> Vec<Cost> {
         let life = Duration::from_millis(300 + random % 4_200);
         let last = record_and_kill(&directory, first, life);
         let space = directory.join(SPACE.to_string());
-        let log = read(&fs::read(space.join(format!("part-{part:04}.seg"))).unwrap());
+        let log = read(&log_files(&space, part));
         if part > 1 {
             assert_eq!(log.gaps.len(), 1, "seed {seed}: the gap of the restart is marked");
             assert_eq!(log.gaps[0].0 + log.gaps[0].1, first, "seed {seed}");

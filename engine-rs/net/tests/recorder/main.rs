@@ -13,6 +13,7 @@ mod kill;
 mod memory;
 mod mix;
 mod queue;
+mod rotation;
 mod storm;
 mod timeline;
 mod tmpfs;

@@ -45,6 +45,20 @@ impl Memory {
             .unwrap_or_else(|| panic!("no file {name}"))
     }
 
+    /// The files of a part's log, in order.
+    pub(crate) fn log(&self, part: u64) -> Vec<Vec<u8>> {
+        let name = |sequence: u32| PathBuf::from(format!("part-{part:04}.{sequence:06}.seg"));
+        self.with(|inner| {
+            let find = |sequence| inner.files.iter().find(|(path, _)| path.ends_with(name(sequence)));
+            (0..).map_while(find).map(|(_, data)| data.clone()).collect()
+        })
+    }
+
+    /// Names of the tracks.
+    pub(crate) fn tracks(&self) -> Vec<String> {
+        self.names().into_iter().filter(|name| name.ends_with(".opus")).collect()
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         self.with(|inner| {
             inner.files.keys().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()

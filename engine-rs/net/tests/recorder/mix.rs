@@ -31,7 +31,7 @@ fn packets_of_the_mix_are_kept_in_order() {
     }
     desk.at(300, &end(299));
     desk.pass(310);
-    let log = read(&desk.memory.file("part-0001.seg"));
+    let log = read(&desk.memory.log(1));
     let got: Vec<_> = log.items.iter().filter(|item| matches!(item, RecordItem::Mix { .. })).cloned().collect();
     assert_eq!(got, given);
     assert_accounted(&log, 0..300);
@@ -55,7 +55,7 @@ fn packets_of_the_mix_that_a_stall_drops_are_marked_by_themselves() {
         }
     }
     desk.stop(300);
-    let log = read(&desk.memory.file("part-0001.seg"));
+    let log = read(&desk.memory.log(1));
     let [(from, groups, GapCause::Storage), (mix_from, mix_groups, GapCause::Mix)] = log.gaps[..] else {
         panic!("{:?}", log.gaps)
     };
@@ -81,7 +81,7 @@ fn packets_of_the_mix_that_the_queue_refuses_are_marked_by_themselves() {
     memory.stick(false);
     handle.push(end(600));
     recorder.stop();
-    let log = read(&memory.file("part-0001.seg"));
+    let log = read(&memory.log(1));
     let marked: Vec<u64> = log.gaps.iter().flat_map(|(from, groups, _)| *from..from + groups).collect();
     assert_eq!(marked, refused);
     assert!(refused.len() > 300 && log.gaps.iter().all(|(.., cause)| *cause == GapCause::Mix), "{:?}", log.gaps);

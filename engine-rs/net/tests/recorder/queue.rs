@@ -44,7 +44,7 @@ fn a_stuck_disk_never_holds_the_caller_and_refused_groups_are_marked_exactly() {
     assert!(handle.push(end(2_399)));
     assert_eq!(handle.refused(), refused.len() as u64);
     recorder.stop();
-    let log = read(&memory.file("part-0001.seg"));
+    let log = read(&memory.log(1));
     let marked: Vec<u64> = log.gaps.iter().flat_map(|(from, groups, _)| *from..from + groups).collect();
     assert_eq!(marked, refused);
     assert!(refused.len() > 300 && log.gaps.iter().all(|(.., cause)| *cause == GapCause::Queue), "{:?}", log.gaps);
@@ -64,7 +64,7 @@ fn a_stuck_disk_never_holds_the_caller_and_refused_groups_are_marked_exactly() {
 }
 
 fn read_if_there(memory: &Memory) -> Option<super::feed::Log> {
-    memory.names().iter().any(|name| name == "part-0001.seg").then(|| read(&memory.file("part-0001.seg")))
+    memory.names().iter().any(|name| name == "part-0001.000000.seg").then(|| read(&memory.log(1)))
 }
 
 /// Even with the queue full to the brim, a seat and an end are not lost.
@@ -86,7 +86,7 @@ fn what_is_not_a_tick_survives_a_queue_full_to_the_brim() {
     handle.push(end(50));
     memory.stick(false);
     recorder.stop();
-    let log = read(&memory.file("part-0001.seg"));
+    let log = read(&memory.log(1));
     let has = |item: &RecordItem| log.items.contains(item);
     assert!(has(&sits(1, 3, generation, 4_242)) && has(&end(50)));
     assert_eq!(
@@ -106,7 +106,7 @@ fn stopping_writes_what_is_queued() {
         assert!(handle.push(voice.tick(group, &[(0, 1)])));
     }
     recorder.stop();
-    let log = read(&memory.file("part-0001.seg"));
+    let log = read(&memory.log(1));
     assert_eq!(log.ticks, (0..3_000).collect());
     assert!(!handle.push(RecordItem::End { space: SPACE, group: 3_000 }), "nobody is there any more");
 }

@@ -111,7 +111,7 @@ fn storm(seed: u64, voice: &Voice, seen: &mut Seen) {
         group += 50;
     }
     for (part, first, last, handed, killed, left) in parts {
-        let log = read(&memory.file(&format!("part-{part:04}.seg")));
+        let log = read(&memory.log(part));
         seen.causes.extend(log.gaps.iter().map(|(.., cause)| *cause as u8));
         let missing: Vec<_> =
             log.gaps.iter().filter(|(.., cause)| matches!(cause, GapCause::Queue | GapCause::Storage)).collect();

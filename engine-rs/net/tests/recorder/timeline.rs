@@ -31,7 +31,7 @@ fn everything_handed_in_is_in_the_log_and_every_track_spans_the_part() {
     }
     give(&mut desk, 1_600, end(1_599));
     desk.pass(1_610);
-    let log = read(&desk.memory.file("part-0001.seg"));
+    let log = read(&desk.memory.log(1));
     assert_eq!(log.items, given);
     assert_eq!((log.gaps.len(), log.torn, desk.events.len()), (0, 0, 0));
     assert_eq!(desk.worker.stats().recording, 0);
@@ -59,10 +59,7 @@ fn a_person_is_a_track_also_after_leaving_the_seat_and_coming_back() {
     desk.at(300, &voice.tick(300, &[(4, 2)]));
     desk.at(301, &end(300));
     desk.pass(310);
-    assert_eq!(
-        desk.memory.names(),
-        ["part-0001.seat-04.account-7.opus", "part-0001.seat-04.account-8.opus", "part-0001.seg"]
-    );
+    assert_eq!(desk.memory.tracks(), ["part-0001.seat-04.account-7.opus", "part-0001.seat-04.account-8.opus"]);
     for account in [7, 8] {
         let bytes = desk.memory.file(&format!("part-0001.seat-04.account-{account}.opus"));
         assert_eq!(track_end(&bytes), Some(TrackEnd { groups: 301, finished: true }));
@@ -100,7 +97,7 @@ fn a_track_ends_when_its_person_leaves_the_seat() {
         let bytes = desk.memory.file(&format!("part-0001.seat-0{number}.account-1{number}.opus"));
         assert_eq!(track_end(&bytes), Some(TrackEnd { groups, finished: true }), "seat {number}");
     }
-    assert_eq!(desk.memory.names().len(), 5, "who said nothing has no track: {:?}", desk.memory.names());
+    assert_eq!(desk.memory.tracks().len(), 4, "who said nothing has no track: {:?}", desk.memory.tracks());
 }
 
 /// The engine says nothing while nobody speaks; a kill then may still cost less than a second.
@@ -117,7 +114,7 @@ fn silence_is_carried_on_by_the_clock() {
         let track = track_end(&desk.memory.file("part-0001.seat-01.account-9.opus"));
         let behind = group + 1 - 50 - track.unwrap().groups;
         assert!(behind <= 43, "group {group}: the track is {behind} groups behind");
-        assert!(group - read(&desk.memory.file("part-0001.seg")).last <= 25, "group {group}");
+        assert!(group - read(&desk.memory.log(1)).last <= 25, "group {group}");
     }
     // A tick that is up to 400 ms late finds its place free.
     desk.at(3_000, &voice.tick(2_981, &[(1, 1)]));
@@ -142,7 +139,7 @@ fn a_restart_is_another_part_and_the_gap_before_it_is_marked() {
     }
     desk.pass(101);
     // Killed here: no stop.
-    let killed = read(&memory.file("part-0001.seg"));
+    let killed = read(&memory.log(1));
     assert_eq!(killed.last, 99);
     let mut desk = Desk::on(memory.clone(), FsyncPolicy::Never);
     desk.at(500, &start(500));
@@ -152,7 +149,7 @@ fn a_restart_is_another_part_and_the_gap_before_it_is_marked() {
     }
     desk.stop(601);
     assert_eq!(desk.gaps(), [(100, 400)]);
-    let second = read(&memory.file("part-0002.seg"));
+    let second = read(&memory.log(2));
     assert_eq!(second.gaps, [(100, 400, GapCause::Restart)]);
     assert_eq!(second.ticks, (500..600).collect());
     let track = memory.file("part-0002.seat-02.account-3.opus");
@@ -165,7 +162,7 @@ fn a_restart_is_another_part_and_the_gap_before_it_is_marked() {
     desk.at(800, &start(800));
     desk.stop(810);
     assert_eq!(desk.gaps(), [(600, 100)]);
-    assert_eq!(read(&memory.file("part-0004.seg")).gaps, []);
+    assert_eq!(read(&memory.log(4)).gaps, []);
 }
 
 /// Groups 100 to 104 are refused, a seat is given at 105, then the process is killed before it marks the gap.
@@ -182,7 +179,7 @@ fn a_seat_given_after_a_lost_group_does_not_hide_it_from_the_restart() {
     desk.pass(110);
     let mut desk = Desk::on(memory.clone(), FsyncPolicy::Never);
     desk.at(500, &start(500));
-    assert_eq!(read(&memory.file("part-0002.seg")).gaps, [(100, 400, GapCause::Restart)]);
+    assert_eq!(read(&memory.log(2)).gaps, [(100, 400, GapCause::Restart)]);
 }
 
 #[test]
@@ -192,7 +189,7 @@ fn a_frame_of_nobody_goes_to_account_0() {
     desk.at(0, &voice.tick(0, &[(6, 9)]));
     desk.at(1, &end(0));
     desk.pass(5);
-    assert_eq!(desk.memory.names(), ["part-0001.seat-06.account-0.opus", "part-0001.seg"]);
+    assert_eq!(desk.memory.tracks(), ["part-0001.seat-06.account-0.opus"]);
 }
 
 #[test]
@@ -234,9 +231,9 @@ fn the_files_of_a_recording_are_listed() {
     assert_eq!(
         short,
         [
-            (1, FileKind::Log, 10, 1_000, true),
+            (1, FileKind::Log { sequence: 0 }, 10, 1_000, true),
             (1, track(3, 4_000_000_000_000), 10, 1_000, true),
-            (2, FileKind::Log, 200, 600, false),
+            (2, FileKind::Log { sequence: 0 }, 200, 600, false),
             (2, track(12, 0), 200, 600, false),
         ]
     );

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use spaces_core::ogg::TrackEnd;
 use spaces_core::time::Time;
-use spaces_net::recorder::{Disk, FsyncPolicy, TURN, Worker, files};
+use spaces_net::recorder::{Disk, FsyncPolicy, RecorderConfig, TURN, Worker, files};
 
-use super::feed::{SPACE, Voice, assert_accounted, end, read, sits, start, time, track_end};
+use super::feed::{SPACE, Voice, assert_accounted, end, log_files, read, sits, start, time, track_end};
 use super::tools;
 
 struct Mounted(PathBuf);
@@ -45,7 +45,8 @@ fn a_full_file_system_costs_a_marked_gap_and_is_used_again_when_there_is_room() 
     };
     let ballast = root.join("ballast");
     fs::write(&ballast, vec![0; 320 << 10]).unwrap();
-    let (voice, mut worker) = (Voice::new(), Worker::new(root.clone(), Disk, FsyncPolicy::Never));
+    let config = RecorderConfig { fsync: FsyncPolicy::Never, ..RecorderConfig::new(&root) };
+    let (voice, mut worker) = (Voice::new(), Worker::new(&config, Disk));
     let mut turn = Time(0);
     worker.item(time(0), &start(0));
     worker.item(time(0), &sits(0, 0, 1, 1));
@@ -68,12 +69,12 @@ fn a_full_file_system_costs_a_marked_gap_and_is_used_again_when_there_is_room() 
     worker.turn(time(1_500));
     assert_eq!((worker.stats().stalled, worker.stats().recording), (0, 0));
     let directory = mounted.0.join(SPACE.to_string());
-    let log = read(&fs::read(directory.join("part-0001.seg")).unwrap());
+    let log = read(&log_files(&directory, 1));
     assert_accounted(&log, 0..1_500);
     assert_eq!((log.gaps.len(), log.torn), (1, 0));
     let track = directory.join("part-0001.seat-00.account-1.opus");
     assert_eq!(track_end(&fs::read(&track).unwrap()), Some(TrackEnd { groups: 1_500, finished: true }));
     assert_eq!(tools::opusinfo(&track).problems, Vec::<String>::new());
     assert_eq!(tools::ffmpeg(&track).len(), 1_500 * 960);
-    assert_eq!(files(&root, SPACE).unwrap().len(), 2);
+    assert_eq!(files(&root, SPACE).unwrap().len(), log.files + 1);
 }
