@@ -39,7 +39,7 @@ $(TOOLS): constraints.txt
 
 $(STAMP): $(TOOLS) $(RUST) pyproject.toml
 	@echo "building the engine (the first time takes a few minutes) ..."
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) maturin develop --profile $(PROFILE) -E server,demo,test,dev
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) maturin develop --profile $(PROFILE) -E server,captions,demo,test,dev
 	touch $@
 
 build: $(STAMP)
@@ -54,7 +54,8 @@ test-rust: $(TOOLS) wasm
 	cargo test --profile $(PROFILE) --locked --workspace
 
 test-python: build
-	tools/system-packages ffmpeg opusinfo:opus-tools chromium psql:postgresql
+	tools/system-packages ffmpeg opusinfo:opus-tools chromium psql:postgresql \
+		/usr/share/pocketsphinx/test/data/librivox:pocketsphinx-testdata
 	pytest -q
 
 fuzz: $(TOOLS)

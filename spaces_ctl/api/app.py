@@ -36,6 +36,7 @@ from spaces_ctl.api.tally import CounterTally
 from spaces_ctl.clock import Clock
 from spaces_ctl.service.accounts import Accounts
 from spaces_ctl.service.authentication import Authentication
+from spaces_ctl.service.captions import Captions
 from spaces_ctl.service.idempotency import IdempotencyKeys
 from spaces_ctl.service.joins import Joins
 from spaces_ctl.service.ports import EventBus, Principal
@@ -64,6 +65,8 @@ class ApiServices(msgspec.Struct, frozen=True, kw_only=True):
     """For `/readyz`: name and what raises if it does not work."""
     engine_figures: EngineFigures | None = None
     """`Engine.stats`, for `/metrics`."""
+    captions: Captions | None = None
+    """Without, none are told."""
     more: Mapping[str, Any] = {}
     """Further services, by the name under which handlers ask for them."""
 
@@ -98,9 +101,11 @@ def create_app(
         tally=CounterTally(services.spaces.counters),
         queue=settings.stream_queue,
         per_caller=settings.streams_per_caller,
+        captions=services.captions,
     )
     injected = {
         **services.more,
+        **({} if services.captions is None else {"captions": services.captions}),
         "clock": services.clock,
         "spaces": services.spaces,
         "joins": services.joins,

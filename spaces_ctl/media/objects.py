@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -13,7 +16,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
-__all__ = ["BadStoreUrl", "Deleted", "NoObject", "Objects", "StoreUnavailable"]
+__all__ = ["About", "BadStoreUrl", "Deleted", "NoObject", "Objects", "StoreUnavailable"]
 
 
 class StoreUnavailable(OSError):
@@ -35,7 +38,20 @@ class Deleted(NamedTuple):
     bytes: int
 
 
+class About(NamedTuple):
+    """What is known of an object."""
+
+    size: int
+    """In bytes."""
+    tag: str
+    """Another one whenever the object is written."""
+
+
 _CHUNK = 256 * 1024
+_PART_BYTES = 8 * 1024 * 1024
+"""S3 takes 10,000 parts: 80 GB."""
+_CONNECT = timedelta(seconds=5)
+_ANSWER = timedelta(seconds=30)
 
 
 class Objects:
@@ -48,10 +64,10 @@ class Objects:
         """The directory, if it is one."""
 
     @classmethod
-    def open(cls, url: str) -> Objects:
+    def open(cls, url: str, *, access_key_id: str = "", secret_access_key: str = "") -> Objects:
         """A directory (path or `file:` URL, made if missing) or `s3://bucket/prefix?region=…&endpoint=…`.
 
-        S3 credentials come from the environment (`AWS_ACCESS_KEY_ID`, ...) or the query. Raises BadStoreUrl.
+        S3 credentials that are not given come from the environment (`AWS_ACCESS_KEY_ID`, ...). Raises BadStoreUrl.
         """
         parts = urlsplit(url)
         if parts.scheme in ("", "file"):
@@ -63,14 +79,18 @@ class Objects:
                 raise BadStoreUrl(f"cannot use {directory}: {error}") from error
         if parts.scheme != "s3" or not parts.netloc:
             raise BadStoreUrl(f"{parts.scheme or url}: only a directory or s3://bucket/prefix can keep recordings")
-        options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
-        client = {"allow_http": True} if options.get("endpoint", "").startswith("http:") else {}
         try:
+            options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+            if access_key_id:
+                options |= {"access_key_id": access_key_id, "secret_access_key": secret_access_key}
+            plain = options.get("endpoint", "").startswith("http:")
             return cls(
                 S3Store(
                     parts.netloc,
                     prefix=parts.path.strip("/") or None,
-                    client_options=client or None,  # type: ignore[arg-type]
+                    client_options={"allow_http": plain, "timeout": _ANSWER, "connect_timeout": _CONNECT},
+                    # Few and short: those who can wait do so by `patience`, the others want to know.
+                    retry_config={"max_retries": 2, "retry_timeout": _ANSWER},
                     **options,  # type: ignore[arg-type]
                 )
             )
@@ -91,6 +111,33 @@ class Objects:
         except BaseError as error:
             raise StoreUnavailable(str(error)) from error
 
+    async def put_stream(self, name: str, pieces: AsyncIterator[bytes]) -> None:
+        """Writes an object piece by piece; nobody sees it before it is whole. Raises StoreUnavailable, and whatever
+        `pieces` raises: then there is no object.
+        """
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        attributes = None if self.local is not None else {"Content-Type": kind}
+        failures: list[BaseException] = []
+
+        async def watched() -> AsyncIterator[bytes]:
+            try:
+                async for piece in pieces:
+                    yield piece
+            except BaseException as error:
+                failures.append(error)
+                raise
+
+        try:
+            await obstore.put_async(
+                self._store, name, watched(), attributes=attributes, chunk_size=_PART_BYTES, max_concurrency=2
+            )
+        except BaseException as error:
+            if failures:
+                raise failures[0] from None
+            if isinstance(error, BaseError):
+                raise StoreUnavailable(str(error)) from error
+            raise
+
     async def get(self, name: str) -> bytes:
         """Reads an object whole. Raises NoObject, StoreUnavailable."""
         try:
@@ -108,6 +155,17 @@ class Objects:
             raise NoObject(name) from error
         except BaseError as error:
             raise StoreUnavailable(str(error)) from error
+
+    async def about(self, name: str) -> About:
+        """What is known of an object without reading it. Raises NoObject, StoreUnavailable."""
+        try:
+            meta = await obstore.head_async(self._store, name)
+        except (NotFoundError, FileNotFoundError) as error:
+            raise NoObject(name) from error
+        except BaseError as error:
+            raise StoreUnavailable(str(error)) from error
+        tag = (meta["e_tag"] or f"{meta['last_modified'].timestamp():.6f}-{meta['size']}").strip('"')
+        return About(int(meta["size"]), tag)
 
     async def stream(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Bytes `start` to `end` (exclusive), in pieces. Raises NoObject, StoreUnavailable."""
@@ -135,6 +193,7 @@ class Objects:
     async def delete(self, prefix: str) -> Deleted:
         """Deletes everything below `prefix`, or the one object of that name; nothing there is no error.
 
+        In a directory also what interrupted writes left, which `list` does not tell of.
         Raises StoreUnavailable: then some may be left; ask again.
         """
         found = await self.list(prefix)
@@ -147,4 +206,14 @@ class Objects:
             return await self.delete(prefix)
         except BaseError as error:
             raise StoreUnavailable(str(error)) from error
+        if self.local is not None:
+            try:
+                await asyncio.to_thread(_remove_tree, self.local / prefix)
+            except OSError as error:
+                raise StoreUnavailable(str(error)) from error
         return Deleted(len(found), sum(size for _, size in found))
+
+
+def _remove_tree(directory: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        shutil.rmtree(directory)

@@ -39,8 +39,8 @@ def replay_not_in_the_making(case: Case, command: c.ReplayReady) -> bool:
 
 
 @refuses("replay.unavailable")
-def replay_never_was(case: Case, command: c.DeleteReplay) -> bool:
-    """Was not recorded. What is not ready yet may be deleted."""
+def replay_never_was(case: Case, command: c.DeleteReplay | c.Export) -> bool:
+    """Was not recorded; what is kept for review alone is the moderators'."""
     return case.state.replay.status is ReplayStatus.NONE
 
 
@@ -158,7 +158,7 @@ def delete_replay(case: Case, command: c.DeleteReplay) -> None:
 
 
 def play_replay(case: Case, command: c.PlayReplay) -> None:
-    """Counted elsewhere."""
+    """Counted by the service: never an event."""
 
 
 def export(case: Case, command: c.Export) -> None:
@@ -226,7 +226,7 @@ ROWS: Table = dict(
             makes=outcomes(ev.ReplayDeleted) | _CLIPS_GONE,
         ),
         row(c.PlayReplay, "H A G O M", (ENDED,), *_REPLAY),
-        row(c.Export, "H", (ENDED,), creator_only, nothing_kept, makes=outcomes(ev.ExportRequested)),
+        row(c.Export, "H", (ENDED,), creator_only, replay_never_was, nothing_kept, makes=outcomes(ev.ExportRequested)),
         row(
             c.Clip,
             "H C S L O",

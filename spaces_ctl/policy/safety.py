@@ -28,9 +28,12 @@ from spaces_ctl.policy.leaving import (
     lost_place,
     put_out,
 )
+from spaces_ctl.policy.replay import ReplayStatus
 from spaces_ctl.policy.retention import Retention
 from spaces_ctl.policy.seats import spared_by
 from spaces_ctl.policy.state import Space
+
+_REPLAYABLE = (ReplayStatus.PROCESSING, ReplayStatus.AVAILABLE, ReplayStatus.WITHHELD)
 
 
 def ask_targets_succession(state: Space, command: c.LiveBanned, me: AccountId) -> Needs:
@@ -66,8 +69,10 @@ def too_many_reports(case: Case, command: object) -> bool:
 
 @refuses("state.ended")
 def review_over(case: Case, command: object) -> bool:
-    """There is nothing left that a moderator could look at."""
-    return case.state.status is ENDED and case.state.retention not in (Retention.AUDIT, Retention.HELD)
+    """There is nothing left that a moderator could look at: neither a review copy nor a replay."""
+    state = case.state
+    kept = state.retention in (Retention.AUDIT, Retention.HELD) or state.replay.status in _REPLAYABLE
+    return state.status is ENDED and not kept
 
 
 @refuses("clip.not_found")

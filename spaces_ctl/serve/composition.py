@@ -11,21 +11,27 @@ from litestar.types import ControllerRouterHandler
 
 from spaces_ctl.api import around as around_api
 from spaces_ctl.api import identity, wire
+from spaces_ctl.api import media as media_api
 from spaces_ctl.api.app import ApiServices, create_app
 from spaces_ctl.api.auth.logins import AuthRules
 from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.api.xapi.rates import XRates
+from spaces_ctl.media.objects import Objects
 from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve.errors import BadSettings, DatabaseUnreachable, SchemaOutdated
+from spaces_ctl.serve.media import MediaProcess
 from spaces_ctl.serve.run import Running
 from spaces_ctl.serve.secrets import derived
 from spaces_ctl.service.around import Around, AroundSettings
 from spaces_ctl.service.email_links import EmailLinks
 from spaces_ctl.service.graph import WritableGraph
+from spaces_ctl.service.media_asker import NoWorker
 from spaces_ctl.service.oauth import OAuthRules
 from spaces_ctl.service.oidc import Oidc
 from spaces_ctl.service.oidc import OidcProvider as Provider
 from spaces_ctl.service.ports import Mailer
+from spaces_ctl.service.replays import Replays
+from spaces_ctl.service.retention import Retention
 from spaces_ctl.service.services import Services, open_services
 from spaces_ctl.service.sessions import SessionRules
 from spaces_ctl.service.xapi import SpeakerIds, XApi
@@ -36,10 +42,14 @@ from spaces_ctl.store.migrate import check
 
 __all__ = ["Deployment", "compose", "database_refusals"]
 
-_ROUTERS: list[ControllerRouterHandler] = [*identity.ROUTERS, *around_api.ROUTERS]
+_ROUTERS: list[ControllerRouterHandler] = [*identity.ROUTERS, *around_api.ROUTERS, *media_api.ROUTERS]
 """Under /api/v1."""
 
-_ROOT_ROUTERS: list[ControllerRouterHandler] = [*identity.ROOT_ROUTERS, *around_api.ROOT_ROUTERS]
+_ROOT_ROUTERS: list[ControllerRouterHandler] = [
+    *identity.ROOT_ROUTERS,
+    *around_api.ROOT_ROUTERS,
+    *media_api.ROOT_ROUTERS,
+]
 """Paths that others know: OAuth, share links."""
 
 _SANDBOX = "/sandbox-payments"
@@ -48,12 +58,22 @@ _SANDBOX = "/sandbox-payments"
 class Deployment:
     """The services of one life of the control loop, and their application."""
 
-    def __init__(self, settings: Settings, running: Running, services: Services) -> None:
+    def __init__(
+        self, settings: Settings, running: Running, services: Services, media: MediaProcess | None = None
+    ) -> None:
         self.services = services
         self._draining = False
         mailer = _mailer(settings)
         payments = _payments(settings, running)
         self.around = _around(settings, running, services, mailer, payments)
+        self.replays = Replays(
+            objects=media.objects if media is not None else Objects.memory(),
+            spaces=services.spaces,
+            reading=services.reading,
+            graph=services.graph,
+            db=services.db,
+        )
+        self.retention = _retention(settings, services, self.around, media)
         self.app: Any = _application(settings, running, self, mailer, payments)
         """ASGI."""
 
@@ -81,6 +101,7 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
             await check(db)
         finally:
             await db.aclose()
+    media = MediaProcess.of(settings)
     async with AsyncExitStack() as stack:
         with _data_refusals(settings):
             services = await stack.enter_async_context(
@@ -101,12 +122,16 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
                     oauth_rules=OAuthRules(access_ms=auth.access_token_minutes * 60_000),
                     join_token_s=auth.join_token_minutes * 60,
                     watchdog=running.watchdog,
+                    recordings=media.recordings if media else None,
                 )
             )
-        deployment = Deployment(settings, running, services)
+        deployment = Deployment(settings, running, services, media)
         await deployment.around.discovery.seed_topics()
         await stack.enter_async_context(deployment.around.outbound)
         services.start(deployment.around.run(services.bus), "around")
+        if media is not None and services.media is not None:
+            services.start(media.run(services.media), "media worker")
+            services.start(deployment.retention.run(services.bus), "retention")
         yield deployment
 
 
@@ -162,6 +187,25 @@ def _around(
     if payments is not None:
         payments.send = around.tickets.on_payment
     return around
+
+
+def _retention(settings: Settings, services: Services, around: Around, media: MediaProcess | None) -> Retention:
+    """Without media nothing is read and nothing deleted: what is to go waits until there is a store again."""
+    return Retention.build(
+        db=services.db,
+        clock=services.clock,
+        new_id=services.ids.next,
+        spaces=services.spaces,
+        moderation=around.moderation,
+        profiles=services.graph.profiles,
+        tell=around.notifications.tell,
+        objects=media.objects if media else Objects.memory(),
+        spool=media.spool if media else None,
+        made_by=media.made_by if media else None,
+        worker=media.worker if media else NoWorker(),
+        space_name=wire.space_text,
+        link_key=derived(settings, "links"),
+    )
 
 
 def _payments(settings: Settings, running: Running) -> SandboxPayments | None:
@@ -235,6 +279,8 @@ def _application(
                 invalidations=_invalidations(settings, graph, deployment.around),
             ),
             **deployment.around.injected(),
+            "replays": deployment.replays,
+            **deployment.retention.injected(),
         },
     )
     roots = [*_ROOT_ROUTERS]

@@ -6,7 +6,6 @@ The page is the same for everybody, logged in or not, blocked or not: it is publ
 from __future__ import annotations
 
 import asyncio
-import io
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -16,9 +15,9 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 from icalendar import Alarm, Calendar, Event
-from PIL import Image, ImageDraw, ImageFont
 
 from spaces_ctl.clock import Clock
+from spaces_ctl.media import pictures
 from spaces_ctl.model import AccountId, SpaceId, Status
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Profile, SocialGraph
@@ -96,7 +95,7 @@ class OEmbed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Cards:
     """Cards of Spaces that are public: scheduled, live, over."""
 
-    WIDTH, HEIGHT = 1200, 630
+    WIDTH, HEIGHT = pictures.WIDTH, pictures.HEIGHT
 
     def __init__(
         self,
@@ -259,26 +258,15 @@ class Cards:
         return self._pictures[key]
 
     def _draw(self, card: Card) -> bytes:
-        picture = Image.new("RGB", (self.WIDTH, self.HEIGHT), (76, 29, 149))
-        draw = ImageDraw.Draw(picture)
-        for row in range(self.HEIGHT):
-            shade = row / self.HEIGHT
-            draw.line(((0, row), (self.WIDTH, row)), fill=(round(76 + 60 * shade), 29, round(149 + 60 * shade)))
-        badge = (220, 38, 38) if card.status is Status.LIVE else (55, 48, 107)
-        draw.rounded_rectangle((70, 70, 320, 140), 16, fill=badge)
-        draw.text((195, 105), _WORDS.get(card.status, "").upper(), font=self._face(34), fill="white", anchor="mm")
-        y = 190
-        for text in _wrapped(card.heading, 28, 4):
-            draw.text((70, y), text, font=self._face(72), fill="white")
-            y += 86
-        names = ", ".join(profile.name for profile in card.hosts)
-        draw.text((70, 545), _shortened(names, 60), font=self._face(36), fill=(221, 214, 254))
-        out = io.BytesIO()
-        picture.save(out, "PNG")
-        return out.getvalue()
-
-    def _face(self, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-        return ImageFont.truetype(self._font, size) if self._font else ImageFont.load_default(size)
+        urgent = card.status is Status.LIVE
+        picture = pictures.card(
+            card.heading,
+            _WORDS.get(card.status, "").upper(),
+            ", ".join(profile.name for profile in card.hosts),
+            badge_colour=pictures.URGENT if urgent else pictures.QUIET,
+            font=self._font,
+        )
+        return pictures.png(picture)
 
 
 _PAGE = """<!doctype html>
@@ -317,19 +305,3 @@ def _known(profiles: Mapping[AccountId, Profile], accounts: tuple[AccountId, ...
 
 def _utc(at_ms: int) -> datetime:
     return datetime.fromtimestamp(math.floor(at_ms / 1000), UTC)
-
-
-def _shortened(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _wrapped(text: str, width: int, most_lines: int) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        word = _shortened(word, width)
-        if len(lines[-1]) + len(word) + 1 > width and lines[-1]:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    if len(lines) > most_lines:
-        lines = [*lines[: most_lines - 1], _shortened(lines[most_lines - 1] + " …", width)]
-    return lines

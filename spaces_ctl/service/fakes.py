@@ -58,6 +58,8 @@ class FakeEngine:
         """Called after it was carried out, before the answer."""
         self.closed_for: list[tuple[SpaceId, AccountId | None, str]] = []
         """Whom the engine put out, and the reason's code."""
+        self.captions: list[tuple[SpaceId, bytes]] = []
+        """What went out on the `captions` tracks."""
         self._rooms: dict[SpaceId, _Room] = {}
         self._ended: set[SpaceId] = set()
         self._revoked = SetRevoked(version=-1)
@@ -123,6 +125,14 @@ class FakeEngine:
         unnamed = sum(1 for _, anonymous in people if anonymous)
         guests = len(people) - named - unnamed
         return Counts(0, space, named, unnamed, guests, len(people))
+
+    async def caption(self, space: SpaceId, seat: int, generation: int, payload: bytes) -> None:
+        """A line on the track. Raises InvalidTable unless the seat's captions are allowed."""
+        await asyncio.sleep(0)
+        row = next((row for row in self._known(space).table.stage if row.seat == seat), None)
+        if row is None or row.generation != generation or not getattr(row, "caption", True):
+            raise InvalidTable("no captions of this seat")
+        self.captions.append((space, payload))
 
     async def events(self) -> AsyncIterator[list[Event]]:
         """Batches, for ever."""
@@ -310,6 +320,10 @@ class FakeRecordings:
         self.calls: list[tuple[str, SpaceId, int]] = []
         """Name, Space, clip (0: none)."""
 
+    async def follow(self, space: SpaceId) -> None:
+        """The Space is live."""
+        self.calls.append(("follow", space, 0))
+
     async def finalize(self, space: SpaceId) -> int:
         """Makes the replay available."""
         self.calls.append(("finalize", space, 0))
@@ -318,6 +332,14 @@ class FakeRecordings:
     async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
         """Makes a clip's audio."""
         self.calls.append(("cut", space, clip))
+
+    async def complete(self, space: SpaceId) -> None:
+        """Makes the rest."""
+        self.calls.append(("complete", space, 0))
+
+    async def trim(self, space: SpaceId, start_ms: int) -> None:
+        """Begins later."""
+        self.calls.append(("trim", space, 0))
 
     async def delete_clip(self, space: SpaceId, clip: int) -> None:
         """Deletes a clip's audio."""

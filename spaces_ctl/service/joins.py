@@ -130,6 +130,10 @@ class Joins:
             notices=await self._notices(state, account),
         )
 
+    async def may_hear(self, actor: Actor, space: SpaceId) -> None:
+        """Whether somebody would be let in now: for what is as good as hearing. Raises ServiceError, as `join`."""
+        await self._check(await self._state(space), actor)
+
     async def peek(self, viewer: AccountId | None, space: SpaceId) -> View:
         """What somebody may see before coming in. Raises ServiceError."""
         state = await self._state(space)

@@ -6,6 +6,7 @@ Every action is written down before it is taken and again with its outcome, so t
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -22,6 +23,8 @@ from spaces_ctl.store.database import Database
 from spaces_ctl.store.moderation import Action, Appeal, Case, Report
 
 __all__ = ["Case", "Moderation", "ModerationReaction"]
+
+T = TypeVar("T")
 
 Execute = Callable[[Actor, SpaceId, commands.SpaceCommand], Awaitable[object]]
 ExecuteAccount = Callable[[Principal, commands.AccountCommand], Awaitable[AccountEvent | None]]
@@ -117,6 +120,25 @@ class Moderation:
         """Undoes `ban`."""
         command = commands.LiftBan(account=account)
         await self._act(principal, "lift_ban", why, lambda: self._execute_account(principal, command), account=account)
+
+    async def hear(
+        self,
+        principal: Principal,
+        case: Case,
+        why: str,
+        record: Callable[[sa.Connection], None],
+        listen: Callable[[], Awaitable[T]],
+    ) -> T:
+        """A moderator listens to what is kept of a case's Space. `record` is committed with the trail's line, before
+        `listen` is called. Raises what `listen` raises, ServiceError role.forbidden, report.reason_required.
+        """
+        heard: list[T] = []
+
+        async def do() -> None:
+            heard.append(await listen())
+
+        await self._act(principal, "hear", why, do, space=case.space, case=case.id, record=record)
+        return heard[0]
 
     # Appeals
 
@@ -235,10 +257,17 @@ class Moderation:
         *,
         space: SpaceId | None = None,
         account: AccountId | None = None,
+        case: int | None = None,
+        record: Callable[[sa.Connection], None] = lambda c: None,
     ) -> None:
         _moderates(principal)
-        line = self._line(principal, action, _why(why), space=space, account=account)
-        await self._db.write(lambda c: store.append_action(c, line))
+        line = self._line(principal, action, _why(why), space=space, account=account, case=case)
+
+        def asked(c: sa.Connection) -> None:
+            store.append_action(c, line)
+            record(c)
+
+        await self._db.write(asked)
         outcome = "done"
         try:
             await do()

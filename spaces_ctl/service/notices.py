@@ -35,6 +35,7 @@ KINDS: dict[str, str] = {
     "ended_for_violation": "Your Space {title} was ended for breaking the rules",
     "violation_found": "{title} was found to break the rules",
     "replay_ready": "The replay of {title} is ready",
+    "export_ready": "Your download of {title} is ready",
     "ticket_bought": "You have a ticket for {title}",
     "ticket_refunded": "Your ticket for {title} was refunded",
     "live_banned": "You are banned from live features",

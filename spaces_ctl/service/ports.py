@@ -17,6 +17,7 @@ from spaces_ctl.model import AccountId, Actor, ClientClass, CommunityRole, Space
 from spaces_ctl.policy.facts import AccountFacts, Needs
 
 __all__ = [
+    "CaptionTrack",
     "EventBus",
     "GraphFacts",
     "Mailer",
@@ -147,6 +148,14 @@ class MediaEngine(Protocol):
         ...
 
 
+class CaptionTrack(Protocol):
+    """What `service.captions` uses of the engine."""
+
+    async def caption(self, space: SpaceId, seat: int, generation: int, payload: bytes) -> None:
+        """Puts a line on the `captions` track. Raises EngineError if the seat's captions are not allowed."""
+        ...
+
+
 class EventBus(Protocol):
     """Tells committed events to whoever listens, in this process and (PostgreSQL) others; in order per Space."""
 
@@ -160,14 +169,33 @@ class EventBus(Protocol):
 
 
 class Recordings(Protocol):
-    """Replays, clips and review copies. The recordings issue brings the real one; `service.fakes` has one for tests."""
+    """Replays, clips and review copies (`service.recordings`; `service.fakes` has one for tests).
+
+    Every call may be repeated after a crash, and looks at the Space as it is now: what is done, or not wanted any more,
+    is not done again. Each raises MediaError: nothing, or only a part, is done; it is to be called again.
+    """
+
+    async def follow(self, space: SpaceId) -> None:
+        """The Space is live and is recorded, kept for review or may be clipped; or what of it has changed."""
+        ...
 
     async def finalize(self, space: SpaceId) -> int:
-        """Makes the replay available; returns its length in milliseconds."""
+        """The Space is over: completes what was recorded and makes the replay available, if it was public.
+
+        Returns the replay's length in milliseconds, 0 if there is none.
+        """
         ...
 
     async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
         """Makes a clip's audio."""
+        ...
+
+    async def complete(self, space: SpaceId) -> None:
+        """The replay is available: makes what nobody had to wait for (the download in AAC)."""
+        ...
+
+    async def trim(self, space: SpaceId, start_ms: int) -> None:
+        """The replay begins later, `start_ms` after its recording did."""
         ...
 
     async def delete_clip(self, space: SpaceId, clip: int) -> None:
@@ -175,11 +203,11 @@ class Recordings(Protocol):
         ...
 
     async def delete_replay(self, space: SpaceId) -> None:
-        """Takes the public copy away; the review copy stays."""
+        """Takes the public copy away; clips and the review copy stay."""
         ...
 
     async def purge(self, space: SpaceId) -> None:
-        """Deletes everything everywhere."""
+        """Deletes what was recorded, in the spool and in the store; the replay and clips are not of it."""
         ...
 
 

@@ -18,6 +18,7 @@ from spaces_ctl.model import AccountId, SpaceId
 from spaces_ctl.policy.facts import Needs
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.hiding import Hiding
 from spaces_ctl.service.outbound import Refused, check_url
 from spaces_ctl.service.ports import Principal, SocialGraph
 from spaces_ctl.service.reactor import Unit
@@ -68,7 +69,7 @@ class EmbeddedPosts:
         self._clock = clock
         self._new_id = new_id
         self._graph = graph
-        self._muted_by = muted_by
+        self._hiding = Hiding(graph=graph, clock=clock, muted_by=muted_by)
 
     async def write(
         self,
@@ -166,13 +167,13 @@ class EmbeddedPosts:
         """The account's direct messages, latest first; those of accounts it muted or blocks are left out."""
         me = _account(principal)
         page = await self._db.read(lambda c: store.messages(c, me, before, min(limit, _MOST_LIMIT)))
-        hidden = await self._hidden(me, {message.by for message in page})
+        hidden = await self._hiding.hidden(me, {message.by for message in page})
         return [message for message in page if message.by not in hidden]
 
     async def _seen(self, viewer: AccountId | None, posts: Sequence[Post]) -> Sequence[PostView]:
         if not posts:
             return ()
-        hidden = await self._hidden(viewer, {post.author for post in posts})
+        hidden = await self._hiding.hidden(viewer, {post.author for post in posts})
         shown = [post for post in posts if post.author not in hidden]
         polls = [post.id for post in shown if post.poll is not None]
         votes = await self._db.read(lambda c: store.votes(c, polls)) if polls else {}
@@ -183,15 +184,6 @@ class EmbeddedPosts:
             )
             for post in shown
         ]
-
-    async def _hidden(self, viewer: AccountId | None, authors: set[AccountId]) -> set[AccountId]:
-        if viewer is None:
-            return set()
-        others = authors - {viewer}
-        pairs = frozenset(pair for other in others for pair in ((viewer, other), (other, viewer)))
-        facts = await self._graph.facts(Needs(blocks=pairs), self._clock.now_ms())
-        blocked = {account for pair in facts.blocks for account in pair} - {viewer}
-        return blocked | (set(await self._muted_by(viewer)) & others)
 
 
 class PostReaction:
@@ -204,7 +196,7 @@ class PostReaction:
         spaces: Callable[[SpaceId], Awaitable[Space]],
         link: Callable[[SpaceId], str],
     ) -> None:
-        """`link`: the URL of a Space's page."""
+        """`link`: the URL of a Space's page; that of a clip is below it (`service.clip_pages`)."""
         self._new_id = new_id
         self._spaces = spaces
         self._link = link
@@ -231,6 +223,7 @@ class PostReaction:
                     id=self._new_id(),
                     author=by,
                     text=comment,
+                    link=f"{self._link(item.space)}/clips/{clip}",
                     space=item.space,
                     clip=clip,
                     source=source,

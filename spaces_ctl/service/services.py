@@ -26,6 +26,7 @@ from spaces_ctl.service.idempotency import IdempotencyKeys
 from spaces_ctl.service.joins import Joins
 from spaces_ctl.service.journal import BlockEntry, Journal
 from spaces_ctl.service.media import MediaReaction
+from spaces_ctl.service.media_work import MediaQueue, MediaWork
 from spaces_ctl.service.node_lease import NodeLease
 from spaces_ctl.service.oauth import OAuth, OAuthRules
 from spaces_ctl.service.oauth_apps import OAuthApps
@@ -83,6 +84,8 @@ class Services:
     authentication: Authentication
     idempotency: IdempotencyKeys
     watchdog: Watchdog
+    media: MediaReaction | None = None
+    """Follows recordings; None: there are none."""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -136,7 +139,7 @@ async def open_services(
     node_number: int = 0,
     clock: Clock | None = None,
     graph: Callable[[Database], WritableGraph] | None = None,
-    recordings: Recordings | None = None,
+    recordings: Callable[[Spaces, Database], Recordings] | None = None,
     session_rules: SessionRules | None = None,
     oauth_rules: OAuthRules | None = None,
     join_token_s: float = 3600.0,
@@ -146,8 +149,9 @@ async def open_services(
 
     `addresses` are `host:port` of the engine as clients reach it, `certificate_sha256` is what they have to pin at the
     moment, None if nothing; `directory` keeps the journal; `node_number` (0 to 1023) goes into ids; `graph` makes the
-    social graph, None is the embedded one; without `recordings` nothing becomes of them; `join_token_s` is how long a
-    join token admits. The database has its tables already. Raises what `Database.open` raises, ServiceError, OSError.
+    social graph, None is the embedded one; `recordings` makes who keeps them, without it nothing becomes of them;
+    `join_token_s` is how long a join token admits. The database has its tables already. Raises what `Database.open`
+    raises, ServiceError, OSError.
     """
     clock, limits, watchdog = clock or SystemClock(), limits or Limits(), watchdog or Watchdog()
     ids, windows = Snowflakes(clock, node_number), Windows(clock)
@@ -208,6 +212,9 @@ async def open_services(
             audience=[public_url, f"{public_url}/2/oauth2/token"],
         )
         idempotency = IdempotencyKeys(db=db, clock=clock)
+        media = None
+        if recordings is not None:
+            media = MediaReaction(spaces=spaces, recordings=recordings(spaces, db))
         services = Services(
             clock=clock,
             limits=limits,
@@ -251,6 +258,7 @@ async def open_services(
             authentication=Authentication(sessions=sessions, oauth=oauth, service_keys=service_keys),
             idempotency=idempotency,
             watchdog=watchdog,
+            media=media,
         )
         await effects.record_blocks(record_block)
         await tokens.boot()
@@ -260,10 +268,13 @@ async def open_services(
         services.start(presence.run(), "presence")
         services.start(timers.run(), "timers")
         services.start(services.upkeep.run(), "upkeep")
-        if recordings is not None:
-            reaction = MediaReaction(spaces=spaces, recordings=recordings)
-            reactor = Reactor("media", reaction, db=db, clock=clock, log_after=event_log.read_all)
+        if media is not None:
+            work = MediaWork(media.take, db=db, clock=clock)
+            reactor = Reactor(
+                "media", MediaQueue(clock), db=db, clock=clock, log_after=event_log.read_all, done=work.wake
+            )
             services.start(reactor.run(bus), "media")
+            services.start(work.run(), "media work")
         if attached:
             for space in list(spaces.live):
                 await presence.reconcile(space)

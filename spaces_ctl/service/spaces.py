@@ -128,6 +128,15 @@ class Spaces:
         """
         return await self._alone(space, lambda: self._execute(actor, space, command))
 
+    async def check(self, actor: Actor, space: SpaceId, command: c.SpaceCommand) -> Space:
+        """Whether `execute` would do it now; nothing is done. Returns the Space. Raises ServiceError, as `execute`."""
+        with store_down_is_unavailable():
+            state = await self._load(space)
+            now_ms = self.clock.now_ms()
+            facts = await self._facts.load(state, needs(state, command, actor, self.limits), now_ms)
+        self._ask(state, actor, command, facts, now_ms)
+        return state
+
     async def get(self, space: SpaceId) -> Space:
         """The Space now. Raises ServiceError (`space.not_found`, `store.unavailable`)."""
         try:
@@ -181,7 +190,7 @@ class Spaces:
                 self._put_out.note(space, removed_lately(await self.log.tail(space, 0)))
         self._folded.remember(state)
         self.people.keep(space, people)
-        return tables(state, people, self.counters.audience(space))
+        return tables(state, people, self.counters.audience(space), self.limits)
 
     async def finish_removals(self, space: SpaceId) -> None:
         """Closes the sessions of those who were removed and may be connected still. Raises ServiceError."""
@@ -216,7 +225,7 @@ class Spaces:
         async def run() -> None:
             state = self.live.get(space)
             if state is not None:
-                want = tables(state, self.people.known(space), self.counters.audience(space))
+                want = tables(state, self.people.known(space), self.counters.audience(space), self.limits)
                 await self.programmer.flush_snapshot(space, want)
 
         await self._alone(space, run)
@@ -265,6 +274,8 @@ class Spaces:
             events = self._ask(state, actor, command, facts, now_ms)
             if isinstance(command, c.React) and actor.account is not None:
                 await react(self._engine, self.limits, state.id, actor.account, command.emoji)
+            if isinstance(command, c.PlayReplay):
+                await self.log.count_play(state.id)
             after = fold(state, events, now_ms)
             people = await self._people_of(after, events, command, actor)
             recorded: tuple[Recorded, ...] = ()
@@ -346,7 +357,7 @@ class Spaces:
         return Outcome(space=after, events=recorded, fence_group=fence)
 
     async def _program(self, state: Space, people: People) -> int | None:
-        want = tables(state, people, self.counters.audience(state.id))
+        want = tables(state, people, self.counters.audience(state.id), self.limits)
         return await self.programmer.program(state.id, want, ended=state.status is Status.ENDED)
 
     async def _close_sessions(self, space: SpaceId, fence: int | None) -> int | None:

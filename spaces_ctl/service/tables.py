@@ -12,6 +12,7 @@ import msgspec
 
 from spaces_ctl.engine import SetAcl, SetState, StageRow, UpsertSpace
 from spaces_ctl.model import AccountId, Seat, SpaceId, Status
+from spaces_ctl.policy.limits import Limits
 from spaces_ctl.policy.seats import deny_exempt, watched
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.ports import Profile
@@ -71,7 +72,7 @@ class Tables:
     """JSON of the `state` track, at most `MOST_STATE_BYTES`."""
 
 
-def tables(space: Space, people: People, audience: Audience) -> Tables | None:
+def tables(space: Space, people: People, audience: Audience, limits: Limits) -> Tables | None:
     """What the engine has to be told; None for a Space that is not live: nobody may be there."""
     if space.status is not Status.LIVE or space.started_ms is None:
         return None
@@ -88,12 +89,13 @@ def tables(space: Space, people: People, audience: Audience) -> Tables | None:
             space=space.id,
             version=0,
             live=True,
-            record=_recording(space),
+            record=_logged(space, limits),
             guests=True,
             ticketed=space.ticketing is not None,
             mic_open=space.mic_open,
+            mix=True,
             started_at_ms=space.started_ms,
-            stage=tuple(_row(seat) for seat in sorted(space.stage, key=lambda seat: seat.seat)),
+            stage=tuple(_row(space, seat) for seat in sorted(space.stage, key=lambda seat: seat.seat)),
         ),
         acls={key: members for key, members in acls.items() if members},
         essence=essence,
@@ -124,18 +126,28 @@ def _without(members: frozenset[AccountId], spared: Set[AccountId]) -> frozenset
     return members if members.isdisjoint(spared) else members - spared
 
 
-def _row(seat: Seat) -> StageRow:
+def _row(space: Space, seat: Seat) -> StageRow:
+    # The engine lets the words of nobody else become captions, nor their sound reach a recogniser.
     return StageRow(
         seat=seat.seat,
         account=seat.account,
         role=seat.role.value,
         muted=seat.muted,
         generation=seat.generation,
+        caption=space.captions_on and seat.account in space.consented,
     )
 
 
 def _recording(space: Space) -> bool:
+    """What people are told."""
     return space.record and not space.recording_stopped
+
+
+def _logged(space: Space, limits: Limits) -> bool:
+    """Whether the engine writes anything: for a replay, for review, or the last minutes for clips."""
+    reviewed = limits.audit_copy or space.reported
+    clipped = space.clips_on and not limits.clip_requires_recording
+    return _recording(space) or reviewed or clipped
 
 
 def _snapshots(space: Space, people: People, audience: Audience) -> tuple[bytes, bytes]:

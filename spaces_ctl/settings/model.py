@@ -17,6 +17,7 @@ from spaces_ctl.policy.limits import PRESETS, Limits
 __all__ = [
     "SECRET",
     "Auth",
+    "Captions",
     "Database",
     "Graph",
     "Http",
@@ -123,14 +124,38 @@ class LimitsSection(Section, frozen=True, kw_only=True):
 
 
 class Recordings(Section, frozen=True, kw_only=True):
-    """Recorded audio."""
+    """Recorded audio: written to a directory first, then kept in an object store (docs/replay-storage.md)."""
 
     directory: Path | None = Path("recordings")
-    """Directory for recordings."""
+    """Where audio is written while a Space is live. Minutes of it, or more while the store is down."""
     enabled: bool = True
-    """Without it nothing is recorded, review copies neither."""
+    """Without it nothing is recorded, review copies neither; no replays, no clips."""
     fsync_ms: Annotated[int, Meta(ge=0)] = 1000
     """How often written audio is made durable against power loss; 0 leaves it to the system."""
+    segment_ms: Annotated[int, Meta(ge=1000, le=60_000)] = 4000
+    """A file is closed, and goes to the store, after this long."""
+    store: str = ""
+    """Where recordings are kept: a directory, or s3://BUCKET/PREFIX?region=R&endpoint=URL. Empty: `objects` in the
+    directory."""
+    access_key_id: str = ""
+    """Of an S3 store; empty: AWS_ACCESS_KEY_ID, or whatever else the environment has."""
+    secret_access_key: Annotated[str, SECRET] = ""
+    """Of an S3 store."""
+    warn_free_mb: Annotated[int, Meta(ge=0)] = 1024
+    """Less room than this on the directory's disk is told in the log and in /metrics."""
+
+
+class Captions(Section, frozen=True, kw_only=True):
+    """What is said, as text, of those who consent."""
+
+    enabled: bool = False
+    """Needs the extra `captions` (pip install spaces-ctl[captions]), or a recogniser elsewhere."""
+    recogniser: Literal["moonshine", "websocket"] = "moonshine"
+    """moonshine: on this machine. websocket: any streaming recogniser at `url`."""
+    url: str = ""
+    """wss:// URL of the recogniser, for websocket."""
+    key: Annotated[str, SECRET] = ""
+    """Sent to it as a bearer token."""
 
 
 class OidcProvider(Section, frozen=True, kw_only=True):
@@ -265,6 +290,7 @@ class Settings(Section, frozen=True, kw_only=True):
     database: Database = Database()
     limits: LimitsSection = field(default_factory=LimitsSection)
     recordings: Recordings = Recordings()
+    captions: Captions = Captions()
     auth: Auth = Auth()
     graph: Graph = Graph()
     push: Push = Push()

@@ -103,5 +103,13 @@ class Database(ABC):
         """
 
     @abstractmethod
+    async def scrub(self) -> None:
+        """Overwrites what deleted rows have left in the files that we write, as far as this kind of database can.
+
+        SQLite: the write-ahead log is emptied; the file was overwritten with zeros when the row was deleted.
+        PostgreSQL: nothing (docs/retention.md). Raises Unavailable: ask again.
+        """
+
+    @abstractmethod
     async def aclose(self) -> None:
         """Finishes what was begun and closes every connection. Idempotent."""

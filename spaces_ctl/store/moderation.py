@@ -31,6 +31,7 @@ __all__ = [
     "case",
     "cases",
     "change_case",
+    "clip_needed",
     "evidence_needed",
     "held",
     "reports_of",
@@ -174,6 +175,16 @@ def evidence_needed(c: sa.Connection, space: SpaceId) -> bool:
     """Whether a case about the Space is unresolved, or a report has not come into the queue yet."""
     coming = event_log.of_kind(c, Reported, reactors.cursor(c, READER))
     return bool(held(c, space)) or any(one.space == space for one in coming)
+
+
+def clip_needed(c: sa.Connection, space: SpaceId, clip: int) -> bool:
+    """Whether a case about the clip is unresolved, or a report of it has not come into the queue yet."""
+    table = report_cases
+    same = (table.c.space == space, table.c.kind == "clip", table.c.subject == clip, table.c.state != "resolved")
+    if c.execute(sa.select(table.c.id).where(*same)).first() is not None:
+        return True
+    coming = event_log.of_kind(c, Reported, reactors.cursor(c, READER))
+    return any(one.space == space and isinstance(one.event, Reported) and one.event.clip == clip for one in coming)
 
 
 def append_action(c: sa.Connection, action: Action) -> None:

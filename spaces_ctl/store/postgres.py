@@ -92,6 +92,9 @@ class PostgresDatabase(Database):
         self.commits += 1
         return value
 
+    async def scrub(self) -> None:
+        """See `Database.scrub`."""
+
     async def aclose(self) -> None:
         """See `Database.aclose`."""
         self._closed = True

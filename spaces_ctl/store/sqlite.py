@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -41,9 +42,10 @@ class SqliteDatabase(Database):
     def __init__(self, url: sa.URL, synchronous: Synchronous, readers: int, timeout_s: float) -> None:
         """Use `Database.open`."""
         super().__init__(url)
+        self._timeout_s = timeout_s
         common = [f"busy_timeout = {round(timeout_s * 1000)}", "foreign_keys = ON", f"synchronous = {synchronous}"]
         self._write_engine = sa.create_engine(url, poolclass=NullPool, connect_args={"check_same_thread": False})
-        _configure(self._write_engine, [*common, "journal_mode = WAL"], "BEGIN IMMEDIATE")
+        _configure(self._write_engine, [*common, "journal_mode = WAL", "secure_delete = ON"], "BEGIN IMMEDIATE")
         self._read_engine = sa.create_engine(
             url, poolclass=QueuePool, pool_size=readers, max_overflow=0, connect_args={"check_same_thread": False}
         )
@@ -88,11 +90,26 @@ class SqliteDatabase(Database):
         """See `Database.write`."""
         return cast("T", await self._writer.submit(unit))
 
+    async def scrub(self) -> None:
+        """See `Database.scrub`. Waits for readers, at most the database's timeout."""
+        if self._closed:
+            raise Unavailable("the database was closed")
+        await asyncio.to_thread(self._empty_log)
+
     async def aclose(self) -> None:
         """See `Database.aclose`."""
         if not self._closed:
             self._closed = True
             await asyncio.to_thread(self._stop)
+
+    def _empty_log(self) -> None:
+        with closing(sqlite3.connect(cast("str", self.url.database), timeout=self._timeout_s)) as connection:
+            try:
+                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.OperationalError as error:
+                raise Unavailable(f"SQLite: {error}") from error
+        if busy:
+            raise Unavailable("SQLite: somebody reads an old state of the write-ahead log")
 
     def _stop(self) -> None:
         self._writer.stop()

@@ -314,7 +314,7 @@ def test_after_a_violation_everything_goes_after_120_days() -> None:
 def test_private_installs_keep_no_review_copy() -> None:
     world = ended(Limits(audit_copy=False), record=False, ready=False)
     assert kept(world) is Retention.NONE
-    assert world.refused(c.Export(), HOST) == "replay.deleted"
+    assert world.refused(c.Export(), HOST) == "replay.unavailable"
 
 
 def test_replays_of_older_apps_last_thirty_days_and_leave_the_clips() -> None:

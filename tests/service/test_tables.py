@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from spaces_ctl.clock import ManualClock
 from spaces_ctl.engine import space_name
 from spaces_ctl.model import Seat, StageRole, Status
+from spaces_ctl.policy.limits import Limits
 from spaces_ctl.policy.state import Invitation, Poll, Space
 from spaces_ctl.service.ports import Profile
 from spaces_ctl.service.snowflake import EPOCH_MS, Snowflakes
@@ -36,12 +37,12 @@ LIVE = Space(
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.LIVE])
 def test_of_a_space_that_is_not_live_the_engine_is_told_nothing(status: Status) -> None:
     space = Space(id=7, status=status, creator=1)
-    assert tables(space, People(), Audience()) is None
+    assert tables(space, People(), Audience(), Limits()) is None
 
 
 def test_the_stage_and_the_sets() -> None:
     blocks = {1: frozenset({6, 3}), 3: frozenset({1, 2, 9})}
-    found = tables(LIVE, People(blocks=blocks), Audience())
+    found = tables(LIVE, People(blocks=blocks), Audience(), Limits())
     assert found is not None
     assert [(row.seat, row.account, row.role, row.muted) for row in found.space.stage] == [
         (0, 1, "host", False),
@@ -57,7 +58,7 @@ def test_the_stage_and_the_sets() -> None:
 
 def test_long_lists_are_not_copied() -> None:
     members = frozenset(range(100, 1_000))
-    found = tables(LIVE, People(blocks={1: members}), Audience())
+    found = tables(LIVE, People(blocks={1: members}), Audience(), Limits())
     assert found is not None
     assert found.acls["deny", 1] is members
 
@@ -65,7 +66,7 @@ def test_long_lists_are_not_copied() -> None:
 def test_the_snapshot_names_the_stage_and_nobody_else() -> None:
     profiles = {1: Profile(id=1, handle="host", name="Host")}
     people = People(blocks={1: frozenset({666_666})}, profiles=profiles)
-    found = tables(LIVE, people, Audience(named=3, anonymous=2, guests=1))
+    found = tables(LIVE, people, Audience(named=3, anonymous=2, guests=1), Limits())
     assert found is not None
     said = json.loads(found.snapshot)
     assert [person["account"] for person in said["stage"]] == ["1", "3", "2"]
@@ -97,7 +98,7 @@ def test_the_largest_snapshot_fits() -> None:
         seat.account: Profile(id=seat.account, handle="x" * 15, name=worst * 500, picture=worst * 256)
         for seat in space.stage
     }
-    found = tables(space, People(profiles=profiles), Audience(named=10**9))
+    found = tables(space, People(profiles=profiles), Audience(named=10**9), Limits())
     assert found is not None
     assert len(found.snapshot) <= MOST_STATE_BYTES
     assert [post["post"] for post in json.loads(found.snapshot)["posts"]][-1] == str(2**63 - 1_999), "the newest stay"

@@ -159,7 +159,7 @@ async def matches(world: World, space: SpaceId) -> None:
     """The engine holds what the log says, folded from its beginning."""
     state = replay(Space(id=space), await world.spaces.log.tail(space, 0))
     people = await PeopleBook(world.graph, world.spaces.log).load(state)
-    want = tables(state, people, Audience())
+    want = tables(state, people, Audience(), world.limits)
     if want is None:
         assert space not in world.engine.spaces
         return

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from spaces_ctl.api.spaces.account_feed import AccountFeed
-from spaces_ctl.api.spaces.space_feed import SpaceFeed, Tally
+from spaces_ctl.api.spaces.space_feed import CaptionSource, SpaceFeed, Tally
 from spaces_ctl.model import SpaceId
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import EventBus
@@ -24,11 +24,21 @@ _LOOKS = 5
 class Feeds:
     """`async with feeds:` runs the ticks; leaving it ends every stream."""
 
-    def __init__(self, *, source: Reading, bus: EventBus, tally: Tally, queue: int, per_caller: int) -> None:
+    def __init__(
+        self,
+        *,
+        source: Reading,
+        bus: EventBus,
+        tally: Tally,
+        queue: int,
+        per_caller: int,
+        captions: CaptionSource | None = None,
+    ) -> None:
         """`per_caller` streams at most for one account or address."""
         self._source = source
         self._bus = bus
         self._tally = tally
+        self._captions = captions
         self._queue = queue
         self._per_caller = per_caller
         self._feeds: dict[SpaceId, asyncio.Task[SpaceFeed]] = {}
@@ -87,7 +97,7 @@ class Feeds:
                 await feed.close()
 
     async def _opened(self, space: SpaceId) -> SpaceFeed:
-        feed = SpaceFeed(space, self._source, self._bus, self._tally, queue=self._queue)
+        feed = SpaceFeed(space, self._source, self._bus, self._tally, queue=self._queue, captions=self._captions)
         await feed.open()
         return feed
 

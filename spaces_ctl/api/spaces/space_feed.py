@@ -19,14 +19,15 @@ from typing import Any, NamedTuple, Protocol
 from spaces_ctl.api import wire
 from spaces_ctl.api.spaces.event_frames import Frame, encode, frame
 from spaces_ctl.api.spaces.subscribers import Subscriber
-from spaces_ctl.events import CohostAdded, Recorded, SpeakerAdded
+from spaces_ctl.events import CohostAdded, Recorded, Removed, SpeakerAdded, TicketRefunded
 from spaces_ctl.model import AccountId, SpaceId, Status
 from spaces_ctl.policy import evolve
 from spaces_ctl.policy.state import Space
+from spaces_ctl.service.captions import CaptionLine
 from spaces_ctl.service.event_audience import visible
 from spaces_ctl.service.ports import EventBus
 
-__all__ = ["SpaceFeed", "SpaceSource", "Tally"]
+__all__ = ["CaptionSource", "SpaceFeed", "SpaceSource", "Tally"]
 
 _log = logging.getLogger("spaces.api")
 _RETRY_S = 1.0
@@ -63,16 +64,35 @@ class SpaceSource(Protocol):
         ...
 
 
+class CaptionSource(Protocol):
+    """What is said, as text. Never an event: not in the log, and nobody resumes it."""
+
+    def watch(self, space: SpaceId, tell: Callable[[CaptionLine], None]) -> Callable[[], None]:
+        """Calls `tell` with every line from now on, until what it answers is called."""
+        ...
+
+
 class SpaceFeed:
     """Made for the first subscriber, closed after the last."""
 
-    def __init__(self, space: SpaceId, source: SpaceSource, bus: EventBus, tally: Tally, *, queue: int) -> None:
+    def __init__(
+        self,
+        space: SpaceId,
+        source: SpaceSource,
+        bus: EventBus,
+        tally: Tally,
+        *,
+        queue: int,
+        captions: CaptionSource | None = None,
+    ) -> None:
         """Use `open`. `queue` is how many messages a subscriber may lag behind."""
         self.space = space
         self._source = source
         self._bus = bus
         self._tally = tally
         self._queue = queue
+        self._captions = captions
+        self._unwatch: Callable[[], None] = lambda: None
         self._state = Space(id=space)
         self._subscribers: set[Subscriber] = set()
         self._known = asyncio.Event()
@@ -96,9 +116,13 @@ class SpaceFeed:
             await self.close()
             raise
         self._known.set()
+        if self._captions is not None:
+            self._unwatch = self._captions.watch(self.space, self._caption)
 
     async def close(self) -> None:
         """Ends every stream (`node.capacity`: come again) and stops listening."""
+        self._unwatch()
+        self._unwatch = lambda: None
         for subscriber in self._subscribers:
             subscriber.close("node.capacity")
         for task in self._tasks:
@@ -123,9 +147,9 @@ class SpaceFeed:
         """How many watch."""
         return len(self._subscribers)
 
-    def subscribe(self, account: AccountId | None) -> tuple[Subscriber, int]:
-        """From now on: what comes after the version that is answered goes into the queue."""
-        subscriber = Subscriber(account, self._queue)
+    def subscribe(self, account: AccountId | None, *, captions: bool = False) -> tuple[Subscriber, int]:
+        """From now on: what comes after the version that is answered goes into the queue; lines of text, if wanted."""
+        subscriber = Subscriber(account, self._queue, captions=captions)
         self._subscribers.add(subscriber)
         if self._last_tally:
             subscriber.offer(_tally_frame(self._last_tally))
@@ -219,10 +243,20 @@ class SpaceFeed:
         for subscriber in self._subscribers:
             if (message := entry.seen_by(subscriber.account)) is not None:
                 subscriber.offer(message)
+        if isinstance(recorded.event, Removed | TicketRefunded):
+            # Whoever may not hear any more does not read on.
+            for subscriber in self._subscribers:
+                subscriber.captions = subscriber.captions and subscriber.account != recorded.event.account
         if isinstance(recorded.event, SpeakerAdded | CohostAdded):
             await self._notice(recorded.event.account)
         if after.status in (Status.ENDED, Status.CANCELED) and before.status is not after.status:
             self.tick()
+
+    def _caption(self, line: CaptionLine) -> None:
+        message = _caption_frame(line)
+        for subscriber in self._subscribers:
+            if subscriber.captions:
+                subscriber.offer(message)
 
     async def _notice(self, speaker: AccountId) -> None:
         """Tells those who block the new speaker, and nobody else."""
@@ -254,6 +288,18 @@ def _entry(recorded: Recorded, before: Space, after: Space) -> _Entry:
     same = seen.others is seen.whole
     others = whole if same else None if seen.others is None else encode(recorded, seen.others)
     return _Entry(recorded.version, seen.who, whole, others)
+
+
+def _caption_frame(line: CaptionLine) -> Frame:
+    data = {
+        "n": line.n,
+        "account": wire.account_text(line.account),
+        "start_ms": line.start_ms,
+        "end_ms": line.end_ms,
+        "text": line.text,
+        "final": line.final,
+    }
+    return frame("caption", {"event": "caption", "data": data})
 
 
 def _tally_frame(data: dict[str, Any]) -> Frame:

@@ -27,6 +27,7 @@ from spaces_ctl.api.spaces.feeds import Feeds
 from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_space
 from spaces_ctl.api.spaces.subscribers import Subscriber
 from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.joins import Joins
 from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.reading import Reading
 
@@ -38,6 +39,10 @@ LastEventId = Annotated[
 After = Annotated[
     int | None,
     QueryParameter(ge=0, le=2**53 - 1, description="Where the reader stands, instead of `Last-Event-ID`."),
+]
+Captioned = Annotated[
+    bool,
+    QueryParameter(name="captions", description="Also what is said, as text: `caption` messages. For who may hear."),
 ]
 
 
@@ -58,14 +63,24 @@ def close_code(code: str) -> int:
 
 
 def _space_stream(
-    feeds: Feeds, reading: Reading, principal: Principal, space: str, after: int | None, caller: str
+    feeds: Feeds,
+    reading: Reading,
+    joins: Joins,
+    principal: Principal,
+    space: str,
+    after: int | None,
+    caller: str,
+    *,
+    captions: bool,
 ) -> _Opener:
     async def open_(stack: AsyncExitStack) -> _Stream:
         key = read_space(space)
         await reading.visible(principal.actor(), key)
+        if captions:
+            await joins.may_hear(principal.actor(), key)
         await stack.enter_async_context(feeds.admitted(caller))
         feed = await feeds.of(key)
-        subscriber, position = feed.subscribe(principal.account)
+        subscriber, position = feed.subscribe(principal.account, captions=captions)
         stack.callback(feed.unsubscribe, subscriber)
         missed = [] if after is None else await feed.backlog(principal.account, after, position)
         return _Stream(subscriber, position, missed)
@@ -160,7 +175,14 @@ _SSE_OPT = {"stream": True, "rate": "stream"}
     media_type="text/event-stream",
     opt=_SSE_OPT,
     tags=["Events"],
-    responses=problems("space.not_found"),
+    responses=problems(
+        "space.not_found",
+        "state.scheduled",
+        "state.ended",
+        "ticket.required",
+        "participant.removed",
+        "participant.blocked_by_host",
+    ),
 )
 async def space_events(
     space: SpaceParam,
@@ -168,13 +190,21 @@ async def space_events(
     principal: Asker,
     feeds: Injected,
     reading: Injected,
+    joins: Injected,
     settings: Injected,
     last_event_id: LastEventId = None,
     after: After = None,
+    captioned: Captioned = False,
 ) -> Stream:
-    """Server-sent events: `hello`, what was missed, then what happens; once a second `counts`, if they changed."""
+    """Server-sent events: `hello`, what was missed, then what happens; once a second `counts`, if they changed.
+
+    With `captions=true` also `caption`: a line that somebody says, as far as it is understood. A later one of the same
+    `n` replaces it; an empty `text` means that something was said that was not captioned. Never repeated: `/captions`
+    has the lines before.
+    """
     since = _position(last_event_id, after)
-    opener = _space_stream(feeds, reading, principal, space, since, _caller(request, principal))
+    caller = _caller(request, principal)
+    opener = _space_stream(feeds, reading, joins, principal, space, since, caller, captions=captioned)
     return await _sse(opener, since, settings)
 
 
@@ -252,12 +282,15 @@ async def space_socket(
     space: Annotated[str, PathParameter()],
     feeds: Injected,
     reading: Injected,
+    joins: Injected,
     settings: Injected,
 ) -> None:
-    """As `/spaces/{space}/events?after=`."""
+    """As `/spaces/{space}/events?after=&captions=`."""
     principal = principal_of(socket.scope)
     after = _asked_after(socket)
-    opener = _space_stream(feeds, reading, principal, space, after, _caller(socket, principal))
+    captions = socket.query_params.get("captions", "") in ("true", "1")
+    caller = _caller(socket, principal)
+    opener = _space_stream(feeds, reading, joins, principal, space, after, caller, captions=captions)
     await _websocket(socket, opener, after, settings)
 
 

@@ -14,11 +14,12 @@ __all__ = ["Subscriber"]
 class Subscriber:
     """Put into by the feed, read by the connection's handler."""
 
-    __slots__ = ("_closed", "_frames", "_most", "_ready", "account")
+    __slots__ = ("_closed", "_frames", "_most", "_ready", "account", "captions")
 
-    def __init__(self, account: AccountId | None, most: int) -> None:
-        """`account` None: a guest. `most` messages may wait."""
+    def __init__(self, account: AccountId | None, most: int, *, captions: bool = False) -> None:
+        """`account` None: a guest. `most` messages may wait. `captions`: wants them, and may hear the Space."""
         self.account = account
+        self.captions = captions
         self._most = most
         self._frames: deque[Frame] = deque()
         self._ready = asyncio.Event()
