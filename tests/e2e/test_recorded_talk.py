@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import sqlite3
 import time
+from array import array
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -124,9 +125,10 @@ class Talk:
 
 
 async def _speak(mouth: Speaker, voice: speech.Voice) -> None:
+    samples = array("h", voice.samples.tobytes())
     with suppress(*GONE):
         while True:
-            await mouth.speak_pcm(voice.samples)
+            await mouth.speak_pcm(samples)
 
 
 @asynccontextmanager
