@@ -64,6 +64,7 @@ class Deployment:
         self, settings: Settings, running: Running, services: Services, media: MediaProcess | None = None
     ) -> None:
         self.services = services
+        self.media = media
         self.recorded = clip_services(services, media, running.place.public_url)
         """What handlers ask for about recordings."""
         self._draining = False
@@ -271,6 +272,7 @@ def _application(
         authentication=services.authentication,
         checks={"database": services.reading.head, "serving": deployment.check_draining},
         engine_figures=running.engine.stats,
+        recordings=deployment.media.health if deployment.media is not None else None,
         more={
             **identity.identity_services(
                 authentication=services.authentication,

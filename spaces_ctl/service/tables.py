@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import msgspec
 
@@ -36,8 +35,6 @@ _MOST_POSTS = 100
 _MOST_POLLS = 5
 _MOST_PICTURE = 256
 _MOST_NAME = 64
-
-_MIX: Any = {"mix": True} if "mix" in {one.name for one in fields(UpsertSpace)} else {}
 
 AclKey = tuple[str, AccountId]
 """Kind (`bar`, `deny`, `allow`, `watch`) and owner (0 but for `deny`)."""
@@ -93,7 +90,6 @@ def tables(space: Space, people: People, audience: Audience, limits: Limits) -> 
             version=0,
             live=True,
             record=_logged(space, limits),
-            **_MIX,
             guests=True,
             ticketed=space.ticketing is not None,
             mic_open=space.mic_open,
