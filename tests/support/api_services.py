@@ -20,13 +20,20 @@ from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve import composition
 from spaces_ctl.service.around import Around, AroundSettings
 from spaces_ctl.service.authentication import Authentication
+from spaces_ctl.service.captions import Captions
+from spaces_ctl.service.clip_pages import ClipPages
+from spaces_ctl.service.clips import Clips
 from spaces_ctl.service.email_links import EmailLinks
+from spaces_ctl.service.fakes import FakeRecordings
 from spaces_ctl.service.graph_http import Invalidations
+from spaces_ctl.service.hiding import Hiding
+from spaces_ctl.service.media_asker import NoWorker
 from spaces_ctl.service.oauth import OAuth
 from spaces_ctl.service.oauth_apps import OAuthApps
 from spaces_ctl.service.oidc import Oidc, OidcProvider, _Discovered
 from spaces_ctl.service.passwords import Passwords
 from spaces_ctl.service.replays import Replays
+from spaces_ctl.service.retention import Retention
 from spaces_ctl.service.service_keys import ServiceKeys
 from spaces_ctl.service.sessions import Sessions
 from spaces_ctl.service.tokens import Tokens
@@ -124,6 +131,42 @@ class Everything:
             participants=lambda space: world.spaces.counters.audience(space).named,
         )
 
+        self.recordings = FakeRecordings()
+        muted_by = self.graph.muted_by
+        self.clips = Clips(
+            objects=self.objects,
+            clock=clock,
+            graph=self.graph,
+            hiding=Hiding(graph=self.graph, clock=clock, muted_by=muted_by),
+            visible=world.reading.visible,
+            check=world.spaces.check,
+            cutter=self.recordings,
+        )
+        self.clip_pages = ClipPages(
+            clips=self.clips,
+            space_name=wire.space_text,
+            space_of=wire.space_id,
+            base_url=url,
+            reasons=world.limits.report_reasons,
+        )
+
+        self.captions = Captions(db=db, spaces=world.spaces, engine=world.engine, clock=clock)
+        self.retention = Retention.build(
+            db=db,
+            clock=clock,
+            new_id=world.ids.next,
+            spaces=world.spaces,
+            moderation=self.around.moderation,
+            profiles=self.graph.profiles,
+            tell=self.around.notifications.tell,
+            objects=self.objects,
+            spool=None,
+            made_by=None,
+            worker=NoWorker(),
+            space_name=wire.space_text,
+            link_key=b"0123456789abcdef",
+        )
+
     def injected(self) -> dict[str, Any]:
         """By the names under which handlers ask for them."""
         return {
@@ -140,6 +183,10 @@ class Everything:
             "service_keys": self.service_keys,
             "sessions": self.sessions,
             **self.around.injected(),
+            **self.retention.injected(),
+            "captions": self.captions,
+            "clips": self.clips,
+            "clip_pages": self.clip_pages,
             "replays": self.replays,
             "xapi": self.xapi,
             "x_rates": XRates(self.windows),
