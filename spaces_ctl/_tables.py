@@ -201,9 +201,7 @@ def row(command: Command) -> tuple[Any, ...]:
     """A command as the native half takes it: its kind, then its fields."""
     match command:
         case UpsertSpace():
-            stage = [
-                (row.seat, row.account, row.role, row.muted, row.generation, row.caption) for row in command.stage
-            ]
+            stage = [(row.seat, row.account, row.role, row.muted, row.generation, row.caption) for row in command.stage]
             flags = (command.live, command.record, command.guests, command.ticketed, command.mic_open, command.mix)
             return ("upsert_space", command.space, command.version, *flags, command.started_at_ms, stage)
         case SetAcl():

@@ -150,12 +150,17 @@ class Captions(Section, frozen=True, kw_only=True):
 
     enabled: bool = False
     """Needs the extra `captions` (pip install spaces-ctl[captions]), or a recogniser elsewhere."""
-    recogniser: Literal["moonshine", "websocket"] = "moonshine"
-    """moonshine: on this machine. websocket: any streaming recogniser at `url`."""
+    recogniser: Literal["moonshine", "websocket", "none"] = "moonshine"
+    """moonshine: on this machine. websocket: any streaming recogniser at `url` (docs/captions.md)."""
     url: str = ""
-    """wss:// URL of the recogniser, for websocket."""
+    """ws:// or wss:// URL of the recogniser, for websocket."""
     key: Annotated[str, SECRET] = ""
     """Sent to it as a bearer token."""
+    languages: tuple[str, ...] = ("en",)
+    """What the recogniser understands (BCP 47). A Space that names no language is taken for the first; one that names
+    another has no captions. Moonshine's model knows en."""
+    max_streams: Positive = 4
+    """People who are recognised at once, in all Spaces; what others say meanwhile is marked as missing."""
 
 
 class OidcProvider(Section, frozen=True, kw_only=True):

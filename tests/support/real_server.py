@@ -41,8 +41,10 @@ format = "json"
 class RealServer:
     """A server in `directory`; started by `start`."""
 
-    def __init__(self, directory: Path, *, database: str = "sqlite:///spaces.db") -> None:
+    def __init__(self, directory: Path, *, database: str = "sqlite:///spaces.db", settings: str = "") -> None:
+        """`settings` are tables beside those that it needs."""
         self.directory = directory
+        self._more = settings
         self.database = database
         self.url = ""
         self.ready: dict[str, Any] = {}
@@ -97,7 +99,7 @@ class RealServer:
 
     def _configure(self, http: int | None, media: int | None) -> None:
         text = _SETTINGS.format(http=http, media=media, database=self.database)
-        (self.directory / "spaces.toml").write_text(text)
+        (self.directory / "spaces.toml").write_text(text + self._more)
 
 
 @contextmanager
