@@ -9,6 +9,7 @@ _To: TypeAlias = tuple[str, str | None, list[bytes], bytes | None, str, str, int
 __all__ = [
     "REFUSALS",
     "AddressInUse",
+    "BadLog",
     "CertificateRefused",
     "CommandRefused",
     "ConnectionClosed",
@@ -28,9 +29,16 @@ __all__ = [
     "TokenSigner",
     "UnknownSpace",
     "_panic",
+    "export_logs",
     "frame_hash",
+    "list_logs",
+    "ogg_file",
+    "read_log",
+    "repair_log",
+    "silent_packet",
     "space_id",
     "space_name",
+    "verify_log",
 ]
 
 REFUSALS: dict[str, int]
@@ -56,6 +64,7 @@ class InvalidTable(CommandRefused): ...
 class Refused(EngineError):
     code: str
 
+class BadLog(EngineError): ...
 class ConnectionFailed(EngineError): ...
 class ConnectionClosed(EngineError): ...
 
@@ -91,6 +100,8 @@ class NativeEngine:
         origins: list[str],
         recordings: Path | None,
         fsync_ms: int,
+        segment_ms: int,
+        recording_tracks: bool,
         max_sessions: int,
         connects_per_address: int,
         idle_timeout_ms: int,
@@ -129,10 +140,37 @@ class NativeEngine:
     def stats(self) -> list[dict[str, Any]]: ...
     def recordings(
         self, space: int
-    ) -> list[tuple[Path, Literal["log", "track"], int | None, int | None, int, int, int, int, bool]]: ...
+    ) -> list[tuple[Path, Literal["log", "mix", "track"], int | None, int | None, int, int, int, int, bool]]: ...
     def drain(self, uri: str, patience_ms: int) -> int: ...
     def stop(self) -> None: ...
 
+_File: TypeAlias = tuple[int, int, int, int, int, int, bool, bool, int]
+_Gap: TypeAlias = tuple[int, int, str]
+_Report: TypeAlias = tuple[_File, int, list[tuple[int, int]], int, int, int, list[_Gap]]
+
+def read_log(
+    data: bytes,
+) -> tuple[
+    _File,
+    list[tuple[int, int, int, bytes, bool, bool, bytes]],
+    list[tuple[int, int, int, int, bool, bool, bytes]],
+    list[tuple[int, int, int, int]],
+    list[_Gap],
+]: ...
+def list_logs(directory: Path, space: int) -> list[tuple[Path, int, int, bool]]: ...
+def verify_log(path: Path) -> _Report: ...
+def repair_log(path: Path, to: Path) -> tuple[_Report, list[_Gap]]: ...
+def export_logs(logs: Sequence[Path | bytes], directory: Path, gain_db: float) -> list[Path]: ...
+def ogg_file(
+    packets: Sequence[tuple[int, int, bytes]],
+    start_group: int,
+    end_group: int,
+    gain_db: float,
+    pre_skip: int,
+    comments: list[str],
+    serial: int,
+) -> bytes: ...
+def silent_packet(ticks: int) -> bytes: ...
 def frame_hash(seat: int, opus: bytes) -> int: ...
 
 @final

@@ -202,6 +202,12 @@ class EngineConfig:
     fsync_ms: int = 1000
     """How often written audio is made durable against power loss, in milliseconds; 0 leaves it to the system.
     A killed process loses nothing that was written, whatever stands here."""
+    segment_ms: int = 4000
+    """After so long a recording's log goes on in another file, in milliseconds (200 to 60,000). Only the newest file is
+    ever written; complete ones may be moved elsewhere."""
+    recording_tracks: bool = True
+    """Write Ogg Opus tracks of each person and of the mix beside the log. `spaces_ctl.segments.export` makes them from
+    the log, too."""
     max_sessions: int = 100_000
     """Sessions at most; further ones are refused with `node.capacity`."""
     connects_per_address: int = 0
@@ -235,8 +241,8 @@ class Recording:
     """A file of a recording."""
 
     path: Path
-    kind: Literal["log", "track"]
-    """The segment log, or one person's Ogg Opus track."""
+    kind: Literal["log", "mix", "track"]
+    """A file of the segment log (`spaces_ctl.segments` reads it), the Ogg Opus track of the mix, or one person's."""
     seat: int | None
     account: int | None
     part: int
@@ -345,6 +351,8 @@ class Engine:
             origins=list(config.origins),
             recordings=config.recordings,
             fsync_ms=config.fsync_ms,
+            segment_ms=config.segment_ms,
+            recording_tracks=config.recording_tracks,
             max_sessions=config.max_sessions,
             connects_per_address=config.connects_per_address,
             idle_timeout_ms=config.idle_timeout_ms,

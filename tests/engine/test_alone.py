@@ -74,6 +74,8 @@ def test_waiting_calls_let_other_threads_run() -> None:
         origins=[],
         recordings=None,
         fsync_ms=0,
+        segment_ms=4_000,
+        recording_tracks=True,
         max_sessions=10,
         connects_per_address=0,
         idle_timeout_ms=10_000,

@@ -12,9 +12,10 @@
 //! position is 960 × (groups + 1) at the end of each page, cut or not. Speech lies later than at the microphone by the
 //! encoder's look-ahead (6.5 ms), the same on all tracks.
 
+mod head;
 mod packet;
+mod whole;
 
-use bytes::BufMut;
 use ogg::reading::PageParser;
 use ogg::{PacketWriteEndInfo, PacketWriter};
 use thiserror::Error;
@@ -23,9 +24,15 @@ use crate::ids::{SeatNo, SpaceId};
 use crate::time::TICK_SAMPLES;
 use crate::uplink::{MAX_FRAME, packet_samples};
 
+pub use whole::{LOOKAHEAD, WholeError, WholeInfo, WholeWriter, silence};
+
+use packet::{CELT, STEREO};
+
 /// Groups of a gap that a decoder is left to conceal, before silence.
 pub const CONCEALED: u64 = 5;
 
+/// Frames of silence after which a decoder has settled on it.
+const SETTLING: u64 = 2;
 /// Groups after which a page with speech is closed: 200 ms.
 const PAGE: u64 = 10;
 /// Groups after which a page of silence is closed while the recording runs: 360 ms.
@@ -36,12 +43,6 @@ const PADDING_PAGE: u64 = 48;
 const MOST_PADDING: u64 = 24 * 60 * 60 * 50;
 /// Most frames in one packet: 120 ms (RFC 6716 §3.2.5).
 const MOST_FRAMES: u64 = 6;
-/// TOC of CELT, full band, 20 ms, mono (RFC 6716 §3.1).
-const CELT: u8 = 0xf8;
-/// A CELT frame whose silence flag is set (RFC 6716 §4.3, table 56).
-const SILENCE: [u8; 2] = [0xff, 0xfe];
-/// Stereo bit of a TOC.
-const STEREO: u8 = 1 << 2;
 
 /// What a track holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,11 +101,32 @@ pub enum FrameError {
     Packet,
 }
 
+/// How a file is laid out.
+#[derive(Clone, Copy, Debug)]
+struct Style {
+    /// Groups of nothing before the first one, as pre-skip.
+    lead: u64,
+    /// The file ends before this group, if that is known from the beginning.
+    end: Option<u64>,
+    /// Groups of a gap that a decoder is left to conceal, before silence.
+    conceal: u64,
+    /// Long silence is empty frames.
+    empty: bool,
+    /// Groups after which a page is closed.
+    page: u64,
+    /// Most silence written at once, in groups.
+    padding: u64,
+}
+
+/// Of a file that is written while it is recorded.
+const LIVE: Style = Style { lead: 1, end: None, conceal: CONCEALED, empty: true, page: PAGE, padding: MOST_PADDING };
+
 /// Writes one track. Call [`TrackWriter::frame`] or [`TrackWriter::advance`] in order of group, take the pages with
 /// [`TrackWriter::take`] whenever it suits, and end with [`TrackWriter::finish`].
 pub struct TrackWriter {
     pages: PacketWriter<'static, Vec<u8>>,
     serial: u32,
+    style: Style,
     start_group: u64,
     /// Groups behind us, written or owed as silence.
     written: u64,
@@ -120,19 +142,40 @@ impl TrackWriter {
     /// Begins a file: its headers are ready to be taken.
     #[must_use]
     pub fn new(info: &TrackInfo) -> Self {
-        let stereo = if info.channels > 1 { STEREO } else { 0 };
+        let head = head::head(info.channels, TICK_SAMPLES as u16, 0);
+        let mut writer = Self::begin(LIVE, info.serial, info.start_group, head, &head::comments(info));
+        writer.put(vec![writer.toc], PacketWriteEndInfo::NormalPacket, TICK_SAMPLES);
+        writer
+    }
+
+    /// Begins a whole file with `start_group`.
+    fn whole(info: &WholeInfo, start_group: u64, gain: i16) -> Self {
+        let style = Style {
+            lead: 0,
+            end: Some(info.end_group),
+            conceal: info.conceal,
+            empty: false,
+            page: PADDING_PAGE,
+            padding: WholeWriter::MOST_GROUPS,
+        };
+        let head = head::head(info.channels, info.pre_skip, gain);
+        Self::begin(style, info.serial, start_group, head, &info.comments)
+    }
+
+    fn begin(style: Style, serial: u32, start_group: u64, head: Vec<u8>, comments: &[String]) -> Self {
+        let stereo = if head.get(9) == Some(&2) { STEREO } else { 0 };
         let mut writer = Self {
             pages: PacketWriter::new(Vec::with_capacity(1024)),
-            serial: info.serial,
-            start_group: info.start_group,
+            serial,
+            style,
+            start_group,
             written: 0,
             open: 0,
-            silent: CONCEALED + 2,
+            silent: style.conceal + SETTLING,
             toc: CELT | stereo,
         };
-        writer.put(head(info), PacketWriteEndInfo::EndPage, 0);
-        writer.put(tags(info), PacketWriteEndInfo::EndPage, 0);
-        writer.put(vec![writer.toc], PacketWriteEndInfo::NormalPacket, TICK_SAMPLES);
+        writer.put(head, PacketWriteEndInfo::EndPage, 0);
+        writer.put(head::tags(comments), PacketWriteEndInfo::EndPage, 0);
         writer
     }
 
@@ -164,7 +207,7 @@ impl TrackWriter {
         }
         let next = self.next_group();
         let owed = group.checked_sub(next).ok_or(FrameError::Late { group, next })?;
-        if owed > MOST_PADDING {
+        if owed > self.style.padding {
             return Err(FrameError::Far { group, next });
         }
         self.silence(owed, false);
@@ -172,13 +215,13 @@ impl TrackWriter {
         self.silent = 0;
         // Closed also where the next packet of the kind would not fit.
         let ticks = u64::from(ticks);
-        self.append(opus.to_vec(), ticks, self.open + 2 * ticks > PAGE);
+        self.append(opus.to_vec(), ticks, self.open + 2 * ticks > self.style.page);
         Ok(())
     }
 
     /// Groups before `group` are over. Once enough of them are silent, they are written.
     pub fn advance(&mut self, group: u64) {
-        let owed = group.saturating_sub(self.next_group()).min(MOST_PADDING);
+        let owed = group.saturating_sub(self.next_group()).min(self.style.padding);
         if owed > 0 && owed + self.open >= SILENT_PAGE {
             self.silence(owed, true);
         }
@@ -186,9 +229,19 @@ impl TrackWriter {
 
     /// Ends the file with `group` as its last one.
     pub fn finish(&mut self, group: u64) {
-        self.silence(group.saturating_add(1).saturating_sub(self.next_group()).min(MOST_PADDING), false);
-        // An end-of-stream page needs a packet (RFC 7845 §4); the granule position trims it away (§4.4).
-        self.put(vec![self.toc], PacketWriteEndInfo::EndStream, self.granule());
+        self.silence(group.saturating_add(1).saturating_sub(self.next_group()).min(self.style.padding), false);
+        // An end-of-stream page needs a packet (RFC 7845 §4); the granule position trims it away (§4.4). In a whole file it
+        // has what the encoder was behind, and is there already if the last packet was longer than the file.
+        if self.style.end.is_none() {
+            self.put(vec![self.toc], PacketWriteEndInfo::EndStream, self.granule());
+        } else if !self.is_over() {
+            self.silence(1, false);
+        }
+    }
+
+    /// The groups of a whole file, and what the encoder was behind, are written.
+    fn is_over(&self) -> bool {
+        self.style.end.is_some_and(|end| self.next_group() > end)
     }
 
     /// The whole pages since the last call, to be appended to the file.
@@ -196,23 +249,26 @@ impl TrackWriter {
         core::mem::take(self.pages.inner_mut())
     }
 
-    const fn granule(&self) -> u64 {
-        self.written.saturating_add(1).saturating_mul(TICK_SAMPLES)
+    fn granule(&self) -> u64 {
+        let written = self.written.saturating_add(self.style.lead).saturating_mul(TICK_SAMPLES);
+        let length = |end: u64| end.saturating_sub(self.start_group).saturating_mul(TICK_SAMPLES);
+        let most = self.style.end.map(|end| length(end).saturating_add(u64::from(LOOKAHEAD)));
+        written.min(most.unwrap_or(u64::MAX))
     }
 
     /// Writes silence, and closes the page behind it if asked to.
     fn silence(&mut self, mut groups: u64, close: bool) {
         while groups > 0 {
-            let (packet, frames) = match self.silent {
-                0..CONCEALED => (vec![self.toc], 1),
-                CONCEALED..=6 => {
-                    self.toc = CELT | self.toc & STEREO;
-                    (vec![self.toc, SILENCE[0], SILENCE[1]], 1)
-                }
-                _ => {
-                    let frames = groups.min(MOST_FRAMES);
-                    (vec![self.toc | 0b11, frames as u8], frames)
-                }
+            let conceal = self.silent < self.style.conceal;
+            let settling = self.silent < self.style.conceal + SETTLING;
+            let frames = if conceal || settling { 1 } else { groups.min(MOST_FRAMES) };
+            if !conceal {
+                self.toc = CELT | self.toc & STEREO;
+            }
+            let packet = if conceal || self.style.empty && !settling {
+                packet::nothing(self.toc, frames as u8)
+            } else {
+                packet::silence(self.toc, frames as u8)
             };
             self.silent = self.silent.saturating_add(frames);
             groups -= frames;
@@ -224,7 +280,11 @@ impl TrackWriter {
     fn append(&mut self, packet: Vec<u8>, frames: u64, closes: bool) {
         self.written = self.written.saturating_add(frames);
         self.open = if closes { 0 } else { self.open + frames };
-        let end = if closes { PacketWriteEndInfo::EndPage } else { PacketWriteEndInfo::NormalPacket };
+        let end = match closes {
+            _ if self.is_over() => PacketWriteEndInfo::EndStream,
+            true => PacketWriteEndInfo::EndPage,
+            false => PacketWriteEndInfo::NormalPacket,
+        };
         self.put(packet, end, self.granule());
     }
 
@@ -238,45 +298,6 @@ impl core::fmt::Debug for TrackWriter {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("TrackWriter").field("next_group", &self.next_group()).finish_non_exhaustive()
     }
-}
-
-/// `OpusHead`, RFC 7845 §5.1.
-fn head(info: &TrackInfo) -> Vec<u8> {
-    let mut out = b"OpusHead\x01".to_vec();
-    out.put_u8(info.channels.clamp(1, 2));
-    out.put_u16_le(TICK_SAMPLES as u16); // pre-skip
-    out.put_u32_le(48_000); // of the microphone; decoders run at 48 kHz anyway
-    out.put_i16_le(0); // output gain
-    out.put_u8(0); // mapping family: mono or stereo
-    out
-}
-
-/// `OpusTags`, RFC 7845 §5.2.
-fn tags(info: &TrackInfo) -> Vec<u8> {
-    let mut comments = vec![format!("SPACE={}", info.space)];
-    match info.source {
-        Source::Person { seat, account } => {
-            comments.extend([format!("SEAT={}", seat.get()), format!("ACCOUNT={account}")]);
-        }
-        Source::Mix => comments.push("TRACK=mix".to_owned()),
-    }
-    comments.extend([
-        format!("PART={}", info.part),
-        format!("START_GROUP={}", info.start_group),
-        format!("STARTED_AT_MS={}", info.started_at_ms),
-    ]);
-    let mut out = b"OpusTags".to_vec();
-    put_text(&mut out, "spaces-core");
-    out.put_u32_le(comments.len() as u32);
-    for comment in &comments {
-        put_text(&mut out, comment);
-    }
-    out
-}
-
-fn put_text(out: &mut Vec<u8>, text: &str) {
-    out.put_u32_le(text.len() as u32);
-    out.put_slice(text.as_bytes());
 }
 
 /// How far a file got.

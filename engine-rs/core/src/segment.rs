@@ -30,6 +30,7 @@
 //! put a record inside one for such a reader to find: the salt, which nobody outside knows, spoils their checksum. One wrong
 //! byte in the header is put right by its checksum.
 
+mod contents;
 mod header;
 mod reader;
 mod writer;
@@ -40,6 +41,7 @@ use crate::ids::{SeatNo, SpaceId};
 use crate::mix::MixPacket;
 use crate::record::{RecordItem, RecordedFrame};
 
+pub use contents::Contents;
 pub use header::{Header, HeaderError};
 pub use reader::{Damage, Reader};
 pub use writer::Writer;
@@ -72,10 +74,12 @@ pub enum GapCause {
     Sync,
     /// Only packets of the mix: the queue refused them, or writing failed. What the seats sent is there.
     Mix,
+    /// A file was damaged, and what could not be read left out of a clean copy of it.
+    Damage,
 }
 
 impl GapCause {
-    const ALL: [Self; 5] = [Self::Queue, Self::Storage, Self::Restart, Self::Sync, Self::Mix];
+    const ALL: [Self; 6] = [Self::Queue, Self::Storage, Self::Restart, Self::Sync, Self::Mix, Self::Damage];
 }
 
 /// One record.

@@ -26,6 +26,7 @@
 //! with growing pauses, ticks that come meanwhile are dropped and marked. Each gap is told as
 //! [`EventKind::RecordingGap`](spaces_core::event::EventKind::RecordingGap).
 
+mod export;
 mod files;
 mod log;
 mod out;
@@ -46,7 +47,8 @@ use spaces_core::event::Event;
 use spaces_core::ids::SpaceId;
 use spaces_core::time::Time;
 
-pub use files::{FileKind, RecordingFile, files};
+pub use export::{ExportError, Log as ExportLog, export};
+pub use files::{FileKind, LogFile, RecordingFile, files, log_files};
 pub use queue::RecorderHandle;
 pub use storage::{Appendable, Disk, Storage};
 pub use worker::{Stats, TURN, Worker};

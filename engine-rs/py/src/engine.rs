@@ -1,6 +1,7 @@
 //! The running server as one Python object.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,6 +22,9 @@ use crate::{commands, stats};
 
 /// People in a page of the roster: more would hold up a shard, and the interpreter.
 const MOST_LISTED: usize = 10_000;
+/// How long a file of the log may be, in milliseconds: a file has some hundred bytes of its own, and is what a broken disk
+/// takes at once.
+const SEGMENT_MS: RangeInclusive<u64> = 200..=60_000;
 
 /// A running engine. `spaces_ctl.engine.Engine` is its face.
 #[pyclass(frozen, module = "spaces_ctl._engine")]
@@ -58,7 +62,7 @@ impl NativeEngine {
     /// certificate of two weeks for `names`. `fsync_ms`: 0 never, else every so many milliseconds.
     #[staticmethod]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a dataclass in engine.py, its only caller")]
-    #[pyo3(signature = (*, host, port, shards, pin_to, tls, names, keys, origins, recordings, fsync_ms, max_sessions, connects_per_address, idle_timeout_ms, max_heard, reactions, reaction_rate))]
+    #[pyo3(signature = (*, host, port, shards, pin_to, tls, names, keys, origins, recordings, fsync_ms, segment_ms, recording_tracks, max_sessions, connects_per_address, idle_timeout_ms, max_heard, reactions, reaction_rate))]
     fn start(
         py: Python<'_>,
         host: &str,
@@ -71,6 +75,8 @@ impl NativeEngine {
         origins: Vec<String>,
         recordings: Option<PathBuf>,
         fsync_ms: u64,
+        segment_ms: u64,
+        recording_tracks: bool,
         max_sessions: usize,
         connects_per_address: u32,
         idle_timeout_ms: u64,
@@ -91,12 +97,18 @@ impl NativeEngine {
         config.max_heard = max_heard;
         config.reactions = reactions;
         config.reaction_rate = reaction_rate;
+        if !SEGMENT_MS.contains(&segment_ms) {
+            let (least, most) = (SEGMENT_MS.start(), SEGMENT_MS.end());
+            return Err(errors::value(format!("segment_ms {segment_ms} is not in {least} to {most}")));
+        }
         config.recordings = recordings.map(|directory| {
             let mut recorder = RecorderConfig::new(directory);
             recorder.fsync = match fsync_ms {
                 0 => FsyncPolicy::Never,
                 every => FsyncPolicy::Every(Duration::from_millis(every)),
             };
+            recorder.segment = Duration::from_millis(segment_ms);
+            recorder.tracks = recording_tracks;
             recorder
         });
         let server = detached(py, move || Server::start(config))?.map_err(|error| errors::start(&error))?;
@@ -244,7 +256,8 @@ impl NativeEngine {
             .into_iter()
             .map(|file| {
                 let (kind, seat, account) = match file.kind {
-                    FileKind::Log => ("log", None, None),
+                    FileKind::Log { .. } => ("log", None, None),
+                    FileKind::Mix => ("mix", None, None),
                     FileKind::Track { seat, account } => ("track", Some(seat.get()), Some(account)),
                 };
                 let millis = u64::try_from(file.duration.as_millis()).unwrap_or(u64::MAX);

@@ -41,6 +41,12 @@ create_exception!(
     "Not let in, closed, or not allowed. Attribute: `code` (a policy error code)."
 );
 
+create_exception!(
+    spaces_ctl._engine,
+    BadLog,
+    EngineError,
+    "Not a segment log of this version, or its header is damaged."
+);
 create_exception!(spaces_ctl._engine, ConnectionFailed, EngineError, "A client could not connect, or not any more.");
 create_exception!(spaces_ctl._engine, ConnectionClosed, EngineError, "Used after it was closed here.");
 
@@ -58,6 +64,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SpaceEnded", py.get_type::<SpaceEnded>())?;
     module.add("InvalidTable", py.get_type::<InvalidTable>())?;
     module.add("Refused", py.get_type::<Refused>())?;
+    module.add("BadLog", py.get_type::<BadLog>())?;
     module.add("ConnectionFailed", py.get_type::<ConnectionFailed>())?;
     module.add("ConnectionClosed", py.get_type::<ConnectionClosed>())?;
     module.add(

@@ -2,6 +2,13 @@
 
 use crate::mix::MAX_PACKET;
 
+/// TOC of CELT, full band, 20 ms, mono (RFC 6716 §3.1).
+pub(super) const CELT: u8 = 0xf8;
+/// Stereo bit of a TOC.
+pub(super) const STEREO: u8 = 1 << 2;
+/// A CELT frame whose silence flag is set (RFC 6716 §4.3, table 56).
+const SILENCE: [u8; 2] = [0xff, 0xfe];
+
 /// Whether `opus` is laid out as RFC 6716 §3.4 demands (R1 to R7). Players stop at a packet that is not.
 pub(super) fn is_well_formed(opus: &[u8]) -> bool {
     if opus.len() > MAX_PACKET {
@@ -67,6 +74,19 @@ pub(super) const fn of_20_ms(toc: u8) -> u8 {
         _ => config | 0b11,
     };
     config << 3 | toc & 0b100
+}
+
+/// A packet of `frames` silent frames of 20 ms, 1 to 6, of which `toc` is that of one. It must be CELT.
+pub(super) fn silence(toc: u8, frames: u8) -> Vec<u8> {
+    match frames {
+        1 => [&[toc][..], &SILENCE].concat(),
+        _ => [&[toc | 0b11, frames][..], &SILENCE.repeat(usize::from(frames))].concat(),
+    }
+}
+
+/// A packet of `frames` empty frames, 1 to 6: the decoder goes on from what it had.
+pub(super) fn nothing(toc: u8, frames: u8) -> Vec<u8> {
+    if frames == 1 { vec![toc] } else { vec![toc | 0b11, frames] }
 }
 
 #[cfg(test)]

@@ -174,3 +174,45 @@ fn look(space: SpaceId, part: u32, kind: FileKind, path: PathBuf) -> io::Result<
     let duration = TICK.saturating_mul(u32::try_from(groups).unwrap_or(u32::MAX));
     Ok(RecordingFile { path, space, part, kind, start_group, duration, bytes, finished })
 }
+
+/// A file of a Space's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Which part of the recording, from 1 on.
+    pub part: u32,
+    /// Which file of the part, from 0 on.
+    pub sequence: u32,
+    /// It is complete. Otherwise it is being written, or, if it is not the newest, its writer was killed.
+    pub closed: bool,
+}
+
+/// The files of a Space's log below `root`, in order. Of each part only the last is opened: one that has a successor is
+/// complete.
+///
+/// # Errors
+/// Of the file system. A directory that is not there has no files, which is none.
+pub fn log_files(root: &Path, space: SpaceId) -> io::Result<Vec<LogFile>> {
+    let directory = directory(root, space);
+    let names = match Disk.list(&directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        names => names?,
+    };
+    let log = |name: &String| match parse_name(name)? {
+        (part, FileKind::Log { sequence }) => {
+            Some(LogFile { path: directory.join(name), part, sequence, closed: true })
+        }
+        _ => None,
+    };
+    let mut found: Vec<_> = names.iter().filter_map(log).collect();
+    found.sort_by_key(|file| (file.part, file.sequence));
+    let next: Vec<_> = found.iter().skip(1).map(|file| Some(file.part)).chain([None]).collect();
+    for (file, _) in found.iter_mut().zip(next).filter(|(file, next)| *next != Some(file.part)) {
+        file.closed = match log_end(&Disk, &file.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true, // taken away meanwhile
+            end => end?.finished,
+        };
+    }
+    Ok(found)
+}

@@ -178,6 +178,6 @@ impl Tracks {
 }
 
 /// How many channels a packet has (RFC 6716 §3.1).
-fn channels(opus: &[u8]) -> u8 {
+pub(super) fn channels(opus: &[u8]) -> u8 {
     if opus.first().is_some_and(|toc| toc & 4 != 0) { 2 } else { 1 }
 }
