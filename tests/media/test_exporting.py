@@ -7,68 +7,31 @@ import json
 import subprocess
 import tracemalloc
 import zipfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from spaces_ctl.demo.speech import voices
 from spaces_ctl.media import exporting
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.exporting import export
 from spaces_ctl.media.handouts import ExportBundle, ReviewTrack, WhoSpeaks
 from spaces_ctl.media.objects import StoreUnavailable
 from spaces_ctl.media.reviewing import review_track, who_speaks
-from spaces_ctl.segments import Contents, Gap, SeatFrame, SeatGiven
-from tests.support.clip_logs import RATE, STARTED_MS, Bench, Pcm, contents, decoded, mix, snr_db
+from spaces_ctl.segments import Contents, Gap, SeatGiven
+from tests.support.clip_logs import STARTED_MS, Bench, Pcm, contents, decoded, snr_db
+from tests.support.spoken_logs import ANN_AT, BEN_AT, FILE_GROUPS, log, spoken, voice
 
 TICK = 960
 ANN, BEN = 7, 8
-FILE_GROUPS = 200
-ANN_AT, BEN_AT = 100, 500
-"""Groups at which they begin."""
-
-
-def voice(number: int, seconds: int) -> Pcm:
-    return voices(2)[number].samples[: seconds * RATE]
-
-
-def frames(sound: Pcm, first_group: int, seat: int, generation: int) -> list[SeatFrame]:
-    return [
-        SeatFrame(packet.group, seat, generation, 30, packet.start, packet.end, packet.opus)
-        for packet in mix(sound, first_group, ticks=1)
-    ]
-
-
-def log(
-    spoken: Sequence[SeatFrame], end_group: int, *, with_mix: bool = True, gaps: Sequence[Gap] = ()
-) -> list[Contents]:
-    """Files of four seconds."""
-    packets = mix(voice(0, end_group // 50), 0) if with_mix else []
-    files = []
-    for number, first in enumerate(range(0, end_group, FILE_GROUPS)):
-        last = min(first + FILE_GROUPS, end_group) - 1
-        files.append(
-            contents(
-                [packet for packet in packets if first <= packet.group <= last],
-                sequence=number,
-                first_group=first,
-                last_group=last,
-                frames=[frame for frame in spoken if first <= frame.group <= last],
-                seats=[SeatGiven(first, 0, 1, ANN), SeatGiven(first, 3, 2, BEN)],
-                gaps=[gap for gap in gaps if first <= gap.from_group <= last],
-            )
-        )
-    return files
 
 
 @pytest.fixture(scope="module")
 def files() -> list[Contents]:
     """20 s: Ann from second 2 for 6 s, Ben from second 10 for 5 s."""
-    spoken = [*frames(voice(0, 6), ANN_AT, 0, 1), *frames(voice(1, 5), BEN_AT, 3, 2)]
-    return log(spoken, 1_000, gaps=[Gap(900, 10, "queue")])
+    return log(spoken(), 1_000, ANN, BEN, gaps=[Gap(900, 10, "queue")])
 
 
 @pytest.fixture
@@ -153,8 +116,8 @@ async def test_opus_and_wav_of_a_person_are_the_same_sound(bench: Bench, tmp_pat
     archive = await made(bench)
     (tmp_path / "ben.opus").write_bytes(archive.read("people/ben.opus"))
     # Xiph's own: ffmpeg's decoder is two samples late in SILK frames.
-    command = ["opusdec", "--quiet", "--no-dither", "--rate", "48000", tmp_path / "ben.opus", tmp_path / "ben.wav"]
-    subprocess.run(command, check=True, capture_output=True)
+    command = ["opusdec", "--quiet", "--no-dither", "--rate", "48000", "ben.opus", "ben.wav"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     opus = np.frombuffer((tmp_path / "ben.wav").read_bytes()[44:], np.int16)
     sound = wav(archive, "people/ben.wav")
     assert len(opus) == len(sound)
