@@ -52,10 +52,15 @@ def document(app: Litestar) -> dict[str, Any]:
         handler.operation_id for handler in _handlers(app) if _body_is_optional(handler) and handler.operation_id
     }
     keyless = {handler.operation_id for handler in _handlers(app) if is_secret(handler.opt)}
+    contents = {
+        handler.operation_id: handler.opt["contents"] for handler in _handlers(app) if "contents" in handler.opt
+    }
     for path in tree.get("paths", {}).values():
         for method in _METHODS:
             if (operation := path.get(method)) is not None:
                 name = operation.get("operationId")
+                if name in contents:
+                    _document_contents(operation, contents[name])
                 _put_right(operation, method, name in optional, method == "post" and name not in keyless)
     return tree
 
@@ -82,6 +87,15 @@ def _put_right(operation: dict[str, Any], method: str, body_is_optional: bool, t
     answers.get("204", {}).pop("content", None)
     for code in codes:
         _document(answers, code)
+
+
+def _document_contents(operation: dict[str, Any], media_types: Iterable[str]) -> None:
+    """Of a handler with `opt={"contents": (MEDIA_TYPE, ...)}`: bytes, whole or in part."""
+    content = {media_type: {} for media_type in media_types}
+    answers = operation.setdefault("responses", {})
+    answers["200"] = {"description": "The whole.", "content": content}
+    answers["206"] = {"description": "The range that was asked for.", "content": content}
+    answers["304"] = {"description": "What the asker has (`If-None-Match`) is still so."}
 
 
 def _document(answers: dict[str, Any], code: str) -> None:

@@ -38,8 +38,21 @@ _HEADERS_OF_OTHERS = [
     "content-type",
     "idempotency-key",
     "last-event-id",
+    "if-match",
+    "if-none-match",
+    "if-range",
+    "range",
 ]
-_EXPOSED = ["ratelimit", "ratelimit-policy", "retry-after", "idempotency-replayed", "location"]
+_EXPOSED = [
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "idempotency-replayed",
+    "location",
+    "accept-ranges",
+    "content-range",
+    "etag",
+]
 
 
 def cookie_name(settings: ApiSettings, name: str) -> str:
@@ -53,7 +66,7 @@ def cors(settings: ApiSettings) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=[origin.rstrip("/").lower() for origin in settings.cors_origins],
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=_HEADERS_OF_OTHERS,
         allow_credentials=False,
         expose_headers=_EXPOSED,

@@ -26,6 +26,7 @@ _RATES = {
     "auth": Rate(10, 20),
     "stream": Rate(30, 60),
     "report": Rate(5, 10),
+    "media": Rate(2000, 3000),
 }
 
 

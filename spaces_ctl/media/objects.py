@@ -16,7 +16,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
-__all__ = ["BadStoreUrl", "Deleted", "NoObject", "Objects", "StoreUnavailable"]
+__all__ = ["About", "BadStoreUrl", "Deleted", "NoObject", "Objects", "StoreUnavailable"]
 
 
 class StoreUnavailable(OSError):
@@ -36,6 +36,15 @@ class Deleted(NamedTuple):
 
     objects: int
     bytes: int
+
+
+class About(NamedTuple):
+    """What is known of an object."""
+
+    size: int
+    """In bytes."""
+    tag: str
+    """Another one whenever the object is written."""
 
 
 _CHUNK = 256 * 1024
@@ -146,6 +155,17 @@ class Objects:
             raise NoObject(name) from error
         except BaseError as error:
             raise StoreUnavailable(str(error)) from error
+
+    async def about(self, name: str) -> About:
+        """What is known of an object without reading it. Raises NoObject, StoreUnavailable."""
+        try:
+            meta = await obstore.head_async(self._store, name)
+        except (NotFoundError, FileNotFoundError) as error:
+            raise NoObject(name) from error
+        except BaseError as error:
+            raise StoreUnavailable(str(error)) from error
+        tag = (meta["e_tag"] or f"{meta['last_modified'].timestamp():.6f}-{meta['size']}").strip('"')
+        return About(int(meta["size"]), tag)
 
     async def stream(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Bytes `start` to `end` (exclusive), in pieces. Raises NoObject, StoreUnavailable."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from spaces_ctl.media import clips, exporting, finalizing, following, reviewing, upkeep
+from spaces_ctl.media import clips, exporting, finalizing, following, replay_operations, reviewing, upkeep
 
 __all__ = ["OPERATIONS", "Handler"]
 
@@ -20,6 +20,8 @@ OPERATIONS: dict[str, Handler] = {
     "follow": following.follow,
     "finalize": finalizing.finalize,
     "forget": following.forget,
+    "complete": replay_operations.complete,
+    "trim": replay_operations.trim,
     "cut": clips.cut,
     "film": clips.film,
     "preview": clips.preview,

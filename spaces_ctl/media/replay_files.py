@@ -29,7 +29,6 @@ __all__ = [
     "Person",
     "Timeline",
     "Unrecorded",
-    "replay_prefix",
 ]
 
 MANIFEST = "replay.json"
@@ -43,11 +42,6 @@ TIMELINE = "timeline.json"
 
 UNITY = 128
 """In names of AAC segments: no gain."""
-
-
-def replay_prefix(space: int) -> str:
-    """Where a Space's replay lies."""
-    return f"spaces/{space}/replay"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 __all__ = [
+    "Complete",
     "Cut",
     "Delete",
     "Deleted",
@@ -125,6 +126,10 @@ class Previewed(msgspec.Struct, frozen=True, kw_only=True):
     """An Ogg Opus file."""
 
     audio: bytes
+
+
+class Complete(OfSpace, frozen=True, kw_only=True):
+    """The replay is there: make what nobody had to wait for."""
 
 
 class Trim(OfSpace, frozen=True, kw_only=True):

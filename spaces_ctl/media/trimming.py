@@ -8,41 +8,20 @@ section 4.6), as then that would still be in the file; it takes some 40 ms to be
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
 
 from spaces_ctl.media import publishing
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.gapless import Gapless, Piece
-from spaces_ctl.media.layout import replay_prefix
 from spaces_ctl.media.ledger import Ledger
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.media.packaging import ReplaySummary, summary
-from spaces_ctl.media.requests import Finalized, Trim
 from spaces_ctl.media.segment_maker import WARM_TICKS, Measured, SegmentMaker
 from spaces_ctl.segments import TICK_MS, Contents
 
-if TYPE_CHECKING:
-    from spaces_ctl.media.worker import Worker
-
-__all__ = ["Source", "trim", "trim_replay"]
+__all__ = ["Source", "trim_replay"]
 
 Source = Callable[[int, int], AsyncIterator[Contents]]
 """What was recorded from a group to another, as `archive.Archive.contents`."""
-
-
-async def trim(worker: Worker, request: Trim) -> Finalized:
-    """The operation. Raises MediaError (`source.gone`: there is no replay, or not what would be needed of it)."""
-
-    def source(from_group: int, to_group: int) -> AsyncIterator[Contents]:
-        return worker.patient_archive.contents(request.space, from_group, to_group)
-
-    found = await trim_replay(worker.patient, replay_prefix(request.space), source, request.start_ms)
-    return Finalized(
-        duration_ms=found.duration_ms,
-        loudness_lufs=found.loudness_lufs,
-        gain_db=found.gain_db,
-        segments=found.segments,
-    )
 
 
 async def trim_replay(objects: Objects, prefix: str, source: Source, start_ms: int) -> ReplaySummary:

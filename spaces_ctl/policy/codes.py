@@ -127,6 +127,7 @@ CODES: dict[str, Code] = {
     "request.too_large": Code(413, "The request is too large."),
     "request.media_type": Code(415, "The request's body must be JSON."),
     "request.timeout": Code(408, "The request took too long to arrive."),
+    "request.range": Code(416, "There is nothing in that range."),
     "request.cursor": Code(422, "The cursor is not one of this list's."),
     "method.not_allowed": Code(405, "Not with this method."),
     # too much, too little

@@ -158,7 +158,7 @@ def delete_replay(case: Case, command: c.DeleteReplay) -> None:
 
 
 def play_replay(case: Case, command: c.PlayReplay) -> None:
-    """Counted elsewhere."""
+    """Counted by the service: never an event."""
 
 
 def export(case: Case, command: c.Export) -> None:

@@ -30,6 +30,7 @@ from spaces_ctl.service.oauth import OAuthRules
 from spaces_ctl.service.oidc import Oidc
 from spaces_ctl.service.oidc import OidcProvider as Provider
 from spaces_ctl.service.ports import Mailer
+from spaces_ctl.service.replays import Replays
 from spaces_ctl.service.retention import Retention
 from spaces_ctl.service.services import Services, open_services
 from spaces_ctl.service.sessions import SessionRules
@@ -65,6 +66,13 @@ class Deployment:
         mailer = _mailer(settings)
         payments = _payments(settings, running)
         self.around = _around(settings, running, services, mailer, payments)
+        self.replays = Replays(
+            objects=media.objects if media is not None else Objects.memory(),
+            spaces=services.spaces,
+            reading=services.reading,
+            graph=services.graph,
+            db=services.db,
+        )
         self.retention = _retention(settings, services, self.around, media)
         self.app: Any = _application(settings, running, self, mailer, payments)
         """ASGI."""
@@ -271,6 +279,7 @@ def _application(
                 invalidations=_invalidations(settings, graph, deployment.around),
             ),
             **deployment.around.injected(),
+            "replays": deployment.replays,
             **deployment.retention.injected(),
         },
     )

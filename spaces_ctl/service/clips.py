@@ -105,8 +105,8 @@ class Clips:
 
     async def page(
         self, principal: Principal, space: SpaceId, before: int | None = None, limit: int = 50
-    ) -> Sequence[SeenClip]:
-        """A Space's clips, newest first, without those of accounts that are hidden from the viewer.
+    ) -> tuple[Sequence[SeenClip], list[int]]:
+        """A Space's clips, newest first, and the numbers on the page: also of clips that are hidden from the viewer.
 
         Raises ServiceError space.not_found, replay.withheld, store.unavailable.
         """
@@ -117,7 +117,7 @@ class Clips:
         hidden = await self._hiding.hidden(principal.account, {state.clips[number].by for number in numbers})
         shown = [number for number in numbers if state.clips[number].by not in hidden]
         authors = await self._graph.profiles({state.clips[number].by for number in shown})
-        return [await self._seen(state, number, authors) for number in shown]
+        return [await self._seen(state, number, authors) for number in shown], numbers
 
     async def one(self, principal: Principal, space: SpaceId, clip: int) -> SeenClip:
         """One clip; one that is hidden from the viewer is not found.

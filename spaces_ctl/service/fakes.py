@@ -333,6 +333,10 @@ class FakeRecordings:
         """Makes a clip's audio."""
         self.calls.append(("cut", space, clip))
 
+    async def complete(self, space: SpaceId) -> None:
+        """Makes the rest."""
+        self.calls.append(("complete", space, 0))
+
     async def trim(self, space: SpaceId, start_ms: int) -> None:
         """Begins later."""
         self.calls.append(("trim", space, 0))

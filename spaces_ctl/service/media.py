@@ -21,6 +21,7 @@ from spaces_ctl.service.spaces import Spaces
 __all__ = ["MediaReaction", "concerns"]
 
 _log = logging.getLogger(__name__)
+_THERE = (ReplayStatus.AVAILABLE, ReplayStatus.WITHHELD)
 
 
 def concerns(event: e.SpaceEvent) -> bool:
@@ -28,7 +29,9 @@ def concerns(event: e.SpaceEvent) -> bool:
     match event:
         case e.SettingChanged():
             return event.clips is not None or event.record is not None
-        case e.Started() | e.Reported() | e.RecordingStopped() | e.Ended() | e.ClipCreated() | e.ReplayTrimmed():
+        case e.Started() | e.Reported() | e.RecordingStopped() | e.Ended():
+            return True
+        case e.ClipCreated() | e.ReplayReady() | e.ReplayTrimmed():
             return True
         case _:
             return False
@@ -62,9 +65,12 @@ class MediaReaction:
             case e.ClipCreated() as clip:
                 if clip.clip in (await self._spaces.get(space)).clips:
                     await self._recordings.cut(space, clip.clip, clip.start_ms, clip.end_ms)
+            case e.ReplayReady():
+                if (await self._spaces.get(space)).replay.status in _THERE:
+                    await self._recordings.complete(space)
             case e.ReplayTrimmed():
                 replay = (await self._spaces.get(space)).replay
-                if replay.status in (ReplayStatus.AVAILABLE, ReplayStatus.WITHHELD):
+                if replay.status in _THERE:
                     await self._recordings.trim(space, replay.start_ms)
             case _:
                 if (await self._spaces.get(space)).status is Status.LIVE:

@@ -17,6 +17,7 @@ from spaces_ctl.model import AccountId, Actor, ClientClass, CommunityRole, Space
 from spaces_ctl.policy.facts import AccountFacts, Needs
 
 __all__ = [
+    "CaptionTrack",
     "EventBus",
     "GraphFacts",
     "Mailer",
@@ -142,12 +143,16 @@ class MediaEngine(Protocol):
         """People connected now."""
         ...
 
-    async def caption(self, space: SpaceId, seat: int, generation: int, payload: bytes) -> None:
-        """Puts a line on the `captions` track. Raises EngineError if the seat's captions are not allowed."""
-        ...
-
     def events(self) -> AsyncIterator[list[Event]]:
         """Batches of events."""
+        ...
+
+
+class CaptionTrack(Protocol):
+    """What `service.captions` uses of the engine."""
+
+    async def caption(self, space: SpaceId, seat: int, generation: int, payload: bytes) -> None:
+        """Puts a line on the `captions` track. Raises EngineError if the seat's captions are not allowed."""
         ...
 
 
@@ -183,6 +188,10 @@ class Recordings(Protocol):
 
     async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
         """Makes a clip's audio."""
+        ...
+
+    async def complete(self, space: SpaceId) -> None:
+        """The replay is available: makes what nobody had to wait for (the download in AAC)."""
         ...
 
     async def trim(self, space: SpaceId, start_ms: int) -> None:

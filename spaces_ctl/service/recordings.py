@@ -13,6 +13,7 @@ import msgspec
 from spaces_ctl import events as e
 from spaces_ctl.media.remote import RemoteWorker
 from spaces_ctl.media.requests import (
+    Complete,
     Cut,
     Delete,
     Deleted,
@@ -85,6 +86,10 @@ class WorkerRecordings:
         """See the port. Raises MediaError, Unavailable."""
         request = Cut(space=space, key=await self._key(space), clip=clip, start_ms=start_ms, end_ms=end_ms)
         await self._ask("cut", request, Done, 120.0)
+
+    async def complete(self, space: SpaceId) -> None:
+        """See the port. Raises MediaError, Unavailable."""
+        await self._ask("complete", Complete(space=space, key=await self._key(space)), Done, _FINALIZE_S)
 
     async def trim(self, space: SpaceId, start_ms: int) -> None:
         """See the port. Raises MediaError, Unavailable."""

@@ -105,6 +105,12 @@ async def scheduled(world: ApiWorld) -> SpaceId:
     return space
 
 
+async def _captioned(world: ApiWorld) -> SpaceId:
+    space = await standing(world)
+    await world.do(ANN, space, c.CaptionConsent(on=True))
+    return space
+
+
 async def replay_of(world: ApiWorld) -> SpaceId:
     space = await standing(world)
     await world.do(HOST, space, c.End())
@@ -238,6 +244,8 @@ SCENARIOS: dict[str, Scenario] = {
     "publishDetails": _in(replay_of, HOST),
     "deleteReplay": _in(replay_of, HOST),
     "playReplay": _in(replay_of, None),
+    "getReplayCaptions": _in(replay_of, None),
+    "listCaptions": _in(_captioned, None),
     "export": _in(replay_of, HOST),
     "clip": _live(DAN, None, {"end_ms": 20_000}),
     "deleteClip": _live(ANN, {"clip": 1}),

@@ -15,6 +15,7 @@ from spaces_ctl.api import wire
 from spaces_ctl.api.auth.logins import AuthRules
 from spaces_ctl.api.security import CsrfTokens
 from spaces_ctl.api.xapi.rates import XRates
+from spaces_ctl.media.objects import Objects
 from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve import composition
 from spaces_ctl.service.around import Around, AroundSettings
@@ -25,6 +26,7 @@ from spaces_ctl.service.oauth import OAuth
 from spaces_ctl.service.oauth_apps import OAuthApps
 from spaces_ctl.service.oidc import Oidc, OidcProvider, _Discovered
 from spaces_ctl.service.passwords import Passwords
+from spaces_ctl.service.replays import Replays
 from spaces_ctl.service.service_keys import ServiceKeys
 from spaces_ctl.service.sessions import Sessions
 from spaces_ctl.service.tokens import Tokens
@@ -109,6 +111,10 @@ class Everything:
             payments=self.payments,
             mailer=self.outbox,
         )
+        self.objects = Objects.memory()
+        self.replays = Replays(
+            objects=self.objects, spaces=world.spaces, reading=world.reading, graph=self.graph, db=db
+        )
         self.payments.send = self.around.tickets.on_payment
         self.xapi = XApi(
             db=db,
@@ -134,6 +140,7 @@ class Everything:
             "service_keys": self.service_keys,
             "sessions": self.sessions,
             **self.around.injected(),
+            "replays": self.replays,
             "xapi": self.xapi,
             "x_rates": XRates(self.windows),
         }

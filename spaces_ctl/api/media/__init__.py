@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from litestar.types import ControllerRouterHandler
 
-from spaces_ctl.api.media import deletions, exports, review
+from spaces_ctl.api.media import captions, clips, deletions, exports, replay, review
 
 __all__ = ["ROOT_ROUTERS", "ROUTERS"]
 
-ROUTERS: tuple[ControllerRouterHandler, ...] = (deletions.router, exports.router, review.router)
-ROOT_ROUTERS: tuple[ControllerRouterHandler, ...] = ()
+ROUTERS: tuple[ControllerRouterHandler, ...] = (
+    captions.router,
+    clips.router,
+    deletions.router,
+    exports.router,
+    replay.router,
+    review.router,
+)
+ROOT_ROUTERS: tuple[ControllerRouterHandler, ...] = (clips.page_router,)
 """As they are: pages that are shared."""
