@@ -163,16 +163,23 @@ class Retained:
         found: set[str] = await self.world.db.read(read)
         return found
 
-    async def everything(self) -> str:
-        """Every value of every row."""
+    async def holds(self, what: bytes) -> set[str]:
+        """Tables in which it is to be found."""
 
-        def read(k: sa.Connection) -> str:
-            return "\n".join(
-                repr(tuple(row)) for table in metadata.sorted_tables for row in k.execute(sa.select(table))
-            )
+        def raw(value: Any) -> bytes:
+            if isinstance(value, str | dict | list):
+                return value.encode() if isinstance(value, str) else msgspec.json.encode(value)
+            return bytes(value) if isinstance(value, bytes | memoryview) else b""
 
-        text: str = await self.world.db.read(read)
-        return text
+        def read(k: sa.Connection) -> set[str]:
+            return {
+                str(table.name)
+                for table in metadata.sorted_tables
+                if any(what in raw(value) for row in k.execute(sa.select(table)) for value in row)
+            }
+
+        found: set[str] = await self.world.db.read(read)
+        return found
 
     async def account(self, space: SpaceId) -> list[Deletion]:
         rows: list[Deletion] = await self.world.db.read(lambda k: deletions.of_space(k, space))
