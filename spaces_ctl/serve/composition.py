@@ -18,6 +18,7 @@ from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.api.xapi.rates import XRates
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.payments.sandbox import SandboxPayments
+from spaces_ctl.serve.clips import clip_services
 from spaces_ctl.serve.errors import BadSettings, DatabaseUnreachable, SchemaOutdated
 from spaces_ctl.serve.media import MediaProcess
 from spaces_ctl.serve.run import Running
@@ -62,6 +63,8 @@ class Deployment:
         self, settings: Settings, running: Running, services: Services, media: MediaProcess | None = None
     ) -> None:
         self.services = services
+        self.recorded = clip_services(services, media, running.place.public_url)
+        """What handlers ask for about recordings."""
         self._draining = False
         mailer = _mailer(settings)
         payments = _payments(settings, running)
@@ -279,6 +282,7 @@ def _application(
                 invalidations=_invalidations(settings, graph, deployment.around),
             ),
             **deployment.around.injected(),
+            **deployment.recorded,
             "replays": deployment.replays,
             **deployment.retention.injected(),
         },

@@ -30,6 +30,12 @@ class MediaProcess:
         self.worker = RemoteWorker(opened)
         self._recordings: WorkerRecordings | None = None
 
+    @property
+    def kept_by(self) -> WorkerRecordings:
+        """Who keeps recordings; there is one from `recordings` on."""
+        assert self._recordings is not None
+        return self._recordings
+
     @classmethod
     def of(cls, settings: Settings) -> MediaProcess | None:
         """None: nothing is recorded. Raises BadSettings."""

@@ -319,6 +319,8 @@ class FakeRecordings:
         self.duration_ms = duration_ms
         self.calls: list[tuple[str, SpaceId, int]] = []
         """Name, Space, clip (0: none)."""
+        self.previewed = (0, 0)
+        """The last preview's stretch."""
 
     async def follow(self, space: SpaceId) -> None:
         """The Space is live."""
@@ -332,6 +334,16 @@ class FakeRecordings:
     async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
         """Makes a clip's audio."""
         self.calls.append(("cut", space, clip))
+
+    async def film(self, space: SpaceId, clip: int) -> None:
+        """Makes a clip's videos."""
+        self.calls.append(("film", space, clip))
+
+    async def preview(self, space: SpaceId, start_ms: int, end_ms: int) -> bytes:
+        """No sound."""
+        self.calls.append(("preview", space, 0))
+        self.previewed = (start_ms, end_ms)
+        return b"OggS"
 
     async def complete(self, space: SpaceId) -> None:
         """Makes the rest."""

@@ -77,7 +77,7 @@ async def test_a_clip_has_sound_picture_waveform_and_then_videos_and_ffmpeg_open
 async def test_the_video_moves_with_the_sound(bench: Bench) -> None:
     await cut(bench, asked())
     await settle()
-    with av.open(io.BytesIO(await bench.objects.get(name_of(1, 1, "video.webm")))) as video:
+    with av.open(io.BytesIO(await bench.objects.get(name_of(1, 1, "video.webm"))), "r") as video:
         frames = [frame.to_ndarray(format="gray") for frame in video.decode(video=0)]
     played = [(frame[372:522] > 240).sum() for frame in frames]
     assert played[0] < played[24] < played[49]
@@ -123,7 +123,7 @@ async def test_a_live_clip_waits_for_the_log_to_reach_its_end() -> None:
     bench.sleep = sleep  # type: ignore[method-assign]
     await cut(bench, asked())
     assert bench.slept_ms == 500
-    with av.open(io.BytesIO(await bench.objects.get(name_of(1, 1, "audio.opus")))) as file:
+    with av.open(io.BytesIO(await bench.objects.get(name_of(1, 1, "audio.opus"))), "r") as file:
         sound = np.concatenate([frame.to_ndarray().reshape(-1) for frame in file.decode(audio=0)])
     assert np.abs(sound[-RATE // 4 :]).max() > 1000 / 32768
     await settle()

@@ -20,8 +20,12 @@ from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve import composition
 from spaces_ctl.service.around import Around, AroundSettings
 from spaces_ctl.service.authentication import Authentication
+from spaces_ctl.service.clip_pages import ClipPages
+from spaces_ctl.service.clips import Clips
 from spaces_ctl.service.email_links import EmailLinks
+from spaces_ctl.service.fakes import FakeRecordings
 from spaces_ctl.service.graph_http import Invalidations
+from spaces_ctl.service.hiding import Hiding
 from spaces_ctl.service.oauth import OAuth
 from spaces_ctl.service.oauth_apps import OAuthApps
 from spaces_ctl.service.oidc import Oidc, OidcProvider, _Discovered
@@ -124,6 +128,25 @@ class Everything:
             participants=lambda space: world.spaces.counters.audience(space).named,
         )
 
+        self.recordings = FakeRecordings()
+        muted_by = self.graph.muted_by
+        self.clips = Clips(
+            objects=self.objects,
+            clock=clock,
+            graph=self.graph,
+            hiding=Hiding(graph=self.graph, clock=clock, muted_by=muted_by),
+            visible=world.reading.visible,
+            check=world.spaces.check,
+            cutter=self.recordings,
+        )
+        self.clip_pages = ClipPages(
+            clips=self.clips,
+            space_name=wire.space_text,
+            space_of=wire.space_id,
+            base_url=url,
+            reasons=world.limits.report_reasons,
+        )
+
     def injected(self) -> dict[str, Any]:
         """By the names under which handlers ask for them."""
         return {
@@ -140,6 +163,8 @@ class Everything:
             "service_keys": self.service_keys,
             "sessions": self.sessions,
             **self.around.injected(),
+            "clips": self.clips,
+            "clip_pages": self.clip_pages,
             "replays": self.replays,
             "xapi": self.xapi,
             "x_rates": XRates(self.windows),
