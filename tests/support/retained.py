@@ -191,6 +191,6 @@ async def retained(world: World, directory: Path, *, packager: Any = ListPackage
     (directory / "spool").mkdir(parents=True)
     objects = Objects.open(str(directory / "objects"))
     opened = Open(spool=str(directory / "spool"), store="")
-    worker = Worker(opened, objects=objects, files=PlainLogs(), packager=packager, clock=world.clock)  # type: ignore[arg-type]
+    worker = Worker(opened, objects=objects, files=PlainLogs(), packager=packager, clock=world.clock)
     async with worker:
         yield Retained(world, directory, worker)
