@@ -22,6 +22,7 @@ from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve import composition
 from spaces_ctl.service.around import Around, AroundSettings
 from spaces_ctl.service.authentication import Authentication
+from spaces_ctl.service.captions import Captions
 from spaces_ctl.service.clip_pages import ClipPages
 from spaces_ctl.service.clips import Clips
 from spaces_ctl.service.email_links import EmailLinks
@@ -172,6 +173,7 @@ class Everything:
             reasons=world.limits.report_reasons,
         )
 
+        self.captions = Captions(db=db, spaces=world.spaces, engine=world.engine, clock=clock)
         self.media = ScriptedMedia()
         self.retention = Retention.build(
             db=db,
@@ -207,6 +209,7 @@ class Everything:
             "service_keys": self.service_keys,
             "sessions": self.sessions,
             **self.around.injected(),
+            "captions": self.captions,
             "clips": self.clips,
             "clip_pages": self.clip_pages,
             "plays": self.plays,

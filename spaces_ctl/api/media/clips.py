@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from litestar import MediaType, Request, Response, Router, get, head
+from litestar import MediaType, Request, Response, Router, get, route
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 
@@ -135,7 +135,7 @@ _file_get = get(
     responses=_RANGED,
     opt=_OPT,
 )(_file)
-_file_head = head(_FILES, include_in_schema=False, opt=_OPT)(_file)
+_file_head = route(_FILES, http_method=["HEAD"], include_in_schema=False, opt=_OPT)(_file)
 
 
 @get(
