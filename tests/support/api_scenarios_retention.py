@@ -33,7 +33,7 @@ async def reviewed(world: ApiWorld) -> tuple[int, str]:
     """A read, and what is behind the path in the link to its mix."""
     moderator = Principal(account=MODERATOR, moderator=True)
     opened = await world.more.retention.reviews.open(moderator, await reviewable(world), "to hear it")
-    path = f"/api/v1/moderation/reviews/{opened.read.id}/mix.ogg"
+    path = f"/api/v1/moderation/reviews/{opened.read.id}/mix"
     return opened.read.id, world.more.retention.links.query(path, MODERATOR, opened.read.expires_ms)
 
 

@@ -151,11 +151,11 @@ def _view(opened: Review, signed_links: Any, settings: ApiSettings) -> ReviewVie
 
 
 def _path(read: int, track: str) -> str:
-    return f"/api/v1/moderation/reviews/{read}/{track}.ogg"
+    return f"/api/v1/moderation/reviews/{read}/{track}"
 
 
 @get(
-    "/moderation/reviews/{id:str}/{track:str}.ogg",
+    "/moderation/reviews/{id:str}/{track:str}",
     operation_id="getReviewSound",
     summary="What a review's link leads to",
     opt={"rate": "media", "contents": (_SOUND,)},
