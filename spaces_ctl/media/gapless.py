@@ -56,7 +56,6 @@ class Gapless:
                 yield Piece(group, ticks, opus)
 
 
-
 def grid(group: int) -> int:
     """The last group at or before this one on which silence may end although nothing follows yet."""
     return group - group % MOST_TICKS

@@ -21,6 +21,7 @@ from spaces_ctl.store.tables.accounts import accounts, live_bans
 from spaces_ctl.store.tables.graph import blocks, mutes
 from spaces_ctl.store.tables.posts import posts
 from tests.support.api_world import ANN, BEN, CID, DAN, EVE, HOST, MODERATOR, ApiWorld
+from tests.support.replay_objects import put_replay
 
 __all__ = ["GONE", "PINNED", "ROLES", "SCENARIOS", "Ready", "Scenario", "end_all", "replay_of", "scheduled", "standing"]
 
@@ -110,6 +111,18 @@ async def replay_of(world: ApiWorld) -> SpaceId:
     await world.do(HOST, space, c.End())
     await world.spaces.execute(world_system(), space, c.ReplayReady(duration_ms=60_000))
     return space
+
+
+def _replay(who: int | None, **path: str) -> Scenario:
+    """A replay with its files."""
+
+    async def ready(world: ApiWorld) -> Ready:
+        space = await replay_of(world)
+        started_ms = (await world.spaces.get(space)).started_ms or 0
+        await put_replay(world.more.objects, space, started_at_ms=started_ms, accounts=(HOST, ANN))
+        return Ready(who, {"space": wire.space_text(space), **path})
+
+    return ready
 
 
 def world_system() -> Any:
@@ -238,6 +251,12 @@ SCENARIOS: dict[str, Scenario] = {
     "publishDetails": _in(replay_of, HOST),
     "deleteReplay": _in(replay_of, HOST),
     "playReplay": _in(replay_of, None),
+    "getReplay": _replay(None),
+    "getReplayTimeline": _replay(DAN),
+    "getReplayPeaks": _replay(None),
+    "getReplayOpus": _replay(EVE),
+    "getReplayM4a": _replay(None),
+    "getReplayHls": _replay(None, name="main.m3u8"),
     "export": _in(replay_of, HOST),
     "clip": _live(DAN, None, {"end_ms": 20_000}),
     "deleteClip": _live(ANN, {"clip": 1}),
