@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any
 
 import msgspec
 
@@ -21,8 +20,9 @@ from spaces_ctl.captions.messages import Figures, Follow, FromCaptioner, Heard, 
 from spaces_ctl.captions.moonshine import Moonshine
 from spaces_ctl.captions.recogniser import Recogniser
 from spaces_ctl.captions.room import Packet
-from spaces_ctl.captions.voice import Budget
+from spaces_ctl.captions.voice import Budget, VoiceLimits
 from spaces_ctl.captions.websocket import WebSocketRecogniser
+from spaces_ctl.engine import SeatTap
 from spaces_ctl.media import child
 from spaces_ctl.media.errors import MediaError
 
@@ -72,12 +72,19 @@ class Outbox:
 class Process:
     """A `child.Answering`."""
 
-    def __init__(self, opened: Open, *, recogniser: Recogniser | None = None, connect: Connect | None = None) -> None:
-        """`recogniser`, `connect`: others than those of `opened` and of the engine, for tests."""
+    def __init__(
+        self,
+        opened: Open,
+        *,
+        recogniser: Recogniser | None = None,
+        connect: Connect | None = None,
+        limits: VoiceLimits | None = None,
+    ) -> None:
+        """`recogniser`, `connect`, `limits`: others than those of `opened`, of the engine and the usual ones."""
         self._budget = Budget(streams=opened.streams, queue_ms=_QUEUE_MS)
         self._outbox = Outbox()
         self._captioner = Captioner(
-            recogniser or _recogniser(opened), self._budget, connect or tapped, self._outbox.put
+            recogniser or _recogniser(opened), self._budget, connect or tapped, self._outbox.put, limits=limits
         )
 
     async def __aenter__(self) -> Process:
@@ -111,15 +118,10 @@ class Process:
 @asynccontextmanager
 async def tapped(follow: Follow) -> AsyncIterator[AsyncIterator[Iterable[Packet]]]:
     """The Space's captionable seats, from the engine."""
-    from spaces_ctl import engine
-
-    tap: Any = vars(engine)["SeatTap"](  # an older engine has none: then the connection fails
-        follow.url, token=follow.token, certificate_sha256=follow.certificate_sha256
-    )
-    async with tap:
+    async with SeatTap(follow.url, token=follow.token, certificate_sha256=follow.certificate_sha256) as tap:
 
         async def batches() -> AsyncIterator[Iterable[Packet]]:
-            async for batch in tap.packets():
+            async for batch in tap:
                 yield [Packet(one.group, one.seat, one.generation, one.level & 0x7F, one.opus) for one in batch]
 
         yield batches()

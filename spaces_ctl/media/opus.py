@@ -10,19 +10,20 @@ import numpy.typing as npt
 
 from spaces_ctl.segments import LOOKAHEAD, TICK_MS, silence
 
-__all__ = ["LOOKAHEAD", "RATE", "TICK", "Decoder", "filling", "ticks_of"]
+__all__ = ["LOOKAHEAD", "MOST_TICKS", "RATE", "TICK", "Decoder", "filling", "ticks_of"]
 
 RATE = 48_000
 """Samples a second of everything that is packaged."""
 TICK = RATE * TICK_MS // 1000
 """Samples of a group."""
-_MOST_TICKS = 3
+MOST_TICKS = 3
+"""Of a packet."""
 
 
 def filling(ticks: int) -> Iterable[tuple[int, bytes]]:
     """Encoded silence, mono, for `ticks` groups: packets of at most 60 ms, with the groups that each lasts."""
     while ticks > 0:
-        own = min(ticks, _MOST_TICKS)
+        own = min(ticks, MOST_TICKS)
         yield own, silence(own)
         ticks -= own
 

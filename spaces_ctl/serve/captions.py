@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from typing import Any
 
 from spaces_ctl.captions import moonshine
 from spaces_ctl.captions.messages import Open
@@ -45,11 +44,10 @@ class CaptionsProcess:
 
     def __init__(self, settings: Settings, running: Running, services: Services) -> None:
         spoken = languages(settings)
-        engine: Any = running.engine
         self.captions = Captions(
             db=services.db,
             spaces=services.spaces,
-            engine=engine,
+            engine=running.engine,
             clock=services.clock,
             languages=spoken,
         )
@@ -93,6 +91,5 @@ class _EngineDoor:
     def __call__(self) -> Door:
         host, port = self._engine.address
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        service: Any = {"service": True}
-        token = self._signer.mint(account=None, sid=secrets.randbits(62) + 1, lifetime_s=_ADMITS_S, **service)
+        token = self._signer.mint(account=None, sid=secrets.randbits(62) + 1, lifetime_s=_ADMITS_S, service=True)
         return Door(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", self._engine.certificate_sha256, token)

@@ -31,6 +31,7 @@ from spaces_ctl.service.media_asker import NoWorker
 from spaces_ctl.service.oauth import OAuthRules
 from spaces_ctl.service.oidc import Oidc
 from spaces_ctl.service.oidc import OidcProvider as Provider
+from spaces_ctl.service.plays import Plays
 from spaces_ctl.service.ports import Mailer
 from spaces_ctl.service.replays import Replays
 from spaces_ctl.service.retention import Retention
@@ -292,6 +293,7 @@ def _application(
             **deployment.recorded,
             "replays": deployment.replays,
             **deployment.retention.injected(),
+            "plays": Plays(db=services.db, clock=services.clock, execute=services.spaces.execute),
         },
     )
     roots = [*_ROOT_ROUTERS]

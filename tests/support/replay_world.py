@@ -15,9 +15,10 @@ from spaces_ctl.media.packaging import Packager, ReplaySummary
 from spaces_ctl.segments import TICK_MS, Contents, SeatGiven
 from tests.support.mixes import RATE, Pcm, files, mixed
 
-__all__ = ["ANN", "BEN", "FIRST", "Recording", "Talk", "package", "talk"]
+__all__ = ["ANN", "BEN", "FIRST", "PREFIX", "Recording", "Talk", "package", "packaged", "talk"]
 
 ANN, BEN = 42, 43
+PREFIX = "replay"
 FIRST = 7
 """The group at which recording begins: nothing lies on a whole second."""
 _TALKS_S, _PAUSE_S = 20, 60
@@ -62,16 +63,16 @@ def talk(ticks: int = 3, *, talks_s: int = _TALKS_S, pause_s: int = _PAUSE_S) ->
     return Talk(pcm, files(packets, seats=given, end_group=end_group), end_group)
 
 
-def package(made: Talk, directory: Path) -> Recording:
+async def packaged(made: Talk, objects: Objects) -> ReplaySummary:
     """As the worker does, whole."""
+    packager = Packager(objects, PREFIX, first_group=FIRST)
+    for contents in made.files:
+        await packager.add(contents)
+    summary = await packager.finish(made.end_group)
+    await packager.complete()
+    return summary
 
-    async def run() -> ReplaySummary:
-        objects = Objects.open(str(directory))
-        packager = Packager(objects, "replay", first_group=FIRST)
-        for contents in made.files:
-            await packager.add(contents)
-        summary = await packager.finish(made.end_group)
-        await packager.complete()
-        return summary
 
-    return Recording(made, directory / "replay", asyncio.run(run()))
+def package(made: Talk, directory: Path) -> Recording:
+    """The same, in a directory."""
+    return Recording(made, directory / PREFIX, asyncio.run(packaged(made, Objects.open(str(directory)))))
