@@ -183,7 +183,7 @@ async def test_the_replays_captions_are_shifted_with_it(world: ApiWorld, client:
 
 async def test_the_replays_captions_are_refused_with_the_replay(world: ApiWorld, client: Client) -> None:
     live = await captioned(world, record=True)
-    assert await code(client, path(live, "/replay/captions.vtt")) == (409, "replay.unavailable")
+    assert await code(client, path(live, "/replay/captions.vtt")) == (409, "state.live")
     await world.do(HOST, live, c.End())
     assert await code(client, path(live, "/replay/captions.vtt")) == (409, "replay.unavailable")
     space = await replay(world)
