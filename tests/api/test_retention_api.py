@@ -153,6 +153,16 @@ async def test_a_link_to_an_export_ends_with_what_it_was_made_of(client: Client,
     assert await refused(client, "GET", link, None) == "export.gone"
 
 
+async def test_a_link_to_what_is_not_ready_says_so(client: Client, world: ApiWorld) -> None:
+    space = await replay_of(world)
+    await keep(world, space)
+    await world.do(HOST, space, c.Export())
+    await world.more.react()
+    url = path(space, "/exports/1/download")
+    query = world.more.retention.links.query(url, HOST, world.clock.now_ms() + 1_000)
+    assert await refused(client, "GET", f"{url}?{query}", None) == "export.not_ready"
+
+
 async def test_plays_are_counted_once_a_viewer_and_half_an_hour(client: Client, world: ApiWorld) -> None:
     space = await replay_of(world)
 
