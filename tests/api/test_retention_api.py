@@ -15,6 +15,7 @@ from spaces_ctl.api import wire
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.model import SpaceId
 from spaces_ctl.policy.limits import PRESETS, Limits
+from spaces_ctl.service.ports import Principal
 from spaces_ctl.store import recordings
 from spaces_ctl.store.tables.reviews import review_reads
 from tests.support.api_scenarios import replay_of, standing
@@ -106,6 +107,13 @@ async def test_listening_needs_rights_a_reason_and_something_that_is_there(clien
     await world.db.write(lambda k: k.execute(sa.delete(recordings.recordings)))
     assert await refused(client, "POST", url, MODERATOR, json=body) == "evidence.gone"
     assert len((await asked(client, "GET", f"{API}/moderation/reviews", OPERATOR)).json()["data"]) == 3
+
+
+async def test_an_operator_without_an_account_listens_too(client: Client, world: ApiWorld) -> None:
+    reviews, links = world.more.retention.reviews, world.more.retention.links
+    opened = await reviews.open(Principal(operator=True), await reviewable(world), "for the court")
+    url = f"{API}/moderation/reviews/{opened.read.id}/mix"
+    await asked(client, "GET", f"{url}?{links.query(url, None, opened.read.expires_ms)}", None)
 
 
 async def test_a_link_of_a_read_that_nobody_wrote_down_leads_nowhere(client: Client, world: ApiWorld) -> None:

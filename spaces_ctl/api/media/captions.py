@@ -7,7 +7,7 @@ from litestar import Response, Router, get
 
 from spaces_ctl.api import wire
 from spaces_ctl.api.openapi import problems
-from spaces_ctl.api.paging import Cursors, CursorText, Limit
+from spaces_ctl.api.paging import CursorText, Limit
 from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_space
 from spaces_ctl.policy.replay import ReplayStatus
 from spaces_ctl.policy.state import Space
