@@ -16,7 +16,7 @@ from spaces_ctl.media.errors import MediaError
 from spaces_ctl.model import SpaceId
 from spaces_ctl.policy.limits import PRESETS, Limits
 from spaces_ctl.service.ports import Principal
-from spaces_ctl.store import recordings
+from spaces_ctl.store.tables.recordings import recordings
 from spaces_ctl.store.tables.reviews import review_reads
 from tests.support.api_scenarios import replay_of, standing
 from tests.support.api_scenarios_retention import exported, keep, reviewable, reviewed
@@ -104,7 +104,7 @@ async def test_listening_needs_rights_a_reason_and_something_that_is_there(clien
     assert await refused(client, "POST", url, MODERATOR, json=body) == "media.unavailable"
     world.more.media.fails = MediaError("source.gone")
     assert await refused(client, "POST", url, MODERATOR, json=body) == "evidence.none"
-    await world.db.write(lambda k: k.execute(sa.delete(recordings.recordings)))
+    await world.db.write(lambda k: k.execute(sa.delete(recordings)))
     assert await refused(client, "POST", url, MODERATOR, json=body) == "evidence.gone"
     assert len((await asked(client, "GET", f"{API}/moderation/reviews", OPERATOR)).json()["data"]) == 3
 
