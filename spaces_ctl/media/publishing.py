@@ -23,7 +23,7 @@ from spaces_ctl.media.aac import FRAME, STEP_DB
 from spaces_ctl.media.fragments import Codec, Sample
 from spaces_ctl.media.ledger import Ledger
 from spaces_ctl.media.objects import NoObject, Objects
-from spaces_ctl.media.opus import LOOKAHEAD, RATE, TICK, filling
+from spaces_ctl.media.opus import RATE, TICK, filling, ticks_of
 from spaces_ctl.media.replay_files import (
     AAC_PLAYLIST,
     AUDIO_M4A,
@@ -207,13 +207,11 @@ class _Publication:
         def placed() -> Iterable[tuple[int, int, bytes]]:
             group = self._start
             for data, duration in packets:
-                ticks = -(-duration // TICK)
-                yield group, ticks, data
-                group += ticks
+                # The last may last longer than is played of it.
+                yield group, ticks_of(data), data
+                group += duration // TICK
 
-        return log.ogg(
-            placed(), start_group=self._start, end_group=self._end, gain_db=self._gain_db, pre_skip=LOOKAHEAD
-        )
+        return log.ogg(placed(), start_group=self._start, end_group=self._end, gain_db=self._gain_db)
 
     async def _page(self) -> None:
         low, high = (self._ledger.groups(name, np.int8, self._start) for name in ("low", "high"))

@@ -127,11 +127,13 @@ class FakeEngine:
         return Counts(0, space, named, unnamed, guests, len(people))
 
     async def caption(self, space: SpaceId, seat: int, generation: int, payload: bytes) -> None:
-        """A line on the track. Raises InvalidTable unless the seat's captions are allowed."""
+        """A line on the track. Raises Refused unless the seat's captions are allowed."""
         await asyncio.sleep(0)
         row = next((row for row in self._known(space).table.stage if row.seat == seat), None)
-        if row is None or row.generation != generation or not getattr(row, "caption", True):
-            raise InvalidTable("no captions of this seat")
+        if row is None or row.generation != generation or not row.caption:
+            error = Refused("no captions of this seat")
+            error.code = "captions.no_consent"
+            raise error
         self.captions.append((space, payload))
 
     async def events(self) -> AsyncIterator[list[Event]]:

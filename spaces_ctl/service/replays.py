@@ -128,6 +128,14 @@ class Replays:
             plays=found.replay_plays if found else 0,
         )
 
+    async def span(self, principal: Principal, space: SpaceId) -> tuple[Space, int, int]:
+        """The Space, and from when to when it can be heard: milliseconds since it started. Raises ServiceError as
+        `replay`.
+        """
+        state = await self.playable(principal, space)
+        manifest = await self._stored(space, MANIFEST, Manifest)
+        return state, manifest.start_group * TICK_MS, manifest.end_group * TICK_MS
+
     async def spoken(self, principal: Principal, space: SpaceId) -> Spoken:
         """Who speaks when. Raises ServiceError as `replay`."""
         state = await self.playable(principal, space)

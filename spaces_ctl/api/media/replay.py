@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, route
+from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import PathParameter
 
@@ -217,7 +218,7 @@ def _both(path: str, operation: str, summary: str, media_types: tuple[str, ...],
     """The same for GET, which is documented, and HEAD."""
     opt = {"stream": True, "rate": "media", "contents": media_types}
     own = get(path, operation_id=operation, summary=summary, tags=["Replay"], responses=_RANGED, opt=opt)
-    return [own(answer), route(path, http_method=["HEAD"], include_in_schema=False, opt=opt)(answer)]
+    return [own(answer), route(path, http_method=HttpMethod.HEAD, include_in_schema=False, opt=opt)(answer)]
 
 
 def _static(name: str, operation: str, summary: str, media_type: str) -> list[HTTPRouteHandler]:
