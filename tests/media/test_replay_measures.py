@@ -28,9 +28,13 @@ def speech(number: int, seconds: float) -> Pcm:
     return voices(4)[number].samples[: int(seconds * RATE) // TICK * TICK]
 
 
+def full_scale(pcm: Pcm) -> Float:
+    return pcm.astype(np.float32) / np.float32(32768)
+
+
 def powers(pcm: Pcm, block: int) -> Float:
     weighting = loudness.KWeighting()
-    sound = pcm.astype(np.float32) / 32768
+    sound = full_scale(pcm)
     return np.concatenate([weighting.powers(sound[at : at + block]) for at in range(0, len(sound), block)])
 
 
@@ -78,7 +82,7 @@ def test_noise_is_not_made_speech() -> None:
 @pytest.fixture(scope="module")
 def frames() -> list[aac.AacFrame]:
     encoder = aac.AacEncoder()
-    sound = speech(0, 6).astype(np.float32) / 32768
+    sound = full_scale(speech(0, 6))
     return [*encoder.feed(sound), *encoder.finish()]
 
 
@@ -91,7 +95,7 @@ def decoded(frames: list[bytes]) -> Float:
 
 
 def test_aac_has_no_delay_and_no_edit_list(frames: list[aac.AacFrame]) -> None:
-    said = speech(0, 6).astype(np.float32) / 32768
+    said = full_scale(speech(0, 6))
     heard = decoded([frame.data for frame in frames])[: len(said)]
     assert [frame.number for frame in frames] == list(range(len(frames)))
     after = slice(aac.FRAME, len(heard))
@@ -117,7 +121,7 @@ def test_what_our_encoder_did_not_make_is_refused() -> None:
 
 @pytest.mark.parametrize("first", [1, 50, 200])
 def test_an_encoder_that_begins_later_fits(frames: list[aac.AacFrame], first: int) -> None:
-    sound = speech(0, 6).astype(np.float32) / 32768
+    sound = full_scale(speech(0, 6))
     later = aac.AacEncoder(first)
     own = [*later.feed(sound[later.wants :]), *later.finish()]
     assert [frame.number for frame in own] == [frame.number for frame in frames[first:]]
@@ -134,7 +138,7 @@ def test_an_encoder_that_begins_later_fits(frames: list[aac.AacFrame], first: in
 
 def test_the_waveform_shows_what_is_played() -> None:
     pcm = np.concatenate([speech(0, 4), np.zeros(4 * RATE, np.int16)])
-    low, high = peaks.extremes(pcm.astype(np.float32) / 32768)
+    low, high = peaks.extremes(full_scale(pcm))
     drawn = json.loads(peaks.waveform(low, high, 6.0))
     points = np.array(drawn["data"]).reshape(-1, 2)
     assert (drawn["length"], drawn["samples_per_pixel"], drawn["bits"]) == (80, 4800, 8)
