@@ -319,20 +319,51 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class MixFrame:
+    """One packet of the mix."""
+
+    group: int
+    """Its first tick since the Space began."""
+    ticks: int
+    """How many ticks of 20 ms it holds: 1 to 3."""
+    start: bool
+    """First after a pause: what lies before was not lost."""
+    end: bool
+    """Last before a pause."""
+    levels: Mapping[int, int]
+    """Who is in it: seat → level (RFC 6464). 127: no more than the end of what the packet before had."""
+    opus: bytes
+    received_at_us: int
+    """CLOCK_MONOTONIC."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionLine:
+    """One line of captions."""
+
+    group: int
+    """The tick at which it was shown, or a little later; rising."""
+    payload: bytes
+    """As it was given to `Engine.caption`."""
+    received_at_us: int
+    """CLOCK_MONOTONIC."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerStats:
     """Counters of a listener. Samples are at 48 kHz, a seat's each."""
 
     frames: int
-    """Frames, repetitions not counted."""
+    """Frames, or packets of the mix; repetitions not counted."""
     duplicates: int
     redundant: int
     """Redundant copies of frames that had come."""
     lost: int
-    """Frames missing within talkspurts."""
+    """Frames missing within talkspurts; of the mix, ticks missing within its sound."""
     overflowed: int
-    """Frames or blocks dropped because nobody fetched them."""
+    """Frames, packets, lines or blocks dropped because nobody fetched them."""
     refused: int
-    """Objects that are no bundle."""
+    """Objects that are no bundle, or no packet of the mix."""
     rtt_us: int
     going_away: bool
     """The engine asks its clients to go (GOAWAY)."""
@@ -352,7 +383,10 @@ class ListenerStats:
 class Listener(_Client[_engine.NativeListener]):
     """Hears a Space: `async with Listener(url, certificate_sha256=…) as listener`.
 
-    Entering waits until the stage is subscribed. Raises `Refused`, `ConnectionFailed`, ValueError.
+    Entering waits until the stage is subscribed, or the mix (`track="mix"`): all seats in one stream of Opus, which
+    costs the engine less per listener and comes some 80 ms later. A Space without `UpsertSpace.mix` has none
+    (`track.not_found`), and who sits on stage gets nothing of it while there. Raises `Refused`, `ConnectionFailed`,
+    ValueError.
     """
 
     def __init__(
@@ -368,8 +402,10 @@ class Listener(_Client[_engine.NativeListener]):
         min_delay_ms: int = 20,
         max_delay_ms: int = 500,
         start_delay_ms: int = 40,
+        track: Literal["stage", "mix"] = "stage",
+        captions: bool = False,
     ) -> None:
-        """As a guest without a token. The delays bound the playout of the mixed sound."""
+        """As a guest without a token. The delays bound the playout of the mixed sound. `captions`: those, too."""
         super().__init__(
             url,
             token=token,
@@ -380,10 +416,18 @@ class Listener(_Client[_engine.NativeListener]):
             idle_timeout_ms=idle_timeout_ms,
         )
         self._delays = (min_delay_ms, max_delay_ms, start_delay_ms)
+        self._track, self._captions = track, captions
 
     def _connect(self) -> _engine.NativeListener:
         least, most, start = self._delays
-        return _engine.NativeListener.connect(self._destination(), min_ms=least, max_ms=most, start_ms=start)
+        return _engine.NativeListener.connect(
+            self._destination(),
+            min_ms=least,
+            max_ms=most,
+            start_ms=start,
+            track=self._track,
+            captions=self._captions,
+        )
 
     def _is_ready(self, native: _engine.NativeListener) -> bool:
         return native.live()
@@ -403,8 +447,40 @@ class Listener(_Client[_engine.NativeListener]):
             yield batch.copy()
             batch.clear()
 
+    async def mix(self) -> AsyncIterator[list[MixFrame]]:
+        """Packets of the mix as they come, in batches, each once, until the listener is closed here.
+
+        Raises why it ended otherwise. If nobody iterates, the oldest of 1,536 are dropped.
+        """
+        native, batch = self._native, list[MixFrame]()
+
+        def arrived() -> bool:
+            batch.extend(MixFrame(*row) for row in native.packets())
+            return bool(batch) or native.live() is None
+
+        async for _ in self._rounds(arrived):
+            yield batch.copy()
+            batch.clear()
+
+    async def captions(self) -> AsyncIterator[CaptionLine]:
+        """Captions as they come (the last few of before first), until the listener is closed here.
+
+        Raises why it ended otherwise. If nobody iterates, the oldest of 256 are dropped.
+        """
+        native, lines = self._native, list[CaptionLine]()
+
+        def arrived() -> bool:
+            lines.extend(CaptionLine(*row) for row in native.lines())
+            return bool(lines) or native.live() is None
+
+        async for _ in self._rounds(arrived):
+            ready = lines.copy()
+            lines.clear()
+            for line in ready:
+                yield line
+
     async def pcm(self) -> AsyncIterator[bytes]:
-        """The stage's mixed sound in real time: 20 ms a block (1,920 bytes), silence included, until closed here.
+        """The mixed sound in real time: 20 ms a block (1,920 bytes), silence included, until closed here.
 
         48 kHz mono s16 in native byte order, behind an adaptive jitter buffer. If nobody iterates, the oldest of 100
         blocks are dropped.
@@ -440,6 +516,78 @@ class Listener(_Client[_engine.NativeListener]):
     def stats(self) -> ListenerStats:
         """Counters since the start."""
         return ListenerStats(**self._native.stats())
+
+
+@dataclass(frozen=True, slots=True)
+class SeatFrame:
+    """One seat's 20 ms, as the speaker sent it."""
+
+    seat: int
+    generation: int
+    """Of the seat: together they name who sits there, in the stage's table (`StageRow`)."""
+    group: int
+    """The tick since the Space began."""
+    level: int
+    """RFC 6464: the low 7 bits −dBov, the high bit voice."""
+    start: bool
+    """First of a talkspurt: what lies before was not lost."""
+    end: bool
+    """Last of a talkspurt."""
+    opus: bytes
+    received_at_us: int
+    """CLOCK_MONOTONIC."""
+
+
+@dataclass(frozen=True, slots=True)
+class TapStats:
+    """Counters of a tap."""
+
+    frames: int
+    overflowed: int
+    """Frames dropped because nobody fetched them."""
+    refused: int
+    """Objects that are no frame."""
+    going_away: bool
+    """The engine asks its clients to go (GOAWAY)."""
+
+
+class SeatTap(_Client[_engine.NativeTap]):
+    """Hears every seat whose captions are allowed: `async with SeatTap(url, token=…) as tap: async for frames in tap`.
+
+    For services of the deployment, with a token of `TokenSigner.mint(service=True)`. It follows the stage by itself:
+    the engine sends of each seat what `StageRow.caption` allows at that moment, and stops before the `apply` that
+    withdraws it has answered. Every frame carries the seat's generation, which `Engine.caption` wants back. Entering
+    waits until the seats are subscribed. Raises `Refused`, `ConnectionFailed`, ValueError.
+    """
+
+    def _connect(self) -> _engine.NativeTap:
+        return _engine.NativeTap.connect(self._destination())
+
+    def _is_ready(self, native: _engine.NativeTap) -> bool:
+        return native.live()
+
+    async def __aiter__(self) -> AsyncIterator[list[SeatFrame]]:
+        """Frames as they come, in batches, in order for each seat save what the network reorders, until closed here.
+
+        Raises why it ended otherwise. If nobody iterates, the oldest of 10,240 are dropped.
+        """
+        native, batch = self._native, list[SeatFrame]()
+
+        def arrived() -> bool:
+            batch.extend(SeatFrame(*row) for row in native.frames())
+            return bool(batch) or native.live() is None
+
+        while True:
+            try:
+                await self._until(arrived)
+            except ConnectionClosed:
+                return
+            yield batch.copy()
+            batch.clear()
+
+    def stats(self) -> TapStats:
+        """Counters since the start."""
+        return TapStats(**self._native.stats())
 
 
 @dataclass(frozen=True, slots=True)

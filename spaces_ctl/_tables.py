@@ -23,6 +23,10 @@ class StageRow:
     """A muted seat is not heard."""
     generation: int = 1
     """Grows when the seat is given (again): frames of an older generation are dropped."""
+    caption: bool = False
+    """Captions of this person may be made and shown: services hear the seat (`SeatTap`), and `Engine.caption` takes its
+    words.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,8 @@ class UpsertSpace:
     """Only the `allow` set and the stage may join."""
     mic_open: bool = True
     """Speakers are heard; host and co-hosts always are."""
+    mix: bool = False
+    """Make the mix: the tracks `mix` (`Listener(track="mix")`) and `mix.groups`, and the recording's."""
     started_at_ms: int = field(default_factory=lambda: int(time.time() * 1000))
     """When group 0 began, in milliseconds since 1970. Fixed by the first table of a Space."""
     stage: Sequence[StageRow] = ()
@@ -99,7 +105,11 @@ class Applied:
     """A command is in force on every shard."""
 
     fence_group: int
-    """No object of a seat that the command silenced lies in a group after this one; none is sent from now on."""
+    """No object of a seat that the command silenced lies in a group after this one; none is sent from now on.
+
+    That holds for packets of the mix with the seat in them, too. Of a seat whose `caption` the command withdrew no
+    caption is sent from now on, and no sound to services.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +203,8 @@ def row(command: Command) -> tuple[Any, ...]:
     """A command as the native half takes it: its kind, then its fields."""
     match command:
         case UpsertSpace():
-            stage = [(row.seat, row.account, row.role, row.muted, row.generation) for row in command.stage]
-            flags = (command.live, command.record, command.guests, command.ticketed, command.mic_open)
+            stage = [(row.seat, row.account, row.role, row.muted, row.generation, row.caption) for row in command.stage]
+            flags = (command.live, command.record, command.guests, command.ticketed, command.mic_open, command.mix)
             return ("upsert_space", command.space, command.version, *flags, command.started_at_ms, stage)
         case SetAcl():
             accounts = ascending(command.accounts)

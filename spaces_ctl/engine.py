@@ -24,7 +24,20 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from spaces_ctl import _engine
-from spaces_ctl._clients import Frame, Listener, ListenerLoad, ListenerStats, LoadStats, Speaker, SpeakerStats
+from spaces_ctl._clients import (
+    CaptionLine,
+    Frame,
+    Listener,
+    ListenerLoad,
+    ListenerStats,
+    LoadStats,
+    MixFrame,
+    SeatFrame,
+    SeatTap,
+    Speaker,
+    SpeakerStats,
+    TapStats,
+)
 from spaces_ctl._engine import (
     REFUSALS,
     AddressInUse,
@@ -69,9 +82,11 @@ from spaces_ctl._tables import (
 )
 
 __all__ = [
+    "MOST_CAPTION_BYTES",
     "REFUSALS",
     "AddressInUse",
     "Applied",
+    "CaptionLine",
     "CertificateRefused",
     "Command",
     "CommandRefused",
@@ -93,14 +108,18 @@ __all__ = [
     "ListenerLoad",
     "ListenerStats",
     "LoadStats",
+    "MixFrame",
+    "MixerStats",
     "Reactions",
     "Recording",
     "RecordingGap",
     "Refused",
     "Resync",
     "Roster",
+    "SeatFrame",
     "SeatOverBudget",
     "SeatSpeaking",
+    "SeatTap",
     "SetAcl",
     "SetRevoked",
     "SetState",
@@ -111,6 +130,7 @@ __all__ = [
     "StaleVersion",
     "StartFailed",
     "Stats",
+    "TapStats",
     "TokenSigner",
     "UnknownSpace",
     "UpsertSpace",
@@ -118,6 +138,9 @@ __all__ = [
     "space_id",
     "space_name",
 ]
+
+MOST_CAPTION_BYTES = 4_096
+"""The longest line of captions."""
 
 T = TypeVar("T")
 
@@ -162,15 +185,19 @@ class TokenSigner:
         expires_at: int | None = None,
         epoch: int = 0,
         anonymous: bool = False,
+        service: bool = False,
     ) -> str:
         """A token for one session id.
 
         `account` None is a logged-out listener. It expires `lifetime_s` from now, or at `expires_at` (seconds since
         1970); that limits admission only. It carries no role: roles come from the stage table, so that a revoke is
-        immediate.
+        immediate. `service` is for parts of the deployment, such as its captioner (`SeatTap`): it is nobody, neither
+        counted nor listed, is let in where guests are not, and hears only seats whose captions are allowed.
         """
         until = int(time.time() + lifetime_s) if expires_at is None else expires_at
-        return self._native.mint(account=account, sid=sid, expires_at=until, epoch=epoch, anonymous=anonymous)
+        return self._native.mint(
+            account=account, sid=sid, expires_at=until, epoch=epoch, anonymous=anonymous, service=service
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +251,10 @@ class EngineConfig:
     """Kinds of reactions, 16 at most; which is which is the deployment's."""
     reaction_rate: int = 5
     """Reactions a second that one session may send; twice as many at once."""
+    mix_frame_ms: int = 60
+    """Length of a packet of the mix: 20, 40 or 60 ms."""
+    mix_bitrate: int = 48_000
+    """Of the mix, in bit/s: 6,000 to 160,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +286,21 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
+class MixerStats:
+    """Counters of the mixer's threads since the start."""
+
+    packets: int
+    """Packets made."""
+    ticks: int
+    """Ticks of 20 ms mixed, of all Spaces."""
+    dropped: int
+    """Ticks that did not fit the mixer's queue: the mix has holes there, the stage has not."""
+    spaces: int
+    """Spaces in which somebody has talked in the last half minute."""
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """Counters since the start, all shards together; `shards` has each one's own under the same names."""
 
@@ -271,6 +317,7 @@ class Stats:
     """By policy code."""
     verdicts: Mapping[str, int]
     """What became of uplink frames."""
+    mixer: MixerStats
     shards: Sequence[Mapping[str, Any]]
 
 
@@ -359,6 +406,8 @@ class Engine:
             max_heard=config.max_heard,
             reactions=config.reactions,
             reaction_rate=config.reaction_rate,
+            mix_frame_ms=config.mix_frame_ms,
+            mix_bitrate=config.mix_bitrate,
         )
 
     async def _call(self, function: Callable[[], T]) -> T:
@@ -444,6 +493,18 @@ class Engine:
         if not 0 <= index < 256:
             raise ValueError(f"reaction {index} is not in 0 to 255")
         await self._call(lambda: self._native.react(space, account, index))
+
+    async def caption(self, space: int, seat: int, generation: int, payload: bytes) -> None:
+        """Shows everybody a line of captions, on the track `captions`: `payload` (JSON; not looked at), 4 KiB at most.
+
+        It is of who sits on `seat` since `generation`, as `SeatTap` told it. The table in force at this moment decides:
+        once an `apply` that withdraws `StageRow.caption` has answered, no caption of that seat leaves the engine, late
+        ones included. Raises `Refused` with `captions.no_consent`, `space.not_found` or `state.ended`; ValueError (too
+        long).
+        """
+        if len(payload) > MOST_CAPTION_BYTES:
+            raise ValueError(f"a caption of {len(payload)} bytes is over {MOST_CAPTION_BYTES}")
+        await self._call(lambda: self._native.caption(space, seat, generation, payload))
 
     async def inject(
         self,
@@ -544,7 +605,7 @@ class Engine:
 
     async def stats(self) -> Stats:
         """Counters since the start."""
-        shards = await self._call(self._native.stats)
+        shards, mixers = await self._call(self._native.stats)
 
         def total(name: str) -> int:
             return sum(shard[name] for shard in shards)
@@ -565,6 +626,7 @@ class Engine:
             admitted=total("admitted"),
             refusals=merged("refusals"),
             verdicts=merged("verdicts"),
+            mixer=MixerStats(**{name: sum(mixer[name] for mixer in mixers) for name in mixers[0]}),
             shards=shards,
         )
 

@@ -17,7 +17,7 @@ class ExportBundle(OfSpace, frozen=True, kw_only=True):
     to_group: int
     gain_db: float = 0.0
     """For the mix, told in its header."""
-    people: dict[int, str] = {}
+    people: dict[int, str] = msgspec.field(default_factory=dict)
     """What files of an account are named after; whoever is not here, after the account's number."""
     metadata: bytes = b"{}"
     """JSON, goes in as it is."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from spaces_ctl.media import clips, finalizing, following, replay_operations, upkeep
+from spaces_ctl.media import clips, exporting, finalizing, following, replay_operations, reviewing, upkeep
 
 __all__ = ["OPERATIONS", "Handler"]
 
@@ -24,7 +24,11 @@ OPERATIONS: dict[str, Handler] = {
     "trim": replay_operations.trim,
     "cut": clips.cut,
     "film": clips.film,
+    "begin_film": clips.begin_film,
     "preview": clips.preview,
+    "export": exporting.export,
+    "who_speaks": reviewing.who_speaks,
+    "review_track": reviewing.review_track,
     "delete": upkeep.delete,
     "spooled": upkeep.spooled,
     "figures": upkeep.figures,

@@ -46,7 +46,7 @@ CODES: dict[str, Code] = {
     "target.is_creator": Code(403, "Not against the creator."),
     "target.self": Code(403, "Not against oneself."),
     "clips.not_enabled_for_you": Code(403, "Clips are not enabled for you yet."),
-    "captions.no_consent": Code(403, "Nobody consented to captions."),
+    "captions.no_consent": Code(403, "Nobody consented to captions.", 0x5341),
     "captions.unavailable": Code(409, "No captions are made here."),
     # tickets
     "ticket.required": Code(402, "A ticket is needed.", 0x5322),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from spaces_ctl.api.recording_figures import RecordingHealth
 from spaces_ctl.media.objects import BadStoreUrl, Objects
 from spaces_ctl.media.remote import RemoteWorker
 from spaces_ctl.media.requests import Open
@@ -29,6 +30,12 @@ class MediaProcess:
         self.spool = Path(opened.spool)
         self.worker = RemoteWorker(opened)
         self._recordings: WorkerRecordings | None = None
+
+    @property
+    def kept_by(self) -> WorkerRecordings:
+        """Who keeps recordings; there is one from `recordings` on."""
+        assert self._recordings is not None
+        return self._recordings
 
     @classmethod
     def of(cls, settings: Settings) -> MediaProcess | None:
@@ -56,10 +63,19 @@ class MediaProcess:
         self._recordings = WorkerRecordings(spaces=spaces, db=db, worker=self.worker)
         return self._recordings
 
+    @property
+    def made_by(self) -> WorkerRecordings:
+        """What `recordings` made."""
+        assert self._recordings is not None
+        return self._recordings
+
+    def health(self) -> RecordingHealth:
+        """For whoever looks after the server."""
+        return RecordingHealth(up=self.worker.up, restarts=self.worker.restarts, figures=self.worker.figures)
+
     async def run(self, reaction: MediaReaction) -> None:
         """Until cancelled. Whenever a worker begins, it is told what there is to do."""
-        recordings = self._recordings
-        assert recordings is not None
+        recordings = self.made_by
 
         async def resume() -> None:
             await reaction.resume(await recordings.spooled())

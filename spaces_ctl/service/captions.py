@@ -27,7 +27,7 @@ from spaces_ctl.policy.replay import ReplayStatus
 from spaces_ctl.policy.retention import Retention
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
-from spaces_ctl.service.ports import MediaEngine
+from spaces_ctl.service.ports import CaptionTrack
 from spaces_ctl.service.space_log import StoreDown, store_down_is_unavailable, store_errors
 from spaces_ctl.service.spaces import Spaces
 from spaces_ctl.store import captions as store
@@ -115,7 +115,7 @@ class Captions:
     """`take` every line in order; `run` writes those that are final."""
 
     def __init__(
-        self, *, db: Database, spaces: Spaces, engine: MediaEngine, clock: Clock, languages: Sequence[str] = ()
+        self, *, db: Database, spaces: Spaces, engine: CaptionTrack, clock: Clock, languages: Sequence[str] = ()
     ) -> None:
         """`languages` (BCP 47) are those of the recogniser; without any there are no captions here."""
         self._db = db
@@ -217,8 +217,10 @@ class Captions:
             self._save.clear()
             try:
                 await self.flush()
-            except StoreError:
-                log.warning("captions wait for the database", extra={"lines": len(self._unsaved)})
+            except Exception as error:
+                # Its type only: a database's error quotes what was to be written.
+                why = {"lines": len(self._unsaved), "error": type(error).__name__}
+                log.warning("captions wait for the database", extra=why)
                 await asyncio.sleep(_AGAIN_S)
                 self._save.set()
 

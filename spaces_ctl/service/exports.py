@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,8 +26,10 @@ from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.media_asker import MediaAsker
 from spaces_ctl.service.ports import Principal, Profile
 from spaces_ctl.service.reactor import Unit
-from spaces_ctl.store import deletions, event_log
+from spaces_ctl.service.webvtt import Cue, webvtt
+from spaces_ctl.store import captions, deletions, event_log
 from spaces_ctl.store import exports as store
+from spaces_ctl.store.captions import Row
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.deletions import Deletion, What, Why
 from spaces_ctl.store.exports import Export, ExportState
@@ -100,16 +102,15 @@ class Exports:
         clock: Clock,
         new_id: Callable[[], int],
         spaces: Callable[[SpaceId], Awaitable[Space]],
-        profiles: Callable[[Sequence[AccountId]], Awaitable[dict[AccountId, Profile]]],
+        profiles: Callable[[Iterable[AccountId]], Awaitable[dict[AccountId, Profile]]],
         worker: MediaAsker,
         key_of: Callable[[sa.Connection, SpaceId], bytes | None],
         gain_of: Callable[[sa.Connection, SpaceId], float],
-        captions: Callable[[SpaceId], Awaitable[bytes]],
         space_name: Callable[[SpaceId], str],
         tell: Tell,
     ) -> None:
-        """`key_of` is the Space's key, `gain_of` what brings its mix to the replay's loudness (dB), `captions` WebVTT
-        that begins with the recording (empty: none), `tell` sends a notification.
+        """`key_of` is the Space's key, `gain_of` what brings its mix to the replay's loudness (dB), `tell` sends a
+        notification.
         """
         self._db = db
         self._clock = clock
@@ -119,7 +120,6 @@ class Exports:
         self._worker = worker
         self._key_of = key_of
         self._gain_of = gain_of
-        self._captions = captions
         self._space_name = space_name
         self._tell = tell
 
@@ -237,29 +237,30 @@ class Exports:
         if not _kept(space):
             raise ServiceError("replay.deleted")
 
-        def read(c: sa.Connection) -> tuple[bytes | None, float, Sequence[Recorded]]:
-            return self._key_of(c, space.id), self._gain_of(c, space.id), event_log.read(c, space.id, 0)
+        def read(c: sa.Connection) -> tuple[bytes | None, float, Sequence[Recorded], Sequence[Row]]:
+            key, gain_db = self._key_of(c, space.id), self._gain_of(c, space.id)
+            return key, gain_db, event_log.read(c, space.id, 0), captions.of_space(c, space.id)
 
-        key, gain_db, log = await self._db.read(read)
+        key, gain_db, log, lines = await self._db.read(read)
         if key is None:
             raise ServiceError("replay.deleted")
-        spoke = {*space.spoke_ever, space.creator}
-        profiles = await self._profiles(sorted(spoke))
+        profiles = await self._profiles(sorted({*space.spoke_ever, space.creator}))
+        until_ms = _recorded_until(space, log)
         request = ExportBundle(
             space=space.id,
             key=key,
             name=_object(wanted),
             from_group=0,
-            to_group=_recorded_until(space, log) // TICK_MS,
+            to_group=until_ms // TICK_MS,
             gain_db=gain_db,
             people={account: profile.handle for account, profile in profiles.items()},
-            metadata=self._metadata(space, log, profiles),
-            captions=await self._captions(space.id),
+            metadata=self._metadata(space, until_ms, profiles),
+            captions=_web_captions(space, [line for line in lines if line[2] < until_ms], profiles),
             made_ms=wanted.requested_ms,
         )
         return await self._worker.ask("export", request, Exported, timeout_s=_MAKING_S)
 
-    def _metadata(self, space: Space, log: Sequence[Recorded], profiles: dict[AccountId, Profile]) -> bytes:
+    def _metadata(self, space: Space, until_ms: int, profiles: dict[AccountId, Profile]) -> bytes:
         told: dict[str, Any] = {
             "space": self._space_name(space.id),
             "title": space.title,
@@ -270,7 +271,7 @@ class Exports:
             "hosts": [str(account) for account in space.hosts_at_end],
             "started": _time(space.started_ms),
             "ended": _time(space.ended_ms),
-            "recorded_ms": _recorded_until(space, log),
+            "recorded_ms": until_ms,
             "replay_starts_ms": space.replay.start_ms,
             "people": [
                 {"account": str(account), "handle": profile.handle, "name": profile.name}
@@ -298,6 +299,14 @@ def _kept(space: Space) -> bool:
     recorded = space.replay.status is not ReplayStatus.NONE
     kept = space.replay.status in _REPLAYABLE or space.retention in (Retention.AUDIT, Retention.HELD)
     return recorded and kept
+
+
+def _web_captions(space: Space, lines: Sequence[Row], profiles: dict[AccountId, Profile]) -> bytes:
+    cues = [
+        Cue(number, start_ms, end_ms, profiles[account].name if account in profiles else str(account), text)
+        for number, account, start_ms, end_ms, text in lines
+    ]
+    return webvtt(cues, space.lang or "und").encode() if cues else b""
 
 
 def _recorded_until(space: Space, log: Sequence[Recorded]) -> int:

@@ -8,10 +8,10 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from spaces_ctl.media.errors import MediaError
+from spaces_ctl.media.errors import MediaError, WorkerGone
 from spaces_ctl.service.errors import ServiceError
 
-__all__ = ["MediaAsker", "media_refusals"]
+__all__ = ["MediaAsker", "NoWorker", "media_refusals"]
 
 T = TypeVar("T")
 
@@ -22,6 +22,14 @@ class MediaAsker(Protocol):
     async def ask(self, operation: str, request: msgspec.Struct, answer: type[T], *, timeout_s: float = 30.0) -> T:
         """Has an operation carried out. Raises MediaError."""
         ...
+
+
+class NoWorker:
+    """Nothing is recorded here."""
+
+    async def ask(self, operation: str, request: msgspec.Struct, answer: type[T], *, timeout_s: float = 30.0) -> T:
+        """See `MediaAsker`."""
+        raise WorkerGone("gone", "recordings are switched off")
 
 
 @contextmanager

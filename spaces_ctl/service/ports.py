@@ -17,6 +17,7 @@ from spaces_ctl.model import AccountId, Actor, ClientClass, CommunityRole, Space
 from spaces_ctl.policy.facts import AccountFacts, Needs
 
 __all__ = [
+    "CaptionTrack",
     "EventBus",
     "GraphFacts",
     "Mailer",
@@ -142,12 +143,16 @@ class MediaEngine(Protocol):
         """People connected now."""
         ...
 
-    async def caption(self, space: SpaceId, seat: int, generation: int, payload: bytes) -> None:
-        """Puts a line on the `captions` track. Raises EngineError if the seat's captions are not allowed."""
-        ...
-
     def events(self) -> AsyncIterator[list[Event]]:
         """Batches of events."""
+        ...
+
+
+class CaptionTrack(Protocol):
+    """What `service.captions` uses of the engine."""
+
+    async def caption(self, space: SpaceId, seat: int, generation: int, payload: bytes) -> None:
+        """Puts a line on the `captions` track. Raises Refused if the seat's captions are not allowed."""
         ...
 
 

@@ -93,6 +93,7 @@ def tables(space: Space, people: People, audience: Audience, limits: Limits) -> 
             guests=True,
             ticketed=space.ticketing is not None,
             mic_open=space.mic_open,
+            mix=True,
             started_at_ms=space.started_ms,
             stage=tuple(_row(space, seat) for seat in sorted(space.stage, key=lambda seat: seat.seat)),
         ),
@@ -127,14 +128,13 @@ def _without(members: frozenset[AccountId], spared: Set[AccountId]) -> frozenset
 
 def _row(space: Space, seat: Seat) -> StageRow:
     # The engine lets the words of nobody else become captions, nor their sound reach a recogniser.
-    caption = {"caption": space.captions_on and seat.account in space.consented}
     return StageRow(
         seat=seat.seat,
         account=seat.account,
         role=seat.role.value,
         muted=seat.muted,
         generation=seat.generation,
-        **(caption if "caption" in StageRow.__dataclass_fields__ else {}),
+        caption=space.captions_on and seat.account in space.consented,
     )
 
 

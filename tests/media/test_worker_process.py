@@ -27,7 +27,7 @@ SOURCE = f"spaces/{SPACE}/source"
 
 @asynccontextmanager
 async def running(spool: Path, store: Path, **more: float) -> AsyncIterator[RemoteWorker]:
-    worker = RemoteWorker(Open(spool=str(spool), store=str(store)), command=COMMAND, **more)  # type: ignore[arg-type]
+    worker = RemoteWorker(Open(spool=str(spool), store=str(store)), command=COMMAND, **more)
     task = asyncio.create_task(worker.run())
     try:
         yield worker

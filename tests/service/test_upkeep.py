@@ -142,6 +142,9 @@ async def test_a_recording_becomes_a_replay_and_clips_follow_the_log(world: Worl
     assert (state.replay.status, state.replay.duration_ms) == (ReplayStatus.AVAILABLE, 5_000)
     assert [name for name, _, _ in recordings.calls] == ["cut", "finalize"]
     unrecorded = await world.live()
+    await reactor.drain()
     await world.do(HOST, unrecorded, c.End())
     await reactor.drain()
-    assert ("finalize", unrecorded, 0) not in recordings.calls
+    of_it = [name for name, space, _ in recordings.calls if space == unrecorded]
+    assert of_it == ["follow", "finalize"], "what was kept for review is completed, too"
+    assert (await world.state(unrecorded)).replay.status is ReplayStatus.NONE

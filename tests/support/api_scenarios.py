@@ -10,10 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
+from spaces_ctl.media.layout import replay_prefix
+from spaces_ctl.media.replay_files import MANIFEST, Manifest
 from spaces_ctl.model import SpaceId
 from spaces_ctl.service.ports import Principal
 from spaces_ctl.store import posts as post_store
@@ -23,7 +26,19 @@ from spaces_ctl.store.tables.posts import posts
 from tests.support.api_world import ANN, BEN, CID, DAN, EVE, HOST, MODERATOR, ApiWorld
 from tests.support.replay_objects import put_replay
 
-__all__ = ["GONE", "PINNED", "ROLES", "SCENARIOS", "Ready", "Scenario", "end_all", "replay_of", "scheduled", "standing"]
+__all__ = [
+    "GONE",
+    "PINNED",
+    "ROLES",
+    "SCENARIOS",
+    "Ready",
+    "Scenario",
+    "end_all",
+    "replay_of",
+    "scheduled",
+    "standing",
+    "stored_replay",
+]
 
 GONE = 30
 """Was removed from the standing Space."""
@@ -103,6 +118,35 @@ async def scheduled(world: ApiWorld) -> SpaceId:
     start = world.clock.now_ms() + 3_600_000
     space = await _lobby(world, scheduled_start_ms=start)
     world.made = [*getattr(world, "made", []), space]  # type: ignore[attr-defined]
+    return space
+
+
+async def _captioned_replay(world: ApiWorld) -> SpaceId:
+    space = await replay_of(world)
+    await stored_replay(world, space, 0, 60_000)
+    return space
+
+
+async def stored_replay(world: ApiWorld, space: SpaceId, begin_ms: int, end_ms: int) -> None:
+    """What the media worker says of a replay, in place of it."""
+    manifest = Manifest(
+        started_at_ms=(await world.state(space)).started_ms or 0,
+        first_group=0,
+        end_group=end_ms // 20,
+        start_group=begin_ms // 20,
+        duration_ms=end_ms - begin_ms,
+        loudness_lufs=None,
+        gain_db=0.0,
+        gain_steps=0,
+        segments=0,
+        opus_bytes=0,
+    )
+    await world.more.objects.put(f"{replay_prefix(space)}/{MANIFEST}", msgspec.json.encode(manifest))
+
+
+async def _captioned(world: ApiWorld) -> SpaceId:
+    space = await standing(world)
+    await world.do(ANN, space, c.CaptionConsent(on=True))
     return space
 
 
@@ -251,6 +295,8 @@ SCENARIOS: dict[str, Scenario] = {
     "publishDetails": _in(replay_of, HOST),
     "deleteReplay": _in(replay_of, HOST),
     "playReplay": _in(replay_of, None),
+    "getReplayCaptions": _in(_captioned_replay, None),
+    "listCaptions": _in(_captioned, None),
     "getReplay": _replay(None),
     "getReplayTimeline": _replay(DAN),
     "getReplayPeaks": _replay(None),

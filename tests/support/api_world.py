@@ -20,6 +20,7 @@ from spaces_ctl.model import SpaceId
 from spaces_ctl.policy.limits import Limits
 from spaces_ctl.service.accounts import Accounts
 from spaces_ctl.service.authentication import GUEST
+from spaces_ctl.service.captions import Captions
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.graph import EmbeddedGraph
 from spaces_ctl.service.idempotency import IdempotencyKeys
@@ -129,6 +130,7 @@ class ApiWorld(World):
         )
         self.reading = Reading(spaces=self.spaces, db=db, graph=graph, engine=self.engine, clock=self.clock)
         self.keys = IdempotencyKeys(db=db, clock=self.clock)
+        self.captions = Captions(db=db, spaces=self.spaces, engine=self.engine, clock=self.clock, languages=("en",))
         self.more = Everything(self, tokens)
         self.services = ApiServices(
             clock=self.clock,
@@ -138,6 +140,7 @@ class ApiWorld(World):
             reading=self.reading,
             accounts=self.accounts,
             idempotency=self.keys,
+            captions=self.captions,
             checks={"database": self.reading.head},
             more=self.more.injected(),
         )

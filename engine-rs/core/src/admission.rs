@@ -20,13 +20,16 @@ pub struct Claims {
     pub epoch: u64,
     /// `anon`: listens unnamed; takes no seat.
     pub anonymous: bool,
+    /// `svc`: a part of the deployment, such as its captioner. Is nobody: neither counted, listed nor told of; is let in where
+    /// guests are not; hears only seats whose captions are allowed.
+    pub service: bool,
 }
 
 impl Claims {
     /// The account, if it is here under its name.
     #[must_use]
     pub const fn named(&self) -> Option<AccountId> {
-        if self.anonymous { None } else { self.account }
+        if self.anonymous || self.service { None } else { self.account }
     }
 }
 
@@ -154,6 +157,9 @@ pub(crate) fn check(claims: &Claims, table: &SpaceTable, acls: &Acls, revoked: &
         return Err(Refusal::StateScheduled);
     }
     revoked.check(claims)?;
+    if claims.service {
+        return Ok(());
+    }
     let Some(account) = claims.account else {
         return match (table.ticketed, table.guests) {
             (true, _) => Err(Refusal::TicketRequired),

@@ -181,10 +181,11 @@ impl Engine {
                 self.close(now, key, reason, true);
             }
         }
-        let space = self.known(id)?;
+        self.known(id)?;
+        let Some(space) = self.spaces.get_mut(&id) else { return Err(ApplyError::UnknownSpace) };
         let fence = space.fence(now);
         if let Some(seat) = admission::row_of(&space.table, account).map(|row| row.seat) {
-            space.silence(seat.bit());
+            space.silence(seat.bit(), &mut self.fresh);
         }
         self.settle(id);
         unchanged(fence)
@@ -203,6 +204,7 @@ impl Engine {
             self.close(now, key, Refusal::StateEnded, false);
         }
         if let Some(mut space) = self.forget(id) {
+            space.end_mix(&mut self.fresh);
             space.end_recording(now, &mut self.fresh);
         }
         self.ended.insert(id, fence);

@@ -6,11 +6,10 @@
 use core::ops::Bound;
 use std::collections::BTreeSet;
 
-use crate::cursor::{Documents, Listener, Offer};
-use crate::engine::{Sink, Track};
+use crate::cursor::{Beginnings, Listener, Offer};
+use crate::engine::{Purge, Sink, Track};
 use crate::event::Counts;
 use crate::ids::{AccountId, SeatMask, SessionKey, SpaceId};
-use crate::ring::Ring;
 use crate::stats::EngineStats;
 use crate::time::Time;
 
@@ -20,6 +19,8 @@ pub(crate) enum Kind {
     Named,
     Anonymous,
     Guest,
+    /// Not at all.
+    Service,
 }
 
 /// See the module.
@@ -33,15 +34,18 @@ pub(crate) struct Audience {
     touched: Vec<SessionKey>,
     spare: Vec<SessionKey>,
     fresh: bool,
-    purge: SeatMask,
+    purge: Purge,
     counts: Counts,
+    services: u32,
+    /// Somebody has listened to the mix.
+    mixing: bool,
 }
 
 impl Audience {
     /// Adds a session; its slot.
     pub(crate) fn add(&mut self, session: SessionKey, account: Option<AccountId>, kind: Kind) -> usize {
-        self.listeners.push(Listener::new(session));
-        if let Some(account) = account {
+        self.listeners.push(Listener::new(session, kind == Kind::Service));
+        if let Some(account) = account.filter(|_| kind != Kind::Service) {
             self.accounts(kind).insert((account, session));
         }
         *self.counter(kind) += 1;
@@ -60,7 +64,7 @@ impl Audience {
             return None;
         }
         self.listeners.swap_remove(slot);
-        if let Some(account) = account {
+        if let Some(account) = account.filter(|_| kind != Kind::Service) {
             self.accounts(kind).remove(&(account, session));
         }
         let counter = self.counter(kind);
@@ -77,6 +81,7 @@ impl Audience {
             Kind::Named => &mut self.counts.named,
             Kind::Anonymous => &mut self.counts.anonymous,
             Kind::Guest => &mut self.counts.guests,
+            Kind::Service => &mut self.services,
         }
     }
 
@@ -128,9 +133,10 @@ impl Audience {
         }
     }
 
-    pub(crate) fn subscribe(&mut self, slot: usize, track: Track, ring: &Ring, documents: &Documents) {
+    pub(crate) fn subscribe(&mut self, slot: usize, track: Track, from: &Beginnings<'_>) {
         if let Some(listener) = self.listeners.get_mut(slot) {
-            listener.subscribe(track, ring, documents);
+            listener.subscribe(track, from);
+            self.mixing |= matches!(track, Track::Mix | Track::MixGroups);
             self.touch(slot);
         }
     }
@@ -159,9 +165,19 @@ impl Audience {
         self.fresh = true;
     }
 
-    /// Queues of everybody must lose these seats before anything else is sent.
+    /// There is a new packet of the mix.
+    pub(crate) fn refresh_mix(&mut self) {
+        self.fresh |= self.mixing;
+    }
+
+    /// Queues of everybody must lose the sound of these seats before anything else is sent.
     pub(crate) fn purge(&mut self, seats: SeatMask) {
-        self.purge |= seats;
+        self.purge.sound |= seats;
+    }
+
+    /// Queues of everybody must lose the words of these seats before anything else is sent, and those of services their sound.
+    pub(crate) fn withhold(&mut self, seats: SeatMask) {
+        self.purge.words |= seats;
     }
 
     /// Sends everybody what there is. True if somebody's connection took less: call again.
@@ -175,9 +191,12 @@ impl Audience {
         slot_of: impl Fn(SessionKey) -> Option<usize>,
     ) -> bool {
         let purge = core::mem::take(&mut self.purge);
-        if purge != 0 {
+        if purge != Purge::default() {
             for listener in &self.listeners {
-                sink.purge(listener.session, space, purge);
+                let sound = purge.sound | if listener.service() { purge.words } else { 0 };
+                if sound != 0 || listener.reads() {
+                    sink.purge(listener.session, space, Purge { sound, ..purge });
+                }
             }
         }
         let mut touched = core::mem::take(&mut self.touched);

@@ -14,6 +14,8 @@ use opus::{Application, Bitrate, Channels, Signal};
 use thiserror::Error;
 
 use crate::mix::{self, EncodeError};
+use crate::mix_bundle::MAX_OPUS;
+use crate::mix_receiver::MixDecoder;
 use crate::playout::{DecodeError, Decoder, Frame};
 use crate::uplink::{Level, MAX_FRAME, Spurt, UplinkFrame};
 
@@ -175,9 +177,6 @@ impl Encoder {
 #[derive(Debug)]
 pub struct MixEncoder(opus::Encoder);
 
-/// Largest packet of the mix: 60 ms at 160 kbit/s.
-const MAX_MIX: usize = 1_200;
-
 impl MixEncoder {
     /// `bitrate` in bit/s, taken into 6,000 to 160,000; `complexity` 0 to 10.
     ///
@@ -193,9 +192,14 @@ impl MixEncoder {
 
 impl mix::Encoder for MixEncoder {
     fn encode(&mut self, pcm: &[i16]) -> Result<Bytes, EncodeError> {
-        let mut packet = [0u8; MAX_MIX];
+        // What is larger libopus makes smaller: 60 ms at 144 kbit/s fit.
+        let mut packet = [0u8; MAX_OPUS];
         let size = self.0.encode(pcm, &mut packet).map_err(|_| EncodeError)?;
         packet.get(..size).map(Bytes::copy_from_slice).ok_or(EncodeError)
+    }
+
+    fn reset(&mut self) {
+        let _ = self.0.reset_state(); // fails only for an unknown request
     }
 }
 
@@ -213,6 +217,20 @@ impl OpusDecoder {
     fn run(&mut self, packet: &[u8], pcm: &mut Frame, fec: bool) -> Result<(), DecodeError> {
         let samples = self.0.decode(packet, pcm, fec).map_err(|_| DecodeError)?;
         if samples == pcm.len() { Ok(()) } else { Err(DecodeError) }
+    }
+}
+
+impl MixDecoder for OpusDecoder {
+    fn decode(&mut self, opus: &[u8], pcm: &mut [i16]) -> Result<(), DecodeError> {
+        if opus.is_empty() {
+            return Err(DecodeError);
+        }
+        let samples = self.0.decode(opus, pcm, false).map_err(|_| DecodeError)?;
+        if samples == pcm.len() { Ok(()) } else { Err(DecodeError) }
+    }
+
+    fn conceal(&mut self, pcm: &mut Frame) -> Result<(), DecodeError> {
+        self.run(&[], pcm, false)
     }
 }
 

@@ -100,6 +100,8 @@ pub struct SpaceTable {
     pub ticketed: bool,
     /// Speakers (not host and co-hosts) are heard.
     pub mic_open: bool,
+    /// Make the mix: the tracks `mix` and `mix.groups`, and the recording's.
+    pub mix: bool,
     /// Wall-clock milliseconds since 1970 at which group 0 began.
     pub started_at_ms: u64,
     /// The stage, at most 13 rows, no seat and no account twice.
@@ -119,6 +121,9 @@ pub struct StageRow {
     pub muted: bool,
     /// Grows when the seat is given to somebody (again); frames of an older generation are dropped.
     pub generation: u32,
+    /// Captions of this seat may be made and shown: its sound goes to service sessions, and [`crate::engine::Engine::caption`]
+    /// takes its words.
+    pub caption: bool,
 }
 
 /// A role on stage.
@@ -135,7 +140,9 @@ pub enum Role {
 /// A command has taken effect on this shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applied {
-    /// No object of a seat silenced by this command lies in a group after this one, and none is sent after the answer.
+    /// No object of a seat silenced by this command lies in a group after this one, and none is sent after the answer. That
+    /// holds for packets of the mix with the seat in it, too. Captions of a seat whose consent the command withdraws, and its
+    /// sound to service sessions, are not sent after the answer either.
     pub fence_group: u64,
 }
 

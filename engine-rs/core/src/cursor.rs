@@ -4,8 +4,10 @@
 //! once; nothing is held back here. A connection that takes nothing keeps its place until the tick there is past its deadline,
 //! then goes on with the newest one.
 
+use crate::captions::Captions;
 use crate::engine::{Object, Sent, Sink, Track};
 use crate::ids::{SeatMask, SeatNo, SessionKey};
+use crate::mix_ring::MixRing;
 use crate::ring::Ring;
 use crate::stats::EngineStats;
 use crate::time::Time;
@@ -17,13 +19,18 @@ const BACKLOG: u64 = 10;
 /// Ticks that a joiner gets at once.
 pub(crate) const PREFILL: u64 = 5;
 
-const STAGE: u8 = 1;
-const STAGE_1: u8 = 1 << 1;
-const GROUPS: u8 = 1 << 2;
-const STATE: u8 = 1 << 3;
-const CATALOG: u8 = 1 << 4;
+const STAGE: u16 = 1;
+const STAGE_1: u16 = 1 << 1;
+const GROUPS: u16 = 1 << 2;
+const STATE: u16 = 1 << 3;
+const CATALOG: u16 = 1 << 4;
 /// The catalog has not been sent since it was asked for.
-const CATALOG_OWED: u8 = 1 << 5;
+const CATALOG_OWED: u16 = 1 << 5;
+const MIX: u16 = 1 << 6;
+const MIX_GROUPS: u16 = 1 << 7;
+const CAPTIONS: u16 = 1 << 8;
+/// No track: a service session, which gets of `seat/<n>` only what may be captioned.
+const SERVICE: u16 = 1 << 9;
 
 /// What a Space says beside its ticks.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +47,26 @@ pub(crate) struct Documents {
 #[derive(Debug)]
 pub(crate) struct Offer<'a> {
     pub(crate) ring: &'a mut Ring,
+    pub(crate) mix: &'a MixRing,
+    pub(crate) captions: &'a Captions,
     pub(crate) documents: &'a Documents,
+}
+
+/// Where who subscribes begins.
+#[derive(Debug)]
+pub(crate) struct Beginnings<'a> {
+    pub(crate) ring: &'a Ring,
+    pub(crate) mix: &'a MixRing,
+    pub(crate) captions: &'a Captions,
+    pub(crate) documents: &'a Documents,
+}
+
+/// What listeners follow, one position after the other.
+pub(crate) trait Line {
+    /// The position behind the newest.
+    fn end(&self) -> u64;
+    /// When that at `position` came, if it is still there.
+    fn entered(&self, position: u64) -> Option<Time>;
 }
 
 /// Measures loss from what the connection's acknowledgements say.
@@ -82,7 +108,7 @@ impl Loss {
 #[derive(Clone, Debug)]
 pub(crate) struct Listener {
     pub(crate) session: SessionKey,
-    tracks: u8,
+    tracks: u16,
     /// Part 0 of the tick at `stage` has been sent.
     half: bool,
     /// The seats of this listener's own account: left out of the stage.
@@ -94,6 +120,11 @@ pub(crate) struct Listener {
     stage: u64,
     groups: u64,
     each: u64,
+    /// Positions in the mix: 32 bits are 900 days of packets.
+    mix: u32,
+    mix_groups: u32,
+    /// Position in the captions.
+    captions: u32,
     /// Number of the state sent last.
     state: u32,
     /// Number of what was sent last behind it.
@@ -104,10 +135,10 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) fn new(session: SessionKey) -> Self {
+    pub(crate) fn new(session: SessionKey, service: bool) -> Self {
         Self {
             session,
-            tracks: 0,
+            tracks: if service { SERVICE } else { 0 },
             half: false,
             own: 0,
             seats: 0,
@@ -115,6 +146,9 @@ impl Listener {
             stage: 0,
             groups: 0,
             each: 0,
+            mix: 0,
+            mix_groups: 0,
+            captions: 0,
             state: 0,
             pulse: 0,
             loss: Loss::default(),
@@ -123,7 +157,8 @@ impl Listener {
     }
 
     /// Takes a track from now on, beginning with the last few ticks (or the document as it stands).
-    pub(crate) fn subscribe(&mut self, track: Track, ring: &Ring, documents: &Documents) {
+    pub(crate) fn subscribe(&mut self, track: Track, from: &Beginnings<'_>) {
+        let ring = from.ring;
         let first = ring.end().saturating_sub(PREFILL).max(ring.start());
         match track {
             Track::Stage { part } => {
@@ -150,7 +185,19 @@ impl Listener {
                 self.tracks |= STATE;
                 self.state = 0;
                 // What was said before is not repeated: reactions are of their moment, and counts come anew.
-                self.pulse = documents.pulse.as_ref().map_or(0, |(number, _)| *number);
+                self.pulse = from.documents.pulse.as_ref().map_or(0, |(number, _)| *number);
+            }
+            Track::Mix => {
+                self.tracks |= MIX;
+                self.mix = from.mix.prefill() as u32;
+            }
+            Track::MixGroups => {
+                self.tracks |= MIX_GROUPS;
+                self.mix_groups = from.mix.prefill() as u32;
+            }
+            Track::Captions => {
+                self.tracks |= CAPTIONS;
+                self.captions = from.captions.start();
             }
             Track::Catalog => self.tracks |= CATALOG | CATALOG_OWED,
         }
@@ -163,8 +210,21 @@ impl Listener {
             Track::StageGroups => self.tracks &= !GROUPS,
             Track::Seat(seat) => self.seats &= !seat.bit(),
             Track::State => self.tracks &= !STATE,
+            Track::Mix => self.tracks &= !MIX,
+            Track::MixGroups => self.tracks &= !MIX_GROUPS,
+            Track::Captions => self.tracks &= !CAPTIONS,
             Track::Catalog => self.tracks &= !(CATALOG | CATALOG_OWED),
         }
+    }
+
+    /// A service session.
+    pub(crate) const fn service(&self) -> bool {
+        self.tracks & SERVICE != 0
+    }
+
+    /// Gets captions.
+    pub(crate) const fn reads(&self) -> bool {
+        self.tracks & CAPTIONS != 0
     }
 
     pub(crate) fn feedback(&mut self, sent: u32, lost: u32) {
@@ -189,6 +249,12 @@ impl Listener {
         }
         if self.seats != 0 {
             all &= self.deliver_seats(now, offer.ring, &mut out);
+        }
+        if self.tracks & (MIX | MIX_GROUPS) != 0 {
+            all &= self.deliver_mix(now, offer.mix, &mut out);
+        }
+        if self.tracks & CAPTIONS != 0 {
+            all &= self.deliver_captions(offer.captions, &mut out);
         }
         if self.tracks & (STATE | CATALOG_OWED) != 0 {
             all &= self.deliver_documents(offer.documents, &mut out);
@@ -240,7 +306,8 @@ impl Listener {
             let mut left = self.seats & !self.seats_done;
             while let Some(seat) = SeatNo::new(left.trailing_zeros() as u8) {
                 left &= !seat.bit();
-                if let Some(object) = ring.seat(self.each, seat)
+                let object = if self.service() { ring.tapped(self.each, seat) } else { ring.seat(self.each, seat) };
+                if let Some(object) = object
                     && !out.send(object)
                 {
                     return false;
@@ -249,6 +316,30 @@ impl Listener {
             }
             self.seats_done = 0;
             self.each += 1;
+        }
+        true
+    }
+
+    fn deliver_mix<S: Sink + ?Sized>(&mut self, now: Time, ring: &MixRing, out: &mut Out<'_, S>) -> bool {
+        if self.own != 0 {
+            (self.mix, self.mix_groups) = (ring.end() as u32, ring.end() as u32);
+            return true;
+        }
+        let datagrams = self.tracks & MIX == 0 || deliver_line(now, &mut self.mix, ring, MixRing::datagram, out);
+        let groups =
+            self.tracks & MIX_GROUPS == 0 || deliver_line(now, &mut self.mix_groups, ring, MixRing::object, out);
+        datagrams && groups
+    }
+
+    fn deliver_captions<S: Sink + ?Sized>(&mut self, captions: &Captions, out: &mut Out<'_, S>) -> bool {
+        self.captions = self.captions.max(captions.start());
+        while self.captions < captions.end() {
+            if let Some(object) = captions.get(self.captions)
+                && !out.send(object)
+            {
+                return false;
+            }
+            self.captions += 1;
         }
         true
     }
@@ -282,9 +373,27 @@ impl Listener {
     }
 }
 
-/// Moves a position past what is too old: to the newest tick, or behind it if that is too old as well. Ticks skipped; `None`
-/// if there is nothing to send.
-fn catch_up(position: &mut u64, ring: &Ring, now: Time, stats: &mut EngineStats) -> Option<u64> {
+/// Sends what there is of the mix, by one of its two objects a packet. False if the connection took less.
+fn deliver_line<S: Sink + ?Sized>(
+    now: Time,
+    position: &mut u32,
+    ring: &MixRing,
+    object: impl Fn(&MixRing, u64) -> Option<&Object>,
+    out: &mut Out<'_, S>,
+) -> bool {
+    let mut at = u64::from(*position);
+    let mut all = true;
+    while all && catch_up(&mut at, ring, now, out.stats).is_some() {
+        all = object(ring, at).is_none_or(|object| out.send(object));
+        at += u64::from(all);
+    }
+    *position = at as u32;
+    all
+}
+
+/// Moves a position past what is too old: to the newest, or behind it if that is too old as well. How many were skipped;
+/// `None` if there is nothing to send.
+fn catch_up(position: &mut u64, ring: &impl Line, now: Time, stats: &mut EngineStats) -> Option<u64> {
     let (from, end) = (*position, ring.end());
     if from >= end {
         return None;

@@ -15,6 +15,8 @@ use bytes::Bytes;
 use crate::budget::Rates;
 use crate::event::{Counts, Event};
 use crate::ids::{AccountId, SeatMask, SeatNo, SessionKey, Sid, SpaceId};
+use crate::mix::MixPacket;
+use crate::mix_feed::MixItem;
 use crate::reactions::Tally;
 use crate::record::{RecordItem, RecordedFrame};
 use crate::refusal::Refusal;
@@ -46,8 +48,8 @@ pub struct Config {
     pub catalog: Bytes,
 }
 
-/// A catalog (MSF) that names the tracks for everybody.
-pub const CATALOG: &[u8] = br#"{"version":1,"tracks":[{"name":"stage","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.1","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.groups","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"state","packaging":"json","isLive":true}]}"#;
+/// A catalog (MSF) that names the tracks for everybody. `mix` and `mix.groups` are refused where the Space is not mixed.
+pub const CATALOG: &[u8] = br#"{"version":1,"tracks":[{"name":"stage","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.1","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.groups","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"mix","packaging":"spaces-mix","isLive":true,"role":"audio","codec":"opus","samplerate":48000,"channelConfig":"1"},{"name":"mix.groups","packaging":"loc","isLive":true,"role":"audio","codec":"opus","samplerate":48000,"channelConfig":"1"},{"name":"captions","packaging":"json","isLive":true,"role":"caption"},{"name":"state","packaging":"json","isLive":true}]}"#;
 
 impl Config {
     /// The shard on which the stage of a Space lives.
@@ -82,12 +84,20 @@ pub enum Track {
     },
     /// `stage.groups`: the same bundles on streams, for peers without datagrams. Group = second, object = tick in it.
     StageGroups,
-    /// `seat/<n>`: one seat, raw as the speaker sent it (payload of [`crate::uplink`]).
+    /// `mix`: everybody in one Opus stream, as datagrams ([`crate::mix_bundle`]). Not for those on stage: they would hear
+    /// themselves, so nothing is sent to them while they sit there.
+    Mix,
+    /// `mix.groups`: the same on streams, for plain players. Group = second, each object one Opus packet and nothing else.
+    MixGroups,
+    /// `seat/<n>`: one seat, raw as the speaker sent it (payload of [`crate::uplink`]). Service sessions get it of seats with
+    /// [`crate::command::StageRow::caption`] alone, and the seat's generation (QUIC varint) before each payload.
     Seat(SeatNo),
     /// `state`: roster and title, a JSON snapshot a group, on streams. Behind it in the group, counts and reactions as JSON.
     State,
     /// `catalog`: MSF catalog, on a stream.
     Catalog,
+    /// `captions`: lines of text ([`crate::captions`]), on streams.
+    Captions,
 }
 
 impl Track {
@@ -98,8 +108,11 @@ impl Track {
             b"stage" => Some(Self::Stage { part: 0 }),
             b"stage.1" => Some(Self::Stage { part: 1 }),
             b"stage.groups" => Some(Self::StageGroups),
+            b"mix" => Some(Self::Mix),
+            b"mix.groups" => Some(Self::MixGroups),
             b"state" => Some(Self::State),
             b"catalog" => Some(Self::Catalog),
+            b"captions" => Some(Self::Captions),
             _ => {
                 let digits = core::str::from_utf8(name.strip_prefix(b"seat/")?).ok()?;
                 let number: u8 = digits.parse().ok()?;
@@ -116,10 +129,10 @@ pub struct Object {
     pub space: SpaceId,
     /// On which track.
     pub track: Track,
-    /// Group id: the tick; for [`Track::StageGroups`] the tick / 50; for [`Track::State`] the version.
+    /// Group id: the tick; for [`Track::StageGroups`] and [`Track::MixGroups`] the tick / 50; for [`Track::State`] the version.
     pub group: u64,
-    /// Object id in the group; nonzero on [`Track::StageGroups`], and on [`Track::State`] for what is no snapshot: rising, with
-    /// gaps.
+    /// Object id in the group; nonzero on [`Track::StageGroups`] and [`Track::MixGroups`], and on [`Track::State`] for what is
+    /// no snapshot: rising, with gaps.
     pub object: u64,
     /// Nothing follows in this group.
     pub end_of_group: bool,
@@ -142,9 +155,18 @@ pub enum Sent {
 pub trait Sink {
     /// Sends `object` to the subscriber `session`. Datagram tracks: one datagram. Stream tracks: on the group's stream.
     fn send(&mut self, session: SessionKey, object: &Object) -> Sent;
-    /// `seats` have been silenced: drop every queued object of theirs for `session` that has not left yet
-    /// (tracks `stage*` and `seat/<n>` of `space`). Nothing sent later contains them.
-    fn purge(&mut self, session: SessionKey, space: SpaceId, seats: SeatMask);
+    /// Drop every queued object for `session` that has not left yet and is of what `purge` says. Nothing sent later
+    /// contains it.
+    fn purge(&mut self, session: SessionKey, space: SpaceId, purge: Purge);
+}
+
+/// What somebody must not get any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purge {
+    /// The sound of these seats: tracks `stage*`, `mix*` and `seat/<n>`.
+    pub sound: SeatMask,
+    /// The words of these seats: track `captions`.
+    pub words: SeatMask,
 }
 
 /// What a connection reported about itself since the last report.
@@ -220,11 +242,43 @@ pub struct TickBundle {
     pub parts: Vec<Bytes>,
 }
 
+/// One packet of the mix, shared by all shards.
+#[derive(Debug)]
+pub struct MixBundle {
+    /// Where.
+    pub space: SpaceId,
+    /// Version of the Space's table with which it passed the stage's shard.
+    pub version: u64,
+    /// The packet.
+    pub packet: MixPacket,
+    /// Its object id on `mix.groups`.
+    pub number: u64,
+    /// The encoded payload for `mix`.
+    pub payload: Bytes,
+}
+
 /// Between the shards of one process.
 #[derive(Clone, Debug)]
 pub enum ShardMessage {
     /// A finished tick, from the stage's shard to all others.
     Bundle(Arc<TickBundle>),
+    /// A packet of the mix, from the stage's shard to all others.
+    Mix(Arc<MixBundle>),
+    /// A line of captions, from the stage's shard to all others.
+    Caption {
+        /// Where.
+        space: SpaceId,
+        /// Version of the Space's table under which it was taken.
+        version: u64,
+        /// Whose words.
+        seat: SeatNo,
+        /// The seat's generation.
+        generation: u32,
+        /// Its group.
+        number: u64,
+        /// The line.
+        payload: Bytes,
+    },
     /// A frame, to the stage's shard.
     Uplink {
         /// Where.
@@ -291,6 +345,8 @@ pub enum Output {
     Event(Event),
     /// For the recorder's thread.
     Record(RecordItem),
+    /// For the mixer's thread; its packets come back by [`Engine::mixed`].
+    Mix(MixItem),
     /// For one other shard, or all others.
     ToShard {
         /// `None`: all others.

@@ -15,6 +15,7 @@ mod audience;
 pub mod budget;
 pub mod bundle;
 mod cadence;
+pub mod captions;
 #[cfg(feature = "opus")]
 pub mod codec;
 pub mod command;
@@ -27,6 +28,10 @@ mod jitter;
 mod limiter;
 mod messages;
 pub mod mix;
+pub mod mix_bundle;
+pub mod mix_feed;
+pub mod mix_receiver;
+mod mix_ring;
 pub mod ogg;
 pub mod playout;
 mod pulse;

@@ -22,6 +22,18 @@ impl Engine {
                 self.stats.count(verdict);
                 self.settle(id);
             }
+            ShardMessage::Mix(bundle) => {
+                let Some(space) = self.spaces.get_mut(&bundle.space) else { return };
+                if !space.receive_mix(now, &bundle) {
+                    self.stats.mix_dropped += 1;
+                }
+                self.ready.insert(bundle.space);
+            }
+            ShardMessage::Caption { space: id, version, seat, generation, number, payload } => {
+                let Some(space) = self.spaces.get_mut(&id) else { return };
+                space.receive_caption(version, seat, generation, number, payload);
+                self.ready.insert(id);
+            }
             ShardMessage::Arrived { sid, at } => {
                 let Some(key) = self.sids.get(&sid).copied() else { return };
                 let Some(session) = self.sessions.get(key) else { return };

@@ -58,6 +58,9 @@ pub trait Encoder {
     /// # Errors
     /// [`EncodeError`]; the packet is then missing and the next one stands for itself.
     fn encode(&mut self, pcm: &[i16]) -> Result<Bytes, EncodeError>;
+
+    /// Forgets all sound: encoders look ahead, overlap packets and predict one from the other.
+    fn reset(&mut self);
 }
 
 /// One packet of the mix.
@@ -69,7 +72,8 @@ pub struct MixPacket {
     pub ticks: u8,
     /// First after a pause, last before one.
     pub spurt: Spurt,
-    /// Level of each seat heard in its last tick; `None`: not heard.
+    /// Level of each seat in the last tick in which it sounds; `None`: nothing of it is in the packet.
+    /// [`Level::SILENCE`]: no more than a fade, or what the encoder's overlap carried over from the packet before.
     pub levels: [Option<Level>; MAX_SEATS],
     /// One Opus packet.
     pub opus: Bytes,
@@ -82,7 +86,7 @@ impl MixPacket {
         self.group.saturating_add(u64::from(self.ticks).saturating_sub(1))
     }
 
-    /// The seats that are heard in it.
+    /// The seats of which there is sound in it.
     #[must_use]
     pub fn seats(&self) -> SeatMask {
         (0..).zip(&self.levels).filter(|(_, level)| level.is_some()).fold(0, |mask, (seat, _)| mask | 1 << seat)
@@ -102,6 +106,10 @@ pub struct Mixer<D, E> {
     /// Silent ticks in a row; the mix pauses from `hang_ticks` on.
     silent: u8,
     paused: bool,
+    /// Seats in the packet encoded last: its end is in the next one, too.
+    carried: SeatMask,
+    /// Seats of which the encoder has heard since it was reset.
+    encoded: SeatMask,
     out: VecDeque<MixPacket>,
     failed: u64,
 }
@@ -125,6 +133,8 @@ impl<D: Decoder, E: Encoder> Mixer<D, E> {
             next: None,
             silent: 0,
             paused: true,
+            carried: 0,
+            encoded: 0,
             out: VecDeque::new(),
             failed: 0,
         }
@@ -164,16 +174,48 @@ impl<D: Decoder, E: Encoder> Mixer<D, E> {
             if first.saturating_add(u64::from(self.config.ticks)) > group {
                 return;
             }
-            self.packet(first);
+            self.packet(first, self.config.ticks);
         }
     }
 
-    /// Drops everything that is held of `seats`: no packet made from now on has any of it.
+    /// Nobody talks after the tick `group`: renders all up to it, in a shorter packet if need be, so that the last words do
+    /// not wait for the next ones.
+    pub fn flush(&mut self, group: u64) {
+        let end = group.saturating_add(1);
+        self.advance(end);
+        while !self.idle()
+            && let Some(first) = self.next.filter(|next| *next < end)
+        {
+            self.packet(first, (end - first).min(u64::from(self.config.ticks)) as u8);
+        }
+    }
+
+    /// Nothing waits to be rendered: the mix pauses until somebody talks.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        self.due().is_none()
+    }
+
+    /// The least group with which [`Mixer::advance`] renders a packet.
+    #[must_use]
+    pub fn due(&self) -> Option<u64> {
+        let next = self.next?;
+        let first = if self.paused { self.earliest(next)? } else { next };
+        Some(first.saturating_add(u64::from(self.config.ticks)))
+    }
+
+    /// Drops everything that is held of `seats`: no packet made from now on has any of it. What the encoder and the limiter
+    /// have learnt of them goes with it, which costs the others a few milliseconds.
     pub fn silence(&mut self, seats: SeatMask) {
         for (number, voice) in self.voices.iter_mut().enumerate() {
             if seats >> number & 1 == 1 {
                 *voice = None;
             }
+        }
+        if self.encoded & seats != 0 {
+            self.encoder.reset();
+            self.limiter = Limiter::default();
+            (self.carried, self.encoded) = (0, 0);
         }
     }
 
@@ -197,26 +239,33 @@ impl<D: Decoder, E: Encoder> Mixer<D, E> {
         self.voices.iter().flatten().filter_map(|voice| voice.earliest(from)).min()
     }
 
-    fn packet(&mut self, first: u64) {
-        let ticks = usize::from(self.config.ticks);
+    fn packet(&mut self, first: u64, ticks: u8) {
+        let length = usize::from(ticks);
         let mut pcm = [0i16; FRAME * MAX_TICKS];
         let mut levels = [None; MAX_SEATS];
-        let mut heard = false;
-        for (tick, out) in (first..).zip(pcm.chunks_exact_mut(FRAME).take(ticks)) {
+        let mut heard = 0;
+        for (tick, out) in (first..).zip(pcm.chunks_exact_mut(FRAME).take(length)) {
             let sound = self.render(tick, out);
             heard |= sound;
-            self.silent = if sound { 0 } else { self.silent.saturating_add(1) };
+            self.silent = if sound == 0 { self.silent.saturating_add(1) } else { 0 };
             for (level, voice) in levels.iter_mut().zip(&self.voices) {
                 *level = voice.as_ref().and_then(Voice::level).or(*level);
             }
         }
-        self.next = Some(first + ticks as u64);
-        let start = core::mem::replace(&mut self.paused, !heard && self.silent >= self.config.hang_ticks);
-        let pcm = pcm.get(..FRAME * ticks).unwrap_or_default();
+        for (seat, level) in levels.iter_mut().enumerate() {
+            if (heard | self.carried) >> seat & 1 == 1 {
+                level.get_or_insert(Level::SILENCE);
+            }
+        }
+        self.carried = heard;
+        self.encoded |= heard;
+        self.next = Some(first + u64::from(ticks));
+        let start = core::mem::replace(&mut self.paused, heard == 0 && self.silent >= self.config.hang_ticks);
+        let pcm = pcm.get(..FRAME * length).unwrap_or_default();
         match self.encoder.encode(pcm) {
             Ok(opus) => self.out.push_back(MixPacket {
                 group: first,
-                ticks: self.config.ticks,
+                ticks,
                 spurt: Spurt { start, end: self.paused },
                 levels,
                 opus,
@@ -225,14 +274,15 @@ impl<D: Decoder, E: Encoder> Mixer<D, E> {
         }
     }
 
-    /// One tick of all seats. Answers whether there is sound in it.
-    fn render(&mut self, tick: u64, out: &mut [i16]) -> bool {
+    /// One tick of all seats. Answers which of them sound in it.
+    fn render(&mut self, tick: u64, out: &mut [i16]) -> SeatMask {
         let mut sum = [0i32; FRAME];
         let mut frame: Frame = [0; FRAME];
-        let mut heard = false;
-        for voice in self.voices.iter_mut().flatten() {
+        let mut heard = 0;
+        for (seat, voice) in self.voices.iter_mut().enumerate() {
+            let Some(voice) = voice else { continue };
             if voice.render(tick, &mut frame) == Rendered::Sound {
-                heard = true;
+                heard |= 1 << seat;
                 for (sum, &sample) in sum.iter_mut().zip(&frame) {
                     *sum += i32::from(sample);
                 }

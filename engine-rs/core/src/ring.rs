@@ -9,12 +9,14 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::bundle::{self, Entry, MAX_PAYLOAD};
+use crate::cursor::Line;
 use crate::engine::{Object, TickBundle, Track};
 use crate::ids::{SeatMask, SeatNo, SpaceId};
 use crate::record::RecordedFrame;
 use crate::selection::MAX_PARTS;
 use crate::time::{TICK_SAMPLES, Time};
 use crate::uplink::UplinkFrame;
+use crate::varint;
 
 /// Ticks kept.
 pub(crate) const RING: usize = 16;
@@ -44,6 +46,10 @@ pub(crate) struct Slot {
     /// Everybody's first.
     variants: Vec<Variant>,
     seats: Vec<(SeatNo, Object)>,
+    /// Seats that service sessions may hear.
+    captionable: SeatMask,
+    /// Their objects.
+    tapped: Vec<(SeatNo, Object)>,
 }
 
 /// See the module. Positions count ticks since the ring was made, without holes.
@@ -53,33 +59,35 @@ pub(crate) struct Ring {
     end: u64,
 }
 
-impl Ring {
-    /// Position behind the newest tick.
-    pub(crate) const fn end(&self) -> u64 {
+impl Line for Ring {
+    fn end(&self) -> u64 {
         self.end
     }
 
+    fn entered(&self, position: u64) -> Option<Time> {
+        self.slots.get(self.index(position)?).map(|slot| slot.at)
+    }
+}
+
+impl Ring {
     /// Position of the oldest tick.
     pub(crate) fn start(&self) -> u64 {
         self.end - self.slots.len() as u64
-    }
-
-    /// When the tick at `position` entered.
-    pub(crate) fn entered(&self, position: u64) -> Option<Time> {
-        self.slots.get(self.index(position)?).map(|slot| slot.at)
     }
 
     fn index(&self, position: u64) -> Option<usize> {
         usize::try_from(position.checked_sub(self.start())?).ok()
     }
 
-    pub(crate) fn push(&mut self, bundle: Arc<TickBundle>, now: Time) {
+    /// Of the tick's seats, service sessions may hear `captionable`.
+    pub(crate) fn push(&mut self, bundle: Arc<TickBundle>, captionable: SeatMask, now: Time) {
         if self.slots.len() == RING {
             self.slots.pop_front();
         }
         let everybody = Variant::new(&bundle, 0, false, bundle.parts.iter().cloned());
         let heard = mask(&bundle.heard);
-        self.slots.push_back(Slot { bundle, at: now, heard, variants: vec![everybody], seats: Vec::new() });
+        let (variants, seats, tapped) = (vec![everybody], Vec::new(), Vec::new());
+        self.slots.push_back(Slot { bundle, at: now, heard, variants, seats, captionable, tapped });
         self.end += 1;
     }
 
@@ -128,6 +136,38 @@ impl Ring {
         slot.seats.get(known).map(|(_, object)| object)
     }
 
+    /// The same for a service session: nothing, if the seat's captions are not allowed; else with the seat's generation before
+    /// it.
+    pub(crate) fn tapped(&mut self, position: u64, seat: SeatNo) -> Option<&Object> {
+        let index = self.index(position)?;
+        if self.slots.get(index)?.captionable & seat.bit() == 0 {
+            return None;
+        }
+        let known = self.slots.get(index)?.tapped.iter().position(|(known, _)| *known == seat);
+        let known = match known {
+            Some(known) => known,
+            None => {
+                let plain = self.seat(position, seat)?.clone();
+                let slot = self.slots.get_mut(index)?;
+                let generation = slot.bundle.all.iter().find(|frame| frame.seat == seat)?.generation;
+                let mut payload = BytesMut::with_capacity(plain.payload.len() + 4);
+                varint::write(&mut payload, u64::from(generation));
+                payload.extend_from_slice(&plain.payload);
+                slot.tapped.push((seat, Object { payload: payload.freeze(), ..plain }));
+                slot.tapped.len() - 1
+            }
+        };
+        self.slots.get(index)?.tapped.get(known).map(|(_, object)| object)
+    }
+
+    /// Keeps `seats` from service sessions.
+    pub(crate) fn withhold(&mut self, seats: SeatMask) {
+        for slot in &mut self.slots {
+            slot.captionable &= !seats;
+            slot.tapped.retain(|(seat, _)| seat.bit() & seats == 0);
+        }
+    }
+
     /// Removes every trace of `seats`.
     pub(crate) fn silence(&mut self, seats: SeatMask) {
         for slot in &mut self.slots {
@@ -138,6 +178,7 @@ impl Ring {
             let everybody = Variant::new(&slot.bundle, 0, false, slot.bundle.parts.iter().cloned());
             slot.variants = vec![everybody];
             slot.seats.clear();
+            slot.tapped.clear();
         }
     }
 }

@@ -33,6 +33,9 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) const fn kind(&self) -> Kind {
+        if self.claims.service {
+            return Kind::Service;
+        }
         match (self.claims.account, self.claims.anonymous) {
             (None, _) => Kind::Guest,
             (Some(_), true) => Kind::Anonymous,

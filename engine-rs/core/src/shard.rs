@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bytes::Bytes;
+
 use crate::admission::{self, Claims, Revoked};
 use crate::budget::Budget;
-use crate::cursor::Offer;
+use crate::cursor::{Beginnings, Offer};
 use crate::engine::{Admitted, Config, EngineStats, Feedback, Listed, Output, ShardMessage, Sink, Track, Verdict};
 use crate::event::{Counts, Event, EventKind};
 use crate::ids::{AccountId, SeatNo, SessionKey, Sid, SpaceId};
+use crate::mix_feed::Mixed;
 use crate::reactions::Temper;
 use crate::refusal::Refusal;
 use crate::session::{Publishing, Session, Sessions};
@@ -114,16 +117,23 @@ impl Engine {
     /// Gives a session a track: from now on, and a little of what was just before.
     ///
     /// # Errors
-    /// [`Refusal::TrackNotFound`]; [`Refusal::SpaceNotFound`] for a session that is not admitted.
+    /// [`Refusal::TrackNotFound`]; [`Refusal::SpaceNotFound`] for a session that is not admitted; [`Refusal::RoleForbidden`] for
+    /// a service that wants more than `state`, `catalog` and `seat/<n>`. It may ask for every seat, at any time: it gets what
+    /// the table allows at each moment.
     pub fn subscribe(&mut self, _now: Time, key: SessionKey, track: Track) -> Result<(), Refusal> {
         let session = self.sessions.get(key).ok_or(Refusal::SpaceNotFound)?;
         let space = self.spaces.get_mut(&session.space).ok_or(Refusal::SpaceNotFound)?;
         match track {
+            _ if session.claims.service && !matches!(track, Track::State | Track::Catalog | Track::Seat(_)) => {
+                return Err(Refusal::RoleForbidden);
+            }
+            Track::Mix | Track::MixGroups if !space.table.mix => return Err(Refusal::TrackNotFound),
             Track::Stage { part: 2.. } => return Err(Refusal::TrackNotFound),
             Track::Catalog if space.documents.catalog.is_none() => return Err(Refusal::TrackNotFound),
             _ => {}
         }
-        space.audience.subscribe(session.slot, track, &space.ring, &space.documents);
+        let Space { ring, mix, captions, documents, audience, .. } = space;
+        audience.subscribe(session.slot, track, &Beginnings { ring, mix, captions, documents });
         let id = session.space;
         if track == Track::State {
             space.pulse.owe();
@@ -302,6 +312,42 @@ impl Engine {
         Ok(())
     }
 
+    /// A packet comes back from the mixer, to the stage's shard. What somebody silenced meanwhile is in is dropped.
+    pub fn mixed(&mut self, now: Time, mixed: Mixed) {
+        let id = mixed.space;
+        let Some(space) = self.spaces.get_mut(&id).filter(|space| space.home) else { return };
+        if space.mixed(now, mixed, self.config.shards, &mut self.fresh) {
+            self.stats.mix_packets += 1;
+        } else {
+            self.stats.mix_dropped += 1;
+        }
+        self.settle(id);
+    }
+
+    /// A line of captions (at most [`MOST_CAPTION`](crate::captions::MOST_CAPTION) bytes, which the caller sees to) of who sits
+    /// on a seat since `generation`, on the stage's shard. Whether it may be shown is the table's to say, at this moment.
+    ///
+    /// # Errors
+    /// [`Refusal::StateEnded`], [`Refusal::SpaceNotFound`], [`Refusal::CaptionsNoConsent`].
+    pub fn caption(
+        &mut self,
+        now: Time,
+        id: SpaceId,
+        seat: SeatNo,
+        generation: u32,
+        payload: Bytes,
+    ) -> Result<(), Refusal> {
+        if self.ended.contains(id) {
+            return Err(Refusal::StateEnded);
+        }
+        let space = self.spaces.get_mut(&id).filter(|space| space.home).ok_or(Refusal::SpaceNotFound)?;
+        if !space.caption(now, seat, generation, payload, self.config.shards, &mut self.fresh) {
+            return Err(Refusal::CaptionsNoConsent);
+        }
+        self.settle(id);
+        Ok(())
+    }
+
     /// What a session's connection reported about itself.
     pub fn feedback(&mut self, _now: Time, key: SessionKey, feedback: Feedback) {
         if let Some(session) = self.sessions.get(key)
@@ -360,8 +406,9 @@ impl Engine {
         ready.retain(|id| {
             let Some(space) = spaces.get_mut(id) else { return false };
             let slot_of = |key| sessions.get(key).filter(|session| session.space == *id).map(|session| session.slot);
-            let offer = Offer { ring: &mut space.ring, documents: &space.documents };
-            space.audience.deliver(now, *id, offer, sink, stats, slot_of)
+            let Space { ring, mix, captions, documents, audience, .. } = space;
+            let offer = Offer { ring, mix, captions, documents };
+            audience.deliver(now, *id, offer, sink, stats, slot_of)
         });
     }
 

@@ -7,13 +7,16 @@ use bytes::Bytes;
 use crate::admission::{self, Acls};
 use crate::audience::Audience;
 use crate::cadence::Cadence;
+use crate::captions::Captions;
 use crate::command::{SpaceTable, StageRow};
 use crate::cursor::Documents;
-use crate::engine::{Config, Object, Output, ShardMessage, TickBundle, Track, Verdict};
+use crate::engine::{Config, MixBundle, Object, Output, ShardMessage, TickBundle, Track, Verdict};
 use crate::event::{Counts, Event, EventKind};
 use crate::headcount::Headcount;
 use crate::ids::{AccountId, MAX_SEATS, SeatMask, SeatNo, SessionKey, SpaceId};
 use crate::jitter::Placed;
+use crate::mix_feed::{Feed, Mixed};
+use crate::mix_ring::{MixRing, Numbers};
 use crate::pulse::{Beat, Pulse};
 use crate::record::{RecordItem, RecordedFrame};
 use crate::ring::{self, Ring};
@@ -43,6 +46,8 @@ pub(crate) struct SeatInfo {
     pub(crate) local: Option<SessionKey>,
     /// Version of the table with which it became audible. Ticks made under an older one may hold what was silenced since.
     audible_since: u64,
+    /// Version of the table with which its captions were allowed, likewise.
+    caption_since: u64,
     spoke: Option<Time>,
 }
 
@@ -58,6 +63,12 @@ pub(crate) struct Space {
     pub(crate) ring: Ring,
     pub(crate) audience: Audience,
     pub(crate) documents: Documents,
+    pub(crate) mix: MixRing,
+    pub(crate) captions: Captions,
+    feed: Feed,
+    mix_numbers: Numbers,
+    /// Group of the last caption.
+    last_caption: u64,
     pub(crate) state_version: Option<u64>,
     pub(crate) seats: [SeatInfo; MAX_SEATS],
     selection: Selection,
@@ -95,6 +106,7 @@ impl Space {
                 guests: false,
                 ticketed: false,
                 mic_open: false,
+                mix: false,
                 started_at_ms,
                 stage: Vec::new(),
             },
@@ -104,6 +116,11 @@ impl Space {
             ring: Ring::default(),
             audience: Audience::default(),
             documents: Documents { state: None, pulse: None, catalog },
+            mix: MixRing::default(),
+            captions: Captions::default(),
+            feed: Feed::default(),
+            mix_numbers: Numbers::default(),
+            last_caption: 0,
             state_version: None,
             seats: [SeatInfo::default(); MAX_SEATS],
             selection: Selection::new(config.max_heard),
@@ -121,7 +138,8 @@ impl Space {
     /// The last group that this shard sent out, or else the one that runs now.
     pub(crate) fn fence(&self, now: Time) -> u64 {
         let last = if self.home { self.stage.emitted() } else { self.last_group };
-        last.unwrap_or_else(|| self.stage.group(now))
+        // The mix goes on for a moment where a seat's frames stop coming.
+        last.max(self.mix.last()).unwrap_or_else(|| self.stage.group(now))
     }
 
     /// Whether the control plane is told of this account's coming and going.
@@ -154,7 +172,7 @@ impl Space {
             self.stage.set_cadence(Cadence::new(now, self.table.started_at_ms, config.unix_origin_us));
         }
         self.begun |= self.table.live;
-        let mut silenced = 0;
+        let (mut silenced, mut withheld) = (0, 0);
         for number in (0u8..).map_while(SeatNo::new) {
             let (before, after) = (row(&old, number).copied(), row(&self.table, number).copied());
             let was = before.filter(|row| gate(&old, row) == Gate::Open);
@@ -163,7 +181,14 @@ impl Space {
             if was.is_some() && (is.is_none() || !same) {
                 silenced |= number.bit();
             }
+            let (captioned, captions) = (before.is_some_and(|row| row.caption), after.is_some_and(|row| row.caption));
+            if captioned && !(captions && same) {
+                withheld |= number.bit();
+            }
             let Some(info) = self.seats.get_mut(number.index()) else { continue };
+            if captions && !(captioned && same) {
+                info.caption_since = version;
+            }
             if is.is_some() && (was.is_none() || !same) {
                 info.audible_since = version;
                 info.spoke = None;
@@ -188,17 +213,115 @@ impl Space {
                 }
             }
         }
-        self.silence(silenced);
+        self.silence(silenced, out);
+        self.withhold(withheld);
+        if self.home && !(self.table.live && self.table.mix) {
+            self.end_mix(out);
+        }
         self.record_table(now, &old, out);
     }
 
     /// Removes every trace of `seats` from what has not left the engine, and has the connections' queues cleared.
-    pub(crate) fn silence(&mut self, seats: SeatMask) {
+    pub(crate) fn silence(&mut self, seats: SeatMask, out: &mut Vec<Output>) {
         if seats != 0 {
             self.stage.silence(seats);
             self.ring.silence(seats);
+            self.mix.silence(seats);
             self.audience.purge(seats);
+            out.extend(self.feed.silence(self.id, seats).map(Output::Mix));
         }
+    }
+
+    /// Removes the captions of `seats`, and their sound from what service sessions get.
+    fn withhold(&mut self, seats: SeatMask) {
+        if seats != 0 {
+            self.ring.withhold(seats);
+            self.captions.withhold(seats);
+            self.audience.withhold(seats);
+        }
+    }
+
+    /// Whether captions of a seat and generation are allowed, and were under an older table of `version`.
+    fn captionable(&self, seat: SeatNo, generation: u32, version: u64) -> bool {
+        let since = self.seats.get(seat.index()).map_or(u64::MAX, |info| info.caption_since);
+        self.row(seat).is_some_and(|row| row.caption && row.generation == generation) && version >= since
+    }
+
+    fn captionable_in(&self, bundle: &TickBundle) -> SeatMask {
+        let allowed = |frame: &&RecordedFrame| self.captionable(frame.seat, frame.generation, bundle.version);
+        bundle.all.iter().filter(allowed).fold(0, |mask, frame| mask | frame.seat.bit())
+    }
+
+    /// A line of captions on the stage's shard. False if the seat's row does not allow it.
+    pub(crate) fn caption(
+        &mut self,
+        now: Time,
+        seat: SeatNo,
+        generation: u32,
+        payload: Bytes,
+        shards: u16,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let (space, version) = (self.id, self.version);
+        if !self.captionable(seat, generation, version) {
+            return false;
+        }
+        let number = self.stage.group(now).max(self.last_caption.saturating_add(1));
+        self.last_caption = number;
+        if shards > 1 {
+            let payload = payload.clone();
+            let message = ShardMessage::Caption { space, version, seat, generation, number, payload };
+            out.push(Output::ToShard { shard: None, message });
+        }
+        self.receive_caption(version, seat, generation, number, payload);
+        true
+    }
+
+    /// A line of captions that the stage's shard took under the table of `version`.
+    pub(crate) fn receive_caption(&mut self, version: u64, seat: SeatNo, generation: u32, number: u64, payload: Bytes) {
+        if self.captionable(seat, generation, version) {
+            self.captions.push(self.id, seat.bit(), number, payload);
+            self.audience.refresh();
+        }
+    }
+
+    /// The mixer has nothing to do here any more, and what still comes of it is not heard.
+    pub(crate) fn end_mix(&mut self, out: &mut Vec<Output>) {
+        out.extend(self.feed.end(self.id).map(Output::Mix));
+    }
+
+    /// A packet of the mix comes back to the stage's shard. False: somebody in it was silenced meanwhile.
+    pub(crate) fn mixed(&mut self, now: Time, mixed: Mixed, shards: u16, out: &mut Vec<Output>) -> bool {
+        if !self.feed.accept(&mixed) {
+            return false;
+        }
+        if self.recording {
+            out.push(Output::Record(RecordItem::Mix { space: self.id, packet: mixed.packet.clone() }));
+        }
+        let number = self.mix_numbers.take(&mixed.packet);
+        let bundle = Arc::new(MixBundle::new(self.id, self.version, mixed.packet, number));
+        if shards > 1 {
+            out.push(Output::ToShard { shard: None, message: ShardMessage::Mix(Arc::clone(&bundle)) });
+        }
+        self.mix.push(&bundle, now);
+        self.audience.refresh_mix();
+        true
+    }
+
+    /// A packet of the mix from the stage's shard. False: this shard's table silences somebody in it.
+    pub(crate) fn receive_mix(&mut self, now: Time, bundle: &Arc<MixBundle>) -> bool {
+        let seats = bundle.packet.seats();
+        let audible = |seat: SeatNo| {
+            let since = self.seats.get(seat.index()).map_or(u64::MAX, |info| info.audible_since);
+            self.row(seat).is_some_and(|row| gate(&self.table, row) == Gate::Open) && bundle.version >= since
+        };
+        let silenced = (0u8..).map_while(SeatNo::new).any(|seat| seats & seat.bit() != 0 && !audible(seat));
+        if self.home || silenced {
+            return false;
+        }
+        self.mix.push(bundle, now);
+        self.audience.refresh_mix();
+        true
     }
 
     fn record_table(&mut self, now: Time, old: &SpaceTable, out: &mut Vec<Output>) {
@@ -341,12 +464,16 @@ impl Space {
                 out.push(Output::Record(RecordItem::Tick { space: self.id, group, frames }));
             }
             let heard = self.select(group, &all);
+            if self.table.mix {
+                out.push(Output::Mix(self.feed.tick(self.id, group, Arc::clone(&heard))));
+            }
             let bundle = Arc::new(ring::finish(self.id, self.version, group, all, heard));
             if shards > 1 {
                 let message = ShardMessage::Bundle(Arc::clone(&bundle));
                 out.push(Output::ToShard { shard: None, message });
             }
-            self.ring.push(bundle, now);
+            let captionable = self.captionable_in(&bundle);
+            self.ring.push(bundle, captionable, now);
             self.audience.refresh();
             stats.ticks += 1;
         }
@@ -377,7 +504,8 @@ impl Space {
         let silenced = silenced.fold(0, |mask, frame| mask | frame.seat.bit());
         self.last_group = Some(bundle.group);
         let bundle = if silenced == 0 { bundle } else { Arc::new(ring::without(&bundle, silenced)) };
-        self.ring.push(bundle, now);
+        let captionable = self.captionable_in(&bundle);
+        self.ring.push(bundle, captionable, now);
         self.audience.refresh();
         stats.ticks_received += 1;
     }

@@ -27,6 +27,10 @@ pub struct EngineStats {
     pub reactions: u64,
     /// Reactions refused: too many, unknown, or of somebody who may not.
     pub reactions_refused: u64,
+    /// Packets of the mix that came back (on the stage's shard) and are heard.
+    pub mix_packets: u64,
+    /// Packets of the mix that were dropped: somebody in them was silenced meanwhile.
+    pub mix_dropped: u64,
     /// Sessions closed by a decision.
     pub closed: u64,
 }

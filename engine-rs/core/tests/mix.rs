@@ -23,6 +23,7 @@ impl Encoder for Raw {
     fn encode(&mut self, pcm: &[i16]) -> Result<Bytes, EncodeError> {
         if self.fails { Err(EncodeError) } else { Ok(pcm.iter().flat_map(|s| s.to_le_bytes()).collect()) }
     }
+    fn reset(&mut self) {}
 }
 
 fn samples(packet: &MixPacket) -> Vec<i16> {
@@ -130,6 +131,52 @@ fn nothing_of_a_silenced_seat_is_in_any_later_packet() {
         }
         assert!(drain(&mut mixer).iter().all(|p| samples(p).iter().all(|&s| s == 0) && p.seats() == 0));
     }
+}
+
+#[test]
+fn the_last_words_do_not_wait_for_the_next_ones() {
+    for ticks in 1..=3 {
+        for said in 1..8 {
+            let mut mixer = mixer(ticks);
+            for tick in 0..said {
+                mixer.tick(tick, &[frame(0, tick, false, Spurt { start: tick == 0, end: tick + 1 == said })]);
+                mixer.advance(tick);
+            }
+            mixer.flush(said - 1);
+            let packets = drain(&mut mixer);
+            assert_eq!(middles(&packets).len() as u64, said, "whole");
+            assert!(packets.iter().all(|packet| packet.ticks <= ticks && !packet.opus.is_empty()));
+            assert_eq!(middles(&packets).last(), Some(&(said - 1, ruler(said - 1))));
+            assert!(!mixer.idle());
+            let mut last = said - 1;
+            while let Some(due) = mixer.due() {
+                mixer.advance(due);
+                for packet in drain(&mut mixer) {
+                    assert_eq!(packet.group, last + 1);
+                    last = packet.last_group();
+                }
+            }
+            assert!(mixer.idle() && last >= said + 9);
+        }
+    }
+}
+
+#[test]
+fn a_packet_names_every_seat_of_which_there_is_sound_in_it() {
+    // The seat's last packet, the fade behind it, and what the encoder's overlap carries over.
+    let mut mixer = mixer(1);
+    for tick in 0..10 {
+        mixer.tick(tick, &[frame(5, tick, false, Spurt { start: tick == 0, end: tick == 9 })]);
+        mixer.advance(tick);
+    }
+    mixer.advance(20);
+    let packets = drain(&mut mixer);
+    for (at, packet) in packets.iter().enumerate() {
+        let sound = samples(packet).iter().any(|&sample| sample != 0);
+        assert_eq!(packet.seats() != 0, at < 12, "packet {at}");
+        assert!(!sound || packet.seats() == 1 << 5);
+    }
+    assert_eq!(packets[11].levels[5], Some(Level::SILENCE));
 }
 
 #[test]

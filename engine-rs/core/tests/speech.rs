@@ -265,6 +265,7 @@ impl mix::Encoder for Raw {
     fn encode(&mut self, pcm: &[i16]) -> Result<Bytes, mix::EncodeError> {
         Ok(pcm.iter().flat_map(|sample| sample.to_le_bytes()).collect())
     }
+    fn reset(&mut self) {}
 }
 
 /// Hands the seats' frames to a mixer, tick by tick, and lays what `decode` makes of its packets onto the timeline.
@@ -324,5 +325,81 @@ fn the_mix_of_two_speakers_is_their_sum_in_time_and_loudness() {
         let (delay, _) = best(&sum, &heard);
         assert!((11..=15).contains(&delay), "{ticks} ticks: {delay} ms");
         assert_eq!(clicks(&heard), Vec::<usize>::new(), "{ticks} ticks");
+    }
+}
+
+/// An encoder that does not forget.
+struct Elephant(MixEncoder);
+
+impl mix::Encoder for Elephant {
+    fn encode(&mut self, pcm: &[i16]) -> Result<Bytes, mix::EncodeError> {
+        self.0.encode(pcm)
+    }
+    fn reset(&mut self) {}
+}
+
+/// The share of a 1 kHz tone in `pcm`, as the largest amplitude in any 20 ms: whole periods of 150 Hz.
+fn tone_in(pcm: &[i16]) -> f64 {
+    let amplitude = |chunk: &[i16]| {
+        let turn = |n: usize| n as f64 * std::f64::consts::TAU / 48.0;
+        let sum =
+            |f: &dyn Fn(f64) -> f64| chunk.iter().enumerate().map(|(n, &s)| f64::from(s) * f(turn(n))).sum::<f64>();
+        2.0 * sum(&f64::sin).hypot(sum(&f64::cos)) / chunk.len() as f64
+    };
+    pcm.windows(FRAME).step_by(240).map(amplitude).fold(0.0, f64::max)
+}
+
+/// One seat has a loud tone of `hz`, another one hums at 150 Hz, or says nothing. The tone is silenced; what there is of 1 kHz in the packets
+/// made since, as somebody hears them who has heard nothing before.
+fn tone_after_silencing(encoder: impl mix::Encoder + 'static, ticks: u8, at: u64, hz: f64, company: bool) -> f64 {
+    let wave = |hz: f64, loud: f64| -> Vec<i16> {
+        (0..2 * SECOND).map(|n| (loud * (n as f64 * hz * std::f64::consts::TAU / 48_000.0).sin()) as i16).collect()
+    };
+    let config = EncoderConfig { dtx: false, ..EncoderConfig::default() };
+    let sent = [encode(&wave(hz, 12_000.0), config), encode(&wave(150.0, 6_000.0), config)];
+    let mut mixer = Mixer::new(Config { ticks, ..Config::default() }, encoder, || OpusDecoder::new().ok());
+    let mut decoder = opus::Decoder::new(48_000, opus::Channels::Mono).unwrap();
+    let mut heard = Vec::new();
+    for tick in 0..at + 30 {
+        let frame = |seat: u8| {
+            let UplinkFrame { level, spurt, opus, .. } = sent[usize::from(seat)][tick as usize].clone();
+            RecordedFrame { seat: SeatNo::new(seat).unwrap(), generation: 1, level, spurt, opus }
+        };
+        let talking: Vec<_> = (0..2).filter(|seat| if *seat == 0 { tick < at } else { company }).map(frame).collect();
+        if tick == at {
+            mixer.silence(1);
+            while mixer.poll().is_some() {}
+        }
+        mixer.tick(tick, &talking);
+        mixer.advance(tick);
+        while let Some(packet) = mixer.poll().filter(|_| tick >= at) {
+            assert_eq!(packet.seats() & 1, 0);
+            let mut pcm = vec![0; 3 * FRAME];
+            let samples = decoder.decode(&packet.opus, &mut pcm, false).unwrap();
+            heard.extend_from_slice(&pcm[..samples]);
+        }
+    }
+    assert!(!company || heard.len() > 20 * FRAME, "{}", heard.len());
+    tone_in(&heard)
+}
+
+#[test]
+fn nothing_of_a_silenced_person_is_in_any_packet_that_is_made_later() {
+    let mix = || MixEncoder::new(48_000, 9).unwrap();
+    for ticks in 1..=3 {
+        for at in 30..42 {
+            let place = format!("{ticks} ticks, silenced at {at}");
+            // What a codec makes of the beginning of the hum has a little of every frequency in it.
+            let other = tone_after_silencing(mix(), ticks, at, 3_000.0, true);
+            let clean = tone_after_silencing(mix(), ticks, at, 1_000.0, true);
+            assert!(clean < 1.3 * other, "{place}: {clean}, {other} without the tone");
+            let alone = tone_after_silencing(mix(), ticks, at, 1_000.0, false);
+            assert!(alone < 2.0, "{place}, alone: {alone}");
+            // The measurement hears what an encoder keeps.
+            let kept = tone_after_silencing(Elephant(mix()), ticks, at, 1_000.0, true);
+            assert!(kept > 2.0 * clean, "{place}: {kept} without a reset, {clean} with one");
+            let kept = tone_after_silencing(Elephant(mix()), ticks, at, 1_000.0, false);
+            assert!(kept > 200.0, "{place}, alone: {kept} without a reset");
+        }
     }
 }

@@ -6,13 +6,16 @@
 mod arrivals;
 mod destination;
 mod driver;
+mod ears;
 pub mod ledger;
 pub mod listener;
 pub mod load;
+mod mixed;
 mod pace;
 mod reacting;
 pub mod speaker;
 mod talk;
+pub mod tap;
 
 use std::time::{Duration, Instant};
 
@@ -91,6 +94,12 @@ impl From<Closed> for ClientError {
 /// The policy's code that a connection was closed with.
 fn refusal(wire: u64) -> Option<String> {
     Refusal::ALL.iter().find(|refusal| u64::from(refusal.wire()) == wire).map(|refusal| refusal.code().to_owned())
+}
+
+/// A subscription was refused: with the policy's code, or with somebody else's.
+fn refused(code: u64, reason: String) -> ClientError {
+    let known = Refusal::parse(&reason).is_some();
+    if known { ClientError::Refused(reason) } else { ClientError::Closed { code, reason } }
 }
 
 /// Where a client stands.

@@ -94,7 +94,7 @@ impl Server {
         answers
     }
 
-    fn home(&self, space: SpaceId) -> u16 {
+    pub(crate) fn home(&self, space: SpaceId) -> u16 {
         (space.0 % self.shards.len().max(1) as u64) as u16
     }
 }

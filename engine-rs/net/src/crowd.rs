@@ -182,6 +182,7 @@ impl Crowd {
             sid: Sid(1 << 63 | u64::from(self.shard) << 48 | u64::from(self.key) << 24 | self.sids),
             epoch: u64::MAX,
             anonymous: !named,
+            service: false,
         };
         if engine.admit(now, key, space, &claims).is_ok() {
             let _ = engine.subscribe(now, key, Track::Stage { part: 0 }); // known tracks of an admitted session
@@ -215,6 +216,7 @@ mod tests {
             guests: true,
             ticketed: false,
             mic_open: true,
+            mix: false,
             started_at_ms: 0,
             stage: Vec::new(),
         };

@@ -4,8 +4,8 @@
 //! there remain a reference, a QUIC packet and its encryption.
 
 use bytes::{Bytes, BytesMut};
-use spaces_core::engine::{Object, Sent, Sink, Track};
-use spaces_core::ids::{SeatMask, SessionKey, SpaceId};
+use spaces_core::engine::{Object, Purge, Sent, Sink, Track};
+use spaces_core::ids::{SessionKey, SpaceId};
 use spaces_core::varint;
 use spaces_moqt::seam::ObjectHeader;
 
@@ -77,8 +77,8 @@ pub(crate) struct Downlink<'a> {
 /// Datagram tracks carry one object a datagram; the others carry groups on streams.
 pub(crate) fn is_datagram(track: Track) -> bool {
     match track {
-        Track::Stage { .. } | Track::Seat(_) => true,
-        Track::StageGroups | Track::State | Track::Catalog => false,
+        Track::Stage { .. } | Track::Mix | Track::Seat(_) => true,
+        Track::StageGroups | Track::MixGroups | Track::State | Track::Catalog | Track::Captions => false,
     }
 }
 
@@ -137,12 +137,18 @@ impl Sink for Downlink<'_> {
     /// the engine has dropped its own queues; group streams are reset, and quinn-proto neither sends nor repeats data of a
     /// reset stream; a datagram that waits in quinn-proto's buffer is put on the wire before the command is answered, or its
     /// connection is closed; and the send batch is empty between steps, because [`crate::udp::Socket::send`] empties it.
-    fn purge(&mut self, session: SessionKey, _space: SpaceId, _seats: SeatMask) {
+    /// Words travel on streams only: what of them was not acknowledged is not sent again.
+    fn purge(&mut self, session: SessionKey, _space: SpaceId, purge: Purge) {
         let Some((connection, peer)) = self.connections.get_mut(session.0) else { return };
-        if let (Some(subscription), Some(protocol)) = (peer.subscription(Track::StageGroups), peer.protocol.as_mut()) {
-            protocol.purge_groups(connection, subscription);
+        for track in [Track::StageGroups, Track::MixGroups, Track::Captions] {
+            let seats = if track == Track::Captions { purge.words } else { purge.sound };
+            if let Some(subscription) = peer.subscription(track).filter(|_| seats != 0)
+                && let Some(protocol) = peer.protocol.as_mut()
+            {
+                protocol.purge_groups(connection, subscription);
+            }
         }
-        if connection.datagrams_wait() {
+        if purge.sound != 0 && connection.datagrams_wait() {
             self.purged.push(session.0);
         }
     }

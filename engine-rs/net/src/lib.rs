@@ -15,6 +15,7 @@ pub mod events;
 pub mod fuzzing;
 mod handshakes;
 pub mod identity;
+pub mod mixer;
 mod notice;
 mod peer;
 pub mod quic;

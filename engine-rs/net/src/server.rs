@@ -12,11 +12,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use spaces_core::budget::Rates;
+use spaces_core::captions::MOST_CAPTION;
 use spaces_core::command::ApplyError;
 use spaces_core::engine::{Config, Engine, Listed};
 use spaces_core::event::Counts;
-use spaces_core::ids::{AccountId, SpaceId};
+use spaces_core::ids::{AccountId, SeatNo, SpaceId};
+use spaces_core::mix_feed::Mixed;
 use spaces_core::refusal::Refusal;
 
 use crate::clock::Clock;
@@ -24,11 +27,12 @@ use crate::crowd::CrowdSpec;
 use crate::endpoint::{Answering, Endpoint, EndpointError, Settings, Waker};
 use crate::events::{Drained, EventQueue};
 use crate::identity::Identity;
+use crate::mixer::{MixConfig, Mixers};
 use crate::peer::Peer;
 use crate::quic::{SetupError, server_crypto};
 use crate::recorder::{Recorder, RecorderConfig, RecordingFile};
 use crate::session::Desk;
-use crate::shard::{Mailbox, Order, RecordPush, Shard};
+use crate::shard::{Beside, Mail, Mailbox, Order, RecordPush, Shard};
 use crate::stats::{ServerStats, ShardStats};
 use crate::token::TokenVerifier;
 
@@ -70,6 +74,8 @@ pub struct ServerConfig {
     pub reactions: u8,
     /// Reactions a second that one session may send; twice as many at once.
     pub reaction_rate: u16,
+    /// How Spaces with [`mix`](spaces_core::command::SpaceTable::mix) are mixed.
+    pub mix: MixConfig,
 }
 
 impl ServerConfig {
@@ -92,6 +98,7 @@ impl ServerConfig {
             rates: Rates::default(),
             reactions: Config::default().reactions,
             reaction_rate: Config::default().reaction_rate,
+            mix: MixConfig::default(),
         }
     }
 
@@ -201,6 +208,7 @@ pub struct Server {
     certificate: Mutex<[u8; 32]>,
     events: EventQueue,
     recorder: Option<Recorder>,
+    mixers: Option<Mixers>,
     local: SocketAddr,
 }
 
@@ -244,6 +252,12 @@ impl Server {
         }
         let (neighbours, mailboxes): (Vec<_>, Vec<_>) =
             endpoints.iter().map(|endpoint| Mailbox::new(endpoint.waker())).unzip();
+        let homes = neighbours.clone();
+        let mixers = Mixers::start(config.mix, clock, move |mixed: Mixed| {
+            // Where the mail is full the shard has worse to do than to mix.
+            let _ = homes.get((mixed.space.0 % homes.len() as u64) as usize).map(|home| home.send(Mail::Mixed(mixed)));
+        })?;
+        let mixing = mixers.handle();
         let verifier = Arc::new(config.verifier);
         let origins: Arc<[String]> = config.origins.into();
         let mut server = Self {
@@ -253,6 +267,7 @@ impl Server {
             certificate,
             events,
             recorder,
+            mixers: Some(mixers),
             local: bind,
         };
         for ((number, endpoint), mail) in (0u16..).zip(endpoints).zip(mailboxes) {
@@ -272,7 +287,9 @@ impl Server {
                 let handle = recorder.handle();
                 Arc::new(move |item| handle.push(item)) as RecordPush
             });
-            let mut shard = Shard::new(number, desk, inbox, mail, neighbours.clone(), server.events.clone(), record);
+            let beside = Beside { record, mixer: mixing.clone() };
+            let (neighbours, events) = (neighbours.clone(), server.events.clone());
+            let mut shard = Shard::new(number, desk, inbox, mail, neighbours, events, beside);
             shard.admission_timeout = config.admission_timeout;
             let (waker, failure) = (endpoint.waker(), Arc::new(OnceLock::new()));
             let core = config.pin_to.get(usize::from(number)).copied();
@@ -390,6 +407,21 @@ impl Server {
         Err(ServerError::Denied(Refusal::ParticipantNotInSpace))
     }
 
+    /// A line of captions of who sits on a seat since `generation`, for the track `captions`. It is judged by the table that is
+    /// in force at this moment; once a command that withdraws the consent was answered, no line of before is sent.
+    ///
+    /// # Errors
+    /// [`ApplyError::Invalid`] for a line over [`MOST_CAPTION`] bytes; [`ServerError::Denied`] as [`Engine::caption`] says.
+    pub fn caption(&self, space: SpaceId, seat: SeatNo, generation: u32, line: Bytes) -> Result<(), ServerError> {
+        if line.len() > MOST_CAPTION {
+            return Err(ServerError::Refused(ApplyError::Invalid("the caption is too large")));
+        }
+        let home = usize::from(self.home(space));
+        let shard = self.shards.get(home).ok_or(ServerError::Denied(Refusal::SpaceNotFound))?;
+        let said = shard.ask(|reply| Order::Caption(space, seat, generation, line, reply))?;
+        shard.wait(&said)?.map_err(ServerError::Denied)
+    }
+
     /// A page of the people who are in a Space under their names: accounts greater than `after`, ascending, at most `limit`;
     /// and the `after` of the next page, if there is one. Somebody who is there twice is listed once.
     ///
@@ -417,7 +449,8 @@ impl Server {
     /// # Errors
     /// [`ServerError`].
     pub fn stats(&self) -> Result<ServerStats, ServerError> {
-        Ok(ServerStats { shards: self.ask_all(Order::Stats)? })
+        let mixers = self.mixers.as_ref().map(Mixers::stats).unwrap_or_default();
+        Ok(ServerStats { shards: self.ask_all(Order::Stats)?, mixers })
     }
 
     /// The files of a Space's recording, those still being written too.
@@ -468,6 +501,7 @@ impl Server {
                 let _ = thread.join(); // its panic was caught and told
             }
         }
+        drop(self.mixers.take());
         if let Some(recorder) = self.recorder.take() {
             recorder.stop();
         }

@@ -348,7 +348,7 @@ impl Desk {
 }
 
 /// Somebody without a token: nobody, in no session.
-const GUEST: Claims = Claims { account: None, sid: Sid(0), epoch: u64::MAX, anonymous: false };
+const GUEST: Claims = Claims { account: None, sid: Sid(0), epoch: u64::MAX, anonymous: false, service: false };
 
 fn namespace(space: SpaceId) -> Vec<Bytes> {
     vec![Bytes::from_static(b"spaces"), Bytes::from(space.to_string())]
@@ -379,6 +379,7 @@ fn request_error(refusal: Refusal) -> RequestError {
         | Refusal::RoleForbidden
         | Refusal::ParticipantNotInSpace
         | Refusal::ReactionUnknown
+        | Refusal::CaptionsNoConsent
         | Refusal::SessionSuperseded => RequestError::Unauthorized,
     }
 }

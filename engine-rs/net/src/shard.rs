@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use quinn_proto::crypto::rustls::QuicServerConfig;
 use spaces_core::command::{Applied, ApplyError, Command};
 use spaces_core::engine::{Listed, Output, ShardMessage};
 use spaces_core::event::Counts;
-use spaces_core::ids::{AccountId, SessionKey, SpaceId};
+use spaces_core::ids::{AccountId, SeatNo, SessionKey, SpaceId};
+use spaces_core::mix_feed::Mixed;
 use spaces_core::record::RecordItem;
 use spaces_core::refusal::Refusal;
 use spaces_moqt::seam::{Protocol, Transport};
@@ -20,6 +22,7 @@ use crate::crowd::{CrowdSpec, Crowds};
 use crate::downlink::{Downlink, DownlinkStats, Framings};
 use crate::endpoint::{Answer, Application, Endpoint, ForeignPacket, Waker};
 use crate::events::EventQueue;
+use crate::mixer::MixerHandle;
 use crate::peer::Peer;
 use crate::session::Desk;
 use crate::stats::{ShardStats, thread_cpu};
@@ -48,6 +51,7 @@ pub(crate) enum Order {
     Roster(SpaceId, AccountId, usize, Sender<Vec<Listed>>),
     Inject(SpaceId, CrowdSpec, Sender<()>),
     React(SpaceId, AccountId, u8, Sender<Result<(), Refusal>>),
+    Caption(SpaceId, SeatNo, u32, Bytes, Sender<Result<(), Refusal>>),
     Stats(Sender<ShardStats>),
     /// Tell everybody to go to `uri`, and let nobody in any more.
     GoAway(String),
@@ -57,16 +61,18 @@ pub(crate) enum Order {
     Panic,
 }
 
-/// Between shards.
+/// Between shards, and from the mixers.
 pub(crate) enum Mail {
     Engine(ShardMessage),
+    Mixed(Mixed),
     Packet(ForeignPacket),
 }
 
 impl Mail {
     fn is_audio(&self) -> bool {
         match self {
-            Self::Packet(_) | Self::Engine(ShardMessage::Bundle(_) | ShardMessage::Uplink { .. }) => true,
+            Self::Packet(_) | Self::Mixed(_) => true,
+            Self::Engine(ShardMessage::Bundle(_) | ShardMessage::Mix(_) | ShardMessage::Uplink { .. }) => true,
             Self::Engine(_) => false,
         }
     }
@@ -82,7 +88,7 @@ pub(crate) struct Neighbour {
 
 impl Neighbour {
     /// False: its queue is full, or it is no more.
-    fn send(&self, mail: Mail) -> bool {
+    pub(crate) fn send(&self, mail: Mail) -> bool {
         if mail.is_audio() && self.waiting.load(Ordering::Relaxed) >= MAIL {
             return false;
         }
@@ -117,6 +123,12 @@ impl Mailbox {
 /// Takes recording items; `false`: its queue is full.
 pub(crate) type RecordPush = Arc<dyn Fn(RecordItem) -> bool + Send + Sync>;
 
+/// The threads beside the shards' that take something of theirs.
+pub(crate) struct Beside {
+    pub(crate) record: Option<RecordPush>,
+    pub(crate) mixer: MixerHandle,
+}
+
 /// See the module.
 pub(crate) struct Shard {
     pub(crate) number: u16,
@@ -126,7 +138,7 @@ pub(crate) struct Shard {
     /// All shards by number; our own place is not used.
     pub(crate) neighbours: Vec<Neighbour>,
     pub(crate) events: EventQueue,
-    pub(crate) record: Option<RecordPush>,
+    pub(crate) beside: Beside,
     pub(crate) pinned: bool,
     crowds: Crowds,
     /// How long a peer may be connected without having said who it is and what it wants.
@@ -149,7 +161,7 @@ impl Shard {
         mail: Mailbox,
         neighbours: Vec<Neighbour>,
         events: EventQueue,
-        record: Option<RecordPush>,
+        beside: Beside,
     ) -> Self {
         Self {
             number,
@@ -158,7 +170,7 @@ impl Shard {
             mail,
             neighbours,
             events,
-            record,
+            beside,
             pinned: false,
             crowds: Crowds::default(),
             admission_timeout: Duration::from_secs(5),
@@ -214,6 +226,10 @@ impl Shard {
             }
             Order::React(space, account, kind, reply) => {
                 let _ = reply.send(self.desk.engine.react_as(self.desk.now, space, account, kind));
+            }
+            Order::Caption(space, seat, generation, payload, reply) => {
+                let said = self.desk.engine.caption(self.desk.now, space, seat, generation, payload);
+                let _ = reply.send(said);
             }
             Order::SetVerifier(verifier, reply) => {
                 self.desk.verifier = verifier;
@@ -273,6 +289,7 @@ impl Shard {
             match self.mail.take() {
                 Some(Mail::Engine(message)) => self.desk.engine.shard_message(self.desk.now, message),
                 Some(Mail::Packet(packet)) => endpoint.inject(packet),
+                Some(Mail::Mixed(mixed)) => self.desk.engine.mixed(self.desk.now, mixed),
                 None => return,
             }
         }
@@ -318,10 +335,11 @@ impl Shard {
             match output {
                 Output::Event(event) => self.events.push(event),
                 Output::Record(item) => {
-                    if self.record.as_ref().is_some_and(|push| !push(item)) {
+                    if self.beside.record.as_ref().is_some_and(|push| !push(item)) {
                         self.record_dropped += 1;
                     }
                 }
+                Output::Mix(item) => self.beside.mixer.push(item),
                 Output::ToShard { shard: Some(shard), message } => {
                     self.send_mail(usize::from(shard), Mail::Engine(message));
                 }

@@ -8,6 +8,7 @@ use spaces_core::refusal::Refusal;
 
 use crate::downlink::DownlinkStats;
 use crate::endpoint::EndpointStats;
+use crate::mixer::MixerStats;
 
 /// What became of uplink frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,6 +97,8 @@ pub struct ShardStats {
 pub struct ServerStats {
     /// In order of number.
     pub shards: Vec<ShardStats>,
+    /// The mixers' threads.
+    pub mixers: Vec<MixerStats>,
 }
 
 /// CPU time of the calling thread.

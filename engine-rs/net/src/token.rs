@@ -1,7 +1,8 @@
 //! Join tokens: JSON Web Tokens (RFC 7519) in JWS compact form, signed with Ed25519 (RFC 8037).
 //!
 //! Claims: `iss`, `aud` (the deployment's), `sub` (decimal account id; absent or `guest`: logged out), `sid` (decimal u64),
-//! `exp` (seconds since 1970), `epoch` (u64, default 0), `anon` (default false). No role: roles come from the stage table
+//! `exp` (seconds since 1970), `epoch` (u64, default 0), `anon` (default false), `svc` (default false: a service of the deployment, see
+//! [`Claims::service`]). No role: roles come from the stage table
 //! alone, so that a revoke is immediate. `exp` limits admission only.
 //!
 //! Ed25519 is ring's, base64 and JSON are libraries'; the strict order of checks between them is here, because the usual JWT
@@ -78,6 +79,8 @@ struct Payload {
     epoch: u64,
     #[serde(default)]
     anon: bool,
+    #[serde(default)]
+    svc: bool,
 }
 
 impl TokenVerifier {
@@ -119,7 +122,7 @@ impl TokenVerifier {
         if payload.exp.saturating_add(LEEWAY) <= now_unix {
             return Err(Refusal::AuthTokenExpired);
         }
-        Ok(Claims { account, sid, epoch: payload.epoch, anonymous: payload.anon })
+        Ok(Claims { account, sid, epoch: payload.epoch, anonymous: payload.anon, service: payload.svc })
     }
 
     /// The payload's bytes, if the signature over them is that of a known key.
@@ -162,6 +165,8 @@ pub struct TokenSpec {
     pub epoch: u64,
     /// Listens unnamed; takes no seat.
     pub anonymous: bool,
+    /// A part of the deployment itself, such as its captioner: see [`Claims::service`].
+    pub service: bool,
 }
 
 /// Signs join tokens, for embedders without a token service of their own.
@@ -182,6 +187,8 @@ struct Minted<'a> {
     exp: u64,
     epoch: u64,
     anon: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    svc: bool,
 }
 
 impl TokenSigner {
@@ -249,6 +256,7 @@ impl TokenSigner {
             exp: spec.expires_at,
             epoch: spec.epoch,
             anon: spec.anonymous,
+            svc: spec.service,
         };
         // Strings, integers and a bool under fixed keys: there is nothing that JSON could refuse.
         let payload = serde_json::to_string(&payload).unwrap_or_default();
@@ -279,7 +287,7 @@ mod tests {
     }
 
     fn spec() -> TokenSpec {
-        TokenSpec { account: Some(42), sid: u64::MAX, expires_at: NOW + 60, epoch: 3, anonymous: true }
+        TokenSpec { account: Some(42), sid: u64::MAX, expires_at: NOW + 60, epoch: 3, anonymous: true, service: false }
     }
 
     /// A token of any header and payload, properly signed.
@@ -304,9 +312,13 @@ mod tests {
     #[test]
     fn what_is_minted_verifies() {
         let claims = verify(&signer().mint(&spec())).unwrap();
-        assert_eq!(claims, Claims { account: Some(AccountId(42)), sid: Sid(u64::MAX), epoch: 3, anonymous: true });
-        let guest = TokenSpec { account: None, anonymous: false, ..spec() };
-        assert_eq!(verify(&signer().mint(&guest)).unwrap().account, None);
+        assert_eq!(
+            claims,
+            Claims { account: Some(AccountId(42)), sid: Sid(u64::MAX), epoch: 3, anonymous: true, service: false }
+        );
+        let guest = TokenSpec { account: None, anonymous: false, service: true, ..spec() };
+        let claims = verify(&signer().mint(&guest)).unwrap();
+        assert_eq!((claims.account, claims.service), (None, true));
         assert!(signer().mint(&spec()).len() < 400);
     }
 

@@ -57,7 +57,14 @@ impl Others {
 fn every_token_that_does_not_hold_has_its_reason() {
     let mut world = World::new(1);
     let stranger = TokenSigner::generate("https://issuer", "spaces").unwrap();
-    let spec = TokenSpec { account: Some(9), sid: 3, expires_at: now_ms() / 1_000 + 60, epoch: 0, anonymous: false };
+    let spec = TokenSpec {
+        account: Some(9),
+        sid: 3,
+        expires_at: now_ms() / 1_000 + 60,
+        epoch: 0,
+        anonymous: false,
+        service: false,
+    };
     let cases = [
         (stranger.mint(&spec), Refusal::AuthTokenInvalid),
         ("not.a.token".to_owned(), Refusal::AuthTokenInvalid),

@@ -11,7 +11,7 @@ use spaces_core::playout::PlayoutConfig;
 use spaces_core::uplink::{Level, Spurt};
 use spaces_moqt::seam::Protocol;
 use spaces_net::client::ledger::frame_hash;
-use spaces_net::client::listener::{HeardFrame, Listener, ListenerConfig};
+use spaces_net::client::listener::{Heard, HeardFrame, Listener, ListenerConfig};
 use spaces_net::client::load::{ListenerLoad, LoadConfig};
 use spaces_net::client::speaker::{Sent, Speaker, SpeakerConfig};
 use spaces_net::client::{ClientError, Destination, State, Via};
@@ -54,6 +54,7 @@ impl World {
             role: Role::Speaker,
             muted: false,
             generation: 1,
+            caption: false,
         };
         let table = SpaceTable {
             live: true,
@@ -61,6 +62,7 @@ impl World {
             guests,
             ticketed: false,
             mic_open: true,
+            mix: true,
             started_at_ms: self.started_at_ms,
             stage: (0..3).map(row).collect(),
         };
@@ -88,7 +90,13 @@ impl World {
 
     fn listener(&self, via: Via, protocol: Protocol) -> Listener {
         let destination = self.destination(via, protocol, None);
-        let listener = Listener::connect(&ListenerConfig { destination, playout: PlayoutConfig::default() }).unwrap();
+        let listener = Listener::connect(&ListenerConfig {
+            destination,
+            playout: PlayoutConfig::default(),
+            heard: Heard::Stage,
+            captions: false,
+        })
+        .unwrap();
         until(|| listener.state() != State::Connecting);
         assert_eq!(listener.state(), State::Live);
         assert!(listener.frames().is_empty());
@@ -267,8 +275,13 @@ fn refusals_carry_the_policys_code() {
             speaker.state()
         }
         None => {
-            let listener =
-                Listener::connect(&ListenerConfig { destination, playout: PlayoutConfig::default() }).unwrap();
+            let listener = Listener::connect(&ListenerConfig {
+                destination,
+                playout: PlayoutConfig::default(),
+                heard: Heard::Stage,
+                captions: false,
+            })
+            .unwrap();
             until(|| listener.state() != State::Connecting);
             listener.state()
         }
@@ -316,13 +329,20 @@ impl World {
             guests: true,
             ticketed: false,
             mic_open: true,
+            mix: true,
             started_at_ms: unix() * 1_000,
             stage: Vec::new(),
         };
         self.server.apply(&Command::UpsertSpace { space: other, version: 1, table }).unwrap();
         let mut destination = self.destination(Via::WebTransport, Protocol::Moqt18, None);
         destination.url = destination.url.replace(&SPACE.to_string(), &other.to_string());
-        let listener = Listener::connect(&ListenerConfig { destination, playout: PlayoutConfig::default() }).unwrap();
+        let listener = Listener::connect(&ListenerConfig {
+            destination,
+            playout: PlayoutConfig::default(),
+            heard: Heard::Stage,
+            captions: false,
+        })
+        .unwrap();
         until(|| listener.state() == State::Live);
         listener.close();
         until(|| listener.state() != State::Live);

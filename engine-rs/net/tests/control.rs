@@ -20,6 +20,7 @@ fn table() -> SpaceTable {
         guests: true,
         ticketed: false,
         mic_open: true,
+        mix: true,
         started_at_ms,
         stage: vec![],
     }

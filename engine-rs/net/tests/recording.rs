@@ -51,6 +51,7 @@ fn table(server: &Server, version: u64, started_at_ms: u64, muted: bool) -> Appl
         role: Role::Speaker,
         muted,
         generation: 1,
+        caption: false,
     };
     let table = SpaceTable {
         live: true,
@@ -58,6 +59,7 @@ fn table(server: &Server, version: u64, started_at_ms: u64, muted: bool) -> Appl
         guests: true,
         ticketed: false,
         mic_open: true,
+        mix: true,
         started_at_ms,
         stage: vec![row(0, muted), row(1, false)],
     };
@@ -116,14 +118,23 @@ fn what_is_said_in_a_space_is_in_its_files_and_a_mute_is_kept() {
     let log = std::fs::read(&files[0].path).unwrap();
     let mut heard = [BTreeSet::new(), BTreeSet::new()];
     let mut said = [Vec::new(), Vec::new()];
+    let mut mixed = Vec::new();
     for record in Reader::new(&log).unwrap().1 {
-        if let Record::Tick { group, frames } = record.unwrap() {
-            for frame in frames {
-                heard[frame.seat.index()].insert(group);
-                said[frame.seat.index()].push(frame.opus);
+        match record.unwrap() {
+            Record::Tick { group, frames } => {
+                for frame in frames {
+                    heard[frame.seat.index()].insert(group);
+                    said[frame.seat.index()].push(frame.opus);
+                }
             }
+            Record::Mix(packet) => mixed.push(packet),
+            _ => {}
         }
     }
+    assert!(mixed.is_sorted_by(|one, next| one.last_group() < next.group), "in order");
+    let ticks = |seats: u16| mixed.iter().filter(|p| p.seats() == seats).map(|p| u64::from(p.ticks)).sum::<u64>();
+    assert!((40..=55).contains(&ticks(0b11)) && (40..=60).contains(&ticks(0b10)), "{} {}", ticks(0b11), ticks(0b10));
+    assert!(mixed.iter().all(|packet| packet.seats() & 1 == 0 || packet.group <= fence), "the mute is kept");
     assert_eq!(said[1], voice[..100], "everything said is there, in order");
     assert_eq!(said[0], voice[..said[0].len()]);
     assert!((40..=55).contains(&said[0].len()), "{} frames of the muted seat", said[0].len());

@@ -1,6 +1,7 @@
 //! The native clients as Python objects. None of their calls waits: each object has an eventfd ("bell") that becomes readable
 //! when something changed; the callers in `_clients.py` wait for that on their event loop.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,10 +10,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use spaces_core::codec::EncoderConfig;
 use spaces_core::ids::SeatNo;
+use spaces_core::mix::MixPacket;
 use spaces_core::playout::{PlayoutConfig, PlayoutStats};
 use spaces_core::uplink::{Level, Spurt};
 use spaces_moqt::seam::Protocol;
-use spaces_net::client::listener::{Listener, ListenerConfig};
+use spaces_net::client::listener::{Heard, HeardMix, Listener, ListenerConfig, ReadLine};
 use spaces_net::client::speaker::{Speaker, SpeakerConfig};
 use spaces_net::client::{Destination, State, Via, roots};
 use spaces_net::quic::Trust;
@@ -45,7 +47,7 @@ fn seat(number: u8) -> PyResult<SeatNo> {
 }
 
 /// Whether frames flow; raises why the client is over.
-fn live(state: &State) -> PyResult<bool> {
+pub(crate) fn live(state: &State) -> PyResult<bool> {
     match state {
         State::Connecting => Ok(false),
         State::Live => Ok(true),
@@ -57,6 +59,7 @@ fn live(state: &State) -> PyResult<bool> {
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeSpeaker>()?;
     module.add_class::<NativeListener>()?;
+    module.add_class::<crate::tap::NativeTap>()?;
     module.add_class::<crate::load::NativeLoad>()?;
     module.add_function(wrap_pyfunction!(frame_hash, module)?)?;
     #[cfg(debug_assertions)]
@@ -192,6 +195,9 @@ impl NativeSpeaker {
 /// `(group, seat, level, start, end, redundant, opus, received_at_us)`.
 type Row<'py> = (u64, u8, u8, bool, bool, bool, Bound<'py, PyBytes>, u64);
 
+/// `(group, ticks, start, end, levels by seat, opus, received_at_us)`.
+type MixRow<'py> = (u64, u8, bool, bool, BTreeMap<u8, u8>, Bound<'py, PyBytes>, u64);
+
 /// One listener's connection.
 #[pyclass(frozen, module = "spaces_ctl._engine")]
 pub(crate) struct NativeListener {
@@ -202,10 +208,23 @@ pub(crate) struct NativeListener {
 impl NativeListener {
     /// Resolves the name (may wait for DNS) and begins to connect. Playout delay in milliseconds.
     #[staticmethod]
-    #[pyo3(signature = (to, *, min_ms, max_ms, start_ms))]
-    fn connect(py: Python<'_>, to: To, min_ms: u16, max_ms: u16, start_ms: u16) -> PyResult<Self> {
+    #[pyo3(signature = (to, *, min_ms, max_ms, start_ms, track, captions))]
+    fn connect(
+        py: Python<'_>,
+        to: To,
+        min_ms: u16,
+        max_ms: u16,
+        start_ms: u16,
+        track: &str,
+        captions: bool,
+    ) -> PyResult<Self> {
         let playout = PlayoutConfig { min_ms, max_ms, start_ms };
-        let config = ListenerConfig { destination: destination(to)?, playout };
+        let heard = match track {
+            "stage" => Heard::Stage,
+            "mix" => Heard::Mix,
+            other => return Err(errors::value(format!("track {other:?} is none of 'stage', 'mix'"))),
+        };
+        let config = ListenerConfig { destination: destination(to)?, playout, heard, captions };
         let listener = detached(py, move || Listener::connect(&config))?.map_err(|error| errors::client(&error))?;
         Ok(Self { listener })
     }
@@ -239,6 +258,22 @@ impl NativeListener {
             (frame.group, frame.seat.get(), level, spurt.start, spurt.end, frame.redundant, opus, frame.received_at_us)
         };
         self.listener.frames().into_iter().map(row).collect()
+    }
+
+    /// Packets of the mix since the last call; the first call asks for them.
+    fn packets<'py>(&self, py: Python<'py>) -> Vec<MixRow<'py>> {
+        let row = |heard: HeardMix| {
+            let MixPacket { group, ticks, spurt, levels, opus } = heard.packet;
+            let levels = (0u8..).zip(levels).filter_map(|(seat, level)| Some((seat, level?.0))).collect();
+            (group, ticks, spurt.start, spurt.end, levels, PyBytes::new(py, &opus), heard.received_at_us)
+        };
+        self.listener.packets().into_iter().map(row).collect()
+    }
+
+    /// Captions since the last call: `(group, line, received_at_us)`.
+    fn lines<'py>(&self, py: Python<'py>) -> Vec<(u64, Bound<'py, PyBytes>, u64)> {
+        let row = |read: ReadLine| (read.group, PyBytes::new(py, &read.line), read.received_at_us);
+        self.listener.lines().into_iter().map(row).collect()
     }
 
     /// The mixed sound that a sound card plays now: `samples` of 48 kHz mono s16.

@@ -14,9 +14,10 @@ pub(crate) fn command(row: &Bound<'_, PyTuple>) -> PyResult<Command> {
     let fields = row.get_slice(1, row.len());
     Ok(match kind.as_str() {
         "upsert_space" => {
-            let (space, version, live, record, guests, ticketed, mic_open, started_at_ms, stage) = fields.extract()?;
+            let (space, version, live, record, guests, ticketed, mic_open, mix, started_at_ms, stage) =
+                fields.extract()?;
             let stage = self::stage(stage)?;
-            let table = SpaceTable { live, record, guests, ticketed, mic_open, started_at_ms, stage };
+            let table = SpaceTable { live, record, guests, ticketed, mic_open, mix, started_at_ms, stage };
             Command::UpsertSpace { space: SpaceId(space), version, table }
         }
         "set_acl" => {
@@ -45,18 +46,19 @@ pub(crate) fn command(row: &Bound<'_, PyTuple>) -> PyResult<Command> {
     })
 }
 
-/// `(seat, account, role, muted, generation)`.
-type Row = (u8, u64, String, bool, u32);
+/// `(seat, account, role, muted, generation, caption)`.
+type Row = (u8, u64, String, bool, u32, bool);
 
 fn stage(rows: Vec<Row>) -> PyResult<Vec<StageRow>> {
     rows.into_iter()
-        .map(|(seat, account, role, muted, generation)| {
+        .map(|(seat, account, role, muted, generation, caption)| {
             Ok(StageRow {
                 seat: SeatNo::new(seat).ok_or_else(|| errors::value(format!("seat {seat} is not in 0 to 12")))?,
                 account: AccountId(account),
                 role: self::role(&role)?,
                 muted,
                 generation,
+                caption,
             })
         })
         .collect()

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use spaces_core::command::Applied;
 use spaces_core::event::{Event, EventKind};
-use spaces_core::ids::{AccountId, SpaceId};
+use spaces_core::ids::{AccountId, SeatNo, SpaceId};
 use spaces_net::crowd::CrowdSpec;
 use spaces_net::identity::{Identity, IdentityError};
 use spaces_net::recorder::{FileKind, FsyncPolicy, RecorderConfig};
@@ -62,7 +63,7 @@ impl NativeEngine {
     /// certificate of two weeks for `names`. `fsync_ms`: 0 never, else every so many milliseconds.
     #[staticmethod]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a dataclass in engine.py, its only caller")]
-    #[pyo3(signature = (*, host, port, shards, pin_to, tls, names, keys, origins, recordings, fsync_ms, segment_ms, recording_tracks, max_sessions, connects_per_address, idle_timeout_ms, max_heard, reactions, reaction_rate))]
+    #[pyo3(signature = (*, host, port, shards, pin_to, tls, names, keys, origins, recordings, fsync_ms, segment_ms, recording_tracks, max_sessions, connects_per_address, idle_timeout_ms, max_heard, reactions, reaction_rate, mix_frame_ms, mix_bitrate))]
     fn start(
         py: Python<'_>,
         host: &str,
@@ -83,7 +84,12 @@ impl NativeEngine {
         max_heard: u8,
         reactions: u8,
         reaction_rate: u16,
+        mix_frame_ms: u8,
+        mix_bitrate: u32,
     ) -> PyResult<Self> {
+        if !matches!(mix_frame_ms, 20 | 40 | 60) {
+            return Err(errors::value(format!("mix_frame_ms {mix_frame_ms} is none of 20, 40, 60")));
+        }
         let bind =
             SocketAddr::new(host.parse().map_err(|_| errors::value(format!("{host:?} is not an IP address")))?, port);
         let identity = identity(tls, names).map_err(|error| errors::StartFailed::new_err(error.to_string()))?;
@@ -97,6 +103,8 @@ impl NativeEngine {
         config.max_heard = max_heard;
         config.reactions = reactions;
         config.reaction_rate = reaction_rate;
+        config.mix.ticks = mix_frame_ms / 20;
+        config.mix.bitrate = mix_bitrate;
         if !SEGMENT_MS.contains(&segment_ms) {
             let (least, most) = (SEGMENT_MS.start(), SEGMENT_MS.end());
             return Err(errors::value(format!("segment_ms {segment_ms} is not in {least} to {most}")));
@@ -214,6 +222,14 @@ impl NativeEngine {
             .map_err(|error| errors::server(py, &error))
     }
 
+    /// A line of captions of who sits on a seat since `generation`. Raises `Refused`, `InvalidTable` (too long).
+    fn caption(&self, py: Python<'_>, space: u64, seat: u8, generation: u32, payload: &[u8]) -> PyResult<()> {
+        let (server, line) = (self.server()?, Bytes::copy_from_slice(payload));
+        let seat = SeatNo::new(seat).ok_or_else(|| errors::value(format!("seat {seat} is not in 0 to 12")))?;
+        detached(py, move || server.caption(SpaceId(space), seat, generation, line))?
+            .map_err(|error| errors::server(py, &error))
+    }
+
     /// Checks tokens with these keys from now on.
     fn set_keys(&self, py: Python<'_>, keys: Keys) -> PyResult<()> {
         let server = self.server()?;
@@ -235,11 +251,13 @@ impl NativeEngine {
         Ok(counts.map(|counts| (counts.named, counts.anonymous, counts.guests, counts.peak)))
     }
 
-    /// One dictionary of counters a shard.
-    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    /// One dictionary of counters a shard, and one a mixer's thread.
+    #[expect(clippy::type_complexity, reason = "two lists that engine.py gives their names")]
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<(Vec<Bound<'py, PyDict>>, Vec<Bound<'py, PyDict>>)> {
         let server = self.server()?;
         let all = detached(py, move || server.stats())?.map_err(|error| errors::server(py, &error))?;
-        all.shards.iter().map(|shard| stats::shard(py, shard)).collect()
+        let shards = all.shards.iter().map(|shard| stats::shard(py, shard)).collect::<PyResult<_>>()?;
+        Ok((shards, all.mixers.iter().map(|mixer| stats::mixer(py, mixer)).collect::<PyResult<_>>()?))
     }
 
     /// Files of a Space's recording: `(path, kind, seat, account, part, start_group, duration_ms, bytes, finished)`.

@@ -10,6 +10,7 @@ mod errors;
 mod load;
 mod recordings;
 mod stats;
+mod tap;
 mod token;
 
 use pyo3::prelude::*;

@@ -1,7 +1,8 @@
-//! The server's counters as one flat dictionary a shard.
+//! The server's counters as one flat dictionary a thread.
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use spaces_net::mixer::MixerStats;
 use spaces_net::stats::ShardStats;
 
 pub(crate) fn shard<'py>(py: Python<'py>, stats: &ShardStats) -> PyResult<Bound<'py, PyDict>> {
@@ -26,6 +27,8 @@ pub(crate) fn shard<'py>(py: Python<'py>, stats: &ShardStats) -> PyResult<Bound<
     out.set_item("skipped", stats.engine.skipped)?;
     out.set_item("redundant", stats.engine.redundant)?;
     out.set_item("admitted", stats.desk.admitted)?;
+    out.set_item("mix_packets", stats.engine.mix_packets)?;
+    out.set_item("mix_dropped", stats.engine.mix_dropped)?;
     out.set_item("reactions", stats.engine.reactions)?;
     out.set_item("reactions_refused", stats.engine.reactions_refused)?;
     out.set_item("uplink_errors", stats.desk.uplink_errors)?;
@@ -47,5 +50,15 @@ pub(crate) fn shard<'py>(py: Python<'py>, stats: &ShardStats) -> PyResult<Bound<
         refusals.set_item(code, count)?;
     }
     out.set_item("refusals", refusals)?;
+    Ok(out)
+}
+
+pub(crate) fn mixer<'py>(py: Python<'py>, stats: &MixerStats) -> PyResult<Bound<'py, PyDict>> {
+    let out = PyDict::new(py);
+    out.set_item("packets", stats.packets)?;
+    out.set_item("ticks", stats.ticks)?;
+    out.set_item("dropped", stats.dropped)?;
+    out.set_item("spaces", stats.spaces)?;
+    out.set_item("cpu_seconds", stats.cpu.as_secs_f64())?;
     Ok(out)
 }

@@ -6,7 +6,7 @@ use spaces_net::token::{TokenSigner as Signer, TokenSpec};
 
 use crate::errors;
 
-/// Mints join tokens: Ed25519 JWTs (RFC 8037) with `iss aud sub sid exp epoch anon`.
+/// Mints join tokens: Ed25519 JWTs (RFC 8037) with `iss aud sub sid exp epoch anon svc`.
 #[pyclass(frozen, module = "spaces_ctl._engine")]
 pub(crate) struct TokenSigner {
     signer: Signer,
@@ -44,9 +44,17 @@ impl TokenSigner {
     }
 
     /// One signed token. `account` None is a logged-out listener; `expires_at` in seconds since 1970.
-    #[pyo3(signature = (*, account, sid, expires_at, epoch = 0, anonymous = false))]
-    fn mint(&self, account: Option<u64>, sid: u64, expires_at: u64, epoch: u64, anonymous: bool) -> String {
-        self.signer.mint(&TokenSpec { account, sid, expires_at, epoch, anonymous })
+    #[pyo3(signature = (*, account, sid, expires_at, epoch = 0, anonymous = false, service = false))]
+    fn mint(
+        &self,
+        account: Option<u64>,
+        sid: u64,
+        expires_at: u64,
+        epoch: u64,
+        anonymous: bool,
+        service: bool,
+    ) -> String {
+        self.signer.mint(&TokenSpec { account, sid, expires_at, epoch, anonymous, service })
     }
 }
 

@@ -47,11 +47,13 @@ async def calendar(space: SpaceParam, cards: Injected) -> Response[bytes]:
 
 
 @get("/oembed", include_in_schema=False)
-async def oembed(cards: Injected, url: Url, format: Format = "json") -> Response[dict[str, str | int]]:
+async def oembed(
+    cards: Injected, clip_pages: Injected, url: Url, format: Format = "json"
+) -> Response[dict[str, str | int]]:
     """https://oembed.com"""
     if format != "json":
         return Response({"error": "only json"}, status_code=501)
-    found = await cards.oembed(url)
+    found = await clip_pages.oembed(url) or await cards.oembed(url)
     return Response(found.plain(), headers={**_FRESH, "access-control-allow-origin": "*"})
 
 

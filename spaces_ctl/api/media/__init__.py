@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from litestar.types import ControllerRouterHandler
 
-from spaces_ctl.api.media import replay
+from spaces_ctl.api.media import captions, clips, deletions, exports, plays, replay, review
 
 __all__ = ["ROOT_ROUTERS", "ROUTERS"]
 
-ROUTERS: tuple[ControllerRouterHandler, ...] = (replay.router,)
-ROOT_ROUTERS: tuple[ControllerRouterHandler, ...] = ()
+ROUTERS: tuple[ControllerRouterHandler, ...] = (
+    captions.router,
+    clips.router,
+    deletions.router,
+    exports.router,
+    plays.router,
+    replay.router,
+    review.router,
+)
+ROOT_ROUTERS: tuple[ControllerRouterHandler, ...] = (clips.page_router,)
 """As they are: pages that are shared."""

@@ -117,8 +117,8 @@ impl WholeWriter {
 
     /// The pages that are complete, to be appended to the file.
     pub fn take(&mut self) -> Vec<u8> {
-        self.begun = true;
-        self.track.take()
+        // The first packet may still change the front.
+        if self.begun { self.track.take() } else { Vec::new() }
     }
 
     /// The rest of the file.

@@ -18,15 +18,15 @@ use super::{Decoder, FRAME, Frame, Packet, PlayoutStats};
 const SLOTS: u64 = 64;
 
 /// Concealed ticks in a row at full level …
-const FULL: u32 = 3;
+pub(crate) const FULL: u32 = 3;
 /// … and those after which the voice has faded to silence.
-const FADED: u32 = 6;
+pub(crate) const FADED: u32 = 6;
 
 /// Samples of a fade in: 5 ms.
-const FADE_IN: usize = 240;
+pub(crate) const FADE_IN: usize = 240;
 
 /// Unity gain.
-const UNITY: i32 = 1 << 14;
+pub(crate) const UNITY: i32 = 1 << 14;
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,7 +252,7 @@ impl<D: Decoder> Voice<D> {
 }
 
 /// Gain in steps of 1/2¹⁴, linear from the first sample to behind the last.
-fn fade(pcm: &mut [i16], from: i32, to: i32) {
+pub(crate) fn fade(pcm: &mut [i16], from: i32, to: i32) {
     if from == UNITY && to == UNITY {
         return;
     }

@@ -36,4 +36,6 @@ refusals! {
     ReactionUnknown = "reaction.unknown" / 0x5332,
     /// There is no such track.
     TrackNotFound = "track.not_found" / 0x5340,
+    /// Nobody consented to captions.
+    CaptionsNoConsent = "captions.no_consent" / 0x5341,
 }

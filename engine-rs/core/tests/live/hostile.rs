@@ -52,6 +52,7 @@ fn any_table() -> impl Strategy<Value = SpaceTable> {
                 role,
                 muted,
                 generation,
+                caption: generation % 2 == 1,
             }
         });
     let flags = (prop::bool::weighted(0.9), any::<bool>(), any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
@@ -62,6 +63,7 @@ fn any_table() -> impl Strategy<Value = SpaceTable> {
             guests,
             ticketed,
             mic_open,
+            mix: mic_open,
             started_at_ms,
             stage,
         },

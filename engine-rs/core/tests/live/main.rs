@@ -7,6 +7,7 @@ mod crowd;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod mix;
 mod networks;
 #[cfg(test)]
 mod plain;

@@ -313,7 +313,7 @@ fn stream_and_single_seat_subscribers_get_every_frame_in_its_place() {
     assert_eq!((world.player(0, 50).frames, world.player(0, 50).concealed), (1_000, 0));
     assert_eq!((world.player(0, 51).frames, world.player(0, 51).seats), (500, 0b10));
     for entry in world.nets[0].log.take().unwrap() {
-        if let Entry::Sent(object) = entry
+        if let Entry::Sent(_, object) = entry
             && object.track == Track::StageGroups
         {
             assert_eq!(object.end_of_group, object.object == 49);
@@ -454,7 +454,7 @@ fn everybodys_objects_are_the_same_memory() {
     let memory: std::collections::BTreeSet<_> = log
         .iter()
         .filter_map(|entry| match entry {
-            Entry::Sent(object) => Some((object.group, object.payload.as_ptr())),
+            Entry::Sent(_, object) => Some((object.group, object.payload.as_ptr())),
             Entry::Purged(_) => None,
         })
         .collect();

@@ -80,12 +80,13 @@ fn a_snapshot_is_followed_by_the_counts_in_its_own_group() {
     world.run_ms(1_000);
     let log = world.nets[0].log.take().unwrap();
     let objects = log.iter().map(|entry| match entry {
-        Entry::Sent(object) => (object.group, object.object == 0, object.end_of_group),
+        Entry::Sent(_, object) => (object.group, object.object == 0, object.end_of_group),
         Entry::Purged(_) => panic!("nothing was silenced"),
     });
     let objects: Vec<_> = objects.collect();
     assert_eq!(objects, [(7, true, false), (7, false, false), (9, true, false), (9, false, false)]);
-    let ids: Vec<_> = log.iter().map(|entry| if let Entry::Sent(object) = entry { object.object } else { 0 }).collect();
+    let ids: Vec<_> =
+        log.iter().map(|entry| if let Entry::Sent(_, object) = entry { object.object } else { 0 }).collect();
     assert!(ids[1] < ids[3], "an object id is never used twice: {ids:?}");
 }
 

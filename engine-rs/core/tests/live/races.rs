@@ -19,6 +19,8 @@ enum Step {
     Give(u8),
     Mics(bool),
     Live(bool),
+    Consent(u8, bool),
+    Say(u8),
     Block(u32),
     Unblock,
     Wait(u64),
@@ -32,6 +34,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..4u8).prop_map(Step::Give),
         1 => any::<bool>().prop_map(Step::Mics),
         1 => Just(Step::Live(true)),
+        2 => (0..4u8, any::<bool>()).prop_map(|(number, on)| Step::Consent(number, on)),
+        3 => (0..4u8).prop_map(Step::Say),
         1 => (100..104u32).prop_map(Step::Block),
         2 => Just(Step::Unblock),
         6 => (0..70_000u64).prop_map(Step::Wait),
@@ -43,16 +47,25 @@ fn audible(table: &SpaceTable) -> u16 {
     heard.fold(0, |mask, row| mask | row.seat.bit())
 }
 
+fn captioned(table: &SpaceTable) -> u16 {
+    let consented = table.stage.iter().filter(|row| table.live && row.caption);
+    consented.fold(0, |mask, row| mask | row.seat.bit())
+}
+
 fn play(seed: u64, shards: u16, steps: Vec<Step>) {
     let mut world = World::new(seed, shards, Config::default());
     world.between = Duration::from_micros(200 + seed % 30_000);
+    world.mixing = Duration::from_micros(seed % 100_000);
     let mut now = SpaceTable { record: true, ..table(4) };
+    now.stage[2].caption = true;
     world.upsert(1, now.clone());
     for shard in 0..usize::from(shards) {
         (100..103).for_each(|key| world.listen(shard, key));
         let tracks = [Track::StageGroups, Track::Seat(seat(1)), Track::Seat(seat(3)), Track::State];
         world.join(shard, 103, 900 + shard as u64, &tracks[..1]).unwrap();
         world.join(shard, 104, 950 + shard as u64, &tracks[1..]).unwrap();
+        world.join(shard, 105, 980 + shard as u64, &[Track::Mix, Track::MixGroups, Track::Captions]).unwrap();
+        world.serve(shard, 106, &[0, 1, 2, 3].map(|number| Track::Seat(seat(number)))).unwrap();
         let lossy = spaces_core::engine::Feedback { sent: 100, lost: 20, rtt_us: 1 };
         world.engines[shard].feedback(world.now, SessionKey(101), lossy);
     }
@@ -72,6 +85,7 @@ fn play(seed: u64, shards: u16, steps: Vec<Step>) {
         (0..usize::from(shards)).for_each(|shard| world.nets[shard].log = Some(Vec::new()));
         let records = world.records.len();
         let before = audible(&now);
+        let consented = captioned(&now);
         let at = |now: &SpaceTable, number| now.stage.iter().position(|row| row.seat.get() == number);
         match step {
             Step::Mute(number) => {
@@ -96,6 +110,17 @@ fn play(seed: u64, shards: u16, steps: Vec<Step>) {
             }
             Step::Mics(open) => now.mic_open = open,
             Step::Live(live) => now.live = live,
+            Step::Consent(number, on) => {
+                if let Some(at) = at(&now, number) {
+                    now.stage[at].caption = on
+                }
+            }
+            Step::Say(number) => {
+                let allowed = consented & 1 << number != 0;
+                let generation = at(&now, number).map_or(1, |at| now.stage[at].generation);
+                assert_eq!(world.caption(number, generation).is_ok(), allowed);
+                assert!(world.caption(number, generation + 1).is_err(), "somebody else's");
+            }
             Step::Block(key) => {
                 world.nets[0].blocked.insert(SessionKey(key));
             }
@@ -114,14 +139,17 @@ fn play(seed: u64, shards: u16, steps: Vec<Step>) {
                         .as_ref()
                         .unwrap()
                         .iter()
-                        .filter(|entry| matches!(entry, Entry::Purged(seats) if seats & 1 << number != 0));
+                        .filter(|entry| matches!(entry, Entry::Purged(purge) if purge.sound & 1 << number != 0));
                     assert!(purged.count() >= 5, "every connection of shard {shard} is cleared");
                 }
             }
         }
         // What the step's waiting sent was sent under the old table, what follows under the new one.
-        let check = |world: &World, audible: u16, fences: &[Option<u64>; 4], from: usize| {
+        let check = |world: &World, audible: u16, consented: u16, fences: &[Option<u64>; 4], from: usize| {
             for entry in world.nets.iter().flat_map(|net| net.log.as_ref().unwrap()) {
+                if let Some(number) = entry.captioned(&world.nets[0].services) {
+                    assert!(consented & 1 << number != 0, "seat {number} does not consent");
+                }
                 for (group, number) in entry.frames() {
                     assert!(audible & 1 << number != 0, "seat {number} is silenced");
                     assert!(
@@ -139,11 +167,11 @@ fn play(seed: u64, shards: u16, steps: Vec<Step>) {
                 }
             }
         };
-        check(&world, before | after, &[None; 4], records);
+        check(&world, before | after, consented | captioned(&now), &[None; 4], records);
         (0..usize::from(shards)).for_each(|shard| world.nets[shard].log = Some(Vec::new()));
         let records = world.records.len();
         world.run_ms(7);
-        check(&world, after, &fences, records);
+        check(&world, after, captioned(&now), &fences, records);
     }
 }
 

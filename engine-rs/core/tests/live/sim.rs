@@ -8,9 +8,12 @@ use bytes::Bytes;
 use spaces_core::admission::Claims;
 use spaces_core::bundle;
 use spaces_core::command::{Applied, Command, Role, SpaceTable, StageRow};
-use spaces_core::engine::{Config, Engine, Object, Output, Sent, ShardMessage, Sink, Track, Verdict};
+use spaces_core::engine::{Config, Engine, Object, Output, Purge, Sent, ShardMessage, Sink, Track, Verdict};
 use spaces_core::event::EventKind;
 use spaces_core::ids::{AccountId, SeatMask, SeatNo, SessionKey, Sid, SpaceId};
+use spaces_core::mix::MixPacket;
+use spaces_core::mix_bundle;
+use spaces_core::mix_feed::{MixItem, Mixed};
 use spaces_core::record::RecordItem;
 use spaces_core::refusal::Refusal;
 use spaces_core::time::Time;
@@ -53,7 +56,7 @@ pub(crate) fn account(number: u8) -> AccountId {
 
 pub(crate) fn row(number: u8) -> StageRow {
     let role = if number == 0 { Role::Host } else { Role::Speaker };
-    StageRow { seat: seat(number), account: account(number), role, muted: false, generation: 1 }
+    StageRow { seat: seat(number), account: account(number), role, muted: false, generation: 1, caption: false }
 }
 
 /// A live Space with open seats 0 to `seats` − 1.
@@ -64,13 +67,20 @@ pub(crate) fn table(seats: u8) -> SpaceTable {
         guests: true,
         ticketed: false,
         mic_open: true,
+        mix: true,
         started_at_ms: START.0 / 1_000,
         stage: (0..seats).map(row).collect(),
     }
 }
 
 pub(crate) fn claims(account: u64, sid: u64) -> Claims {
-    Claims { account: (account != 0).then_some(AccountId(account)), sid: Sid(sid), epoch: 1, anonymous: false }
+    Claims {
+        account: (account != 0).then_some(AccountId(account)),
+        sid: Sid(sid),
+        epoch: 1,
+        anonymous: false,
+        service: false,
+    }
 }
 
 /// The Opus packet that stands for one frame of one seat: nothing else has these bytes.
@@ -145,11 +155,34 @@ impl Speaker {
     }
 }
 
+/// The seats that a packet of [`World::mix`] says.
+fn mixed_seats(opus: &[u8]) -> impl Iterator<Item = u8> {
+    let mask = u16::from_be_bytes([opus[0], opus[1]]);
+    (0..13).filter(move |number| mask >> number & 1 == 1)
+}
+
 /// What waits for its time.
 #[derive(Debug)]
 enum Action {
-    Uplink { shard: usize, key: SessionKey, frame: UplinkFrame },
-    Message { shard: usize, message: ShardMessage },
+    Uplink {
+        shard: usize,
+        key: SessionKey,
+        frame: UplinkFrame,
+    },
+    Message {
+        shard: usize,
+        message: ShardMessage,
+    },
+    /// Reaches the mixer.
+    Mix {
+        shard: usize,
+        item: MixItem,
+    },
+    /// Comes back from it.
+    Mixed {
+        shard: usize,
+        mixed: Mixed,
+    },
 }
 
 /// One seat as a player hears it.
@@ -253,22 +286,38 @@ impl Player {
 /// What a shard did to its connections.
 #[derive(Clone, Debug)]
 pub(crate) enum Entry {
-    Sent(Object),
-    Purged(SeatMask),
+    Sent(SessionKey, Object),
+    Purged(Purge),
 }
 
 impl Entry {
     /// Groups and seats of the frames in it.
     pub(crate) fn frames(&self) -> Vec<(u64, u8)> {
-        let Self::Sent(object) = self else { return Vec::new() };
+        let Self::Sent(_, object) = self else { return Vec::new() };
         match object.track {
-            Track::State | Track::Catalog => Vec::new(),
+            Track::State | Track::Catalog | Track::Captions => Vec::new(),
+            Track::Mix => {
+                let packet = mix_bundle::parse(object.group, &object.payload).unwrap();
+                mixed_seats(&packet.opus).map(|number| (packet.group, number)).collect()
+            }
+            // Of the group only the second is known: its last tick, then.
+            Track::MixGroups => mixed_seats(&object.payload).map(|number| (object.group * 50 + 49, number)).collect(),
             Track::Seat(number) => vec![(object.group, number.get())],
             track => {
                 let group = if track == Track::StageGroups { object.group * 50 + object.object } else { object.group };
                 let entries = bundle::entries(&object.payload).map(Result::unwrap);
                 entries.map(|entry| (group - u64::from(entry.redundant), entry.seat.get())).collect()
             }
+        }
+    }
+
+    /// The seat whose words are in it, or whose sound a service gets.
+    pub(crate) fn captioned(&self, services: &BTreeSet<SessionKey>) -> Option<u8> {
+        let Self::Sent(session, object) = self else { return None };
+        match object.track {
+            Track::Captions => Some(object.payload[0]),
+            Track::Seat(number) if services.contains(session) => Some(number.get()),
+            _ => None,
         }
     }
 }
@@ -279,6 +328,9 @@ pub(crate) struct Net {
     pub(crate) players: BTreeMap<SessionKey, Player>,
     /// Players of `stage.groups` and of single seats, beside that of the stage.
     aside: BTreeMap<(SessionKey, Option<Track>), Player>,
+    /// What was sent of the mix, of captions, and to services.
+    pub(crate) others: BTreeMap<SessionKey, Vec<Object>>,
+    pub(crate) services: BTreeSet<SessionKey>,
     pub(crate) blocked: BTreeSet<SessionKey>,
     /// Takes part 0 of the stage, but not part 1.
     pub(crate) half_blocked: Option<SessionKey>,
@@ -312,7 +364,12 @@ impl Sink for Net {
             }
         }
         if let Some(log) = &mut self.log {
-            log.push(Entry::Sent(object.clone()));
+            log.push(Entry::Sent(session, object.clone()));
+        }
+        let other = matches!(object.track, Track::Mix | Track::MixGroups | Track::Captions);
+        if other || self.services.contains(&session) {
+            self.others.entry(session).or_default().push(object.clone());
+            return Sent::Yes;
         }
         let player = match object.track {
             Track::StageGroups => self.aside.entry((session, None)).or_default(),
@@ -327,9 +384,9 @@ impl Sink for Net {
         Sent::Yes
     }
 
-    fn purge(&mut self, _: SessionKey, _: SpaceId, seats: SeatMask) {
+    fn purge(&mut self, _: SessionKey, _: SpaceId, purge: Purge) {
         if let Some(log) = &mut self.log {
-            log.push(Entry::Purged(seats));
+            log.push(Entry::Purged(purge));
         }
     }
 }
@@ -347,6 +404,12 @@ pub(crate) struct World {
     pub(crate) between: Duration,
     pub(crate) rng: Rng,
     pub(crate) sent: u64,
+    /// How long an item waits for the mixer, and how long its packet takes back, at most.
+    pub(crate) mixing: Duration,
+    /// When the last item reaches the mixer, and the last packet is back.
+    mixes_at: [Time; 2],
+    /// The last epoch that the mixer has seen.
+    epoch: u64,
     agenda: BTreeMap<(Time, u64), Action>,
     order: u64,
 }
@@ -357,6 +420,8 @@ impl World {
         let net = |shard: u16| Net {
             players: BTreeMap::new(),
             aside: BTreeMap::new(),
+            others: BTreeMap::new(),
+            services: BTreeSet::new(),
             blocked: BTreeSet::new(),
             half_blocked: None,
             arrivals: None,
@@ -377,6 +442,9 @@ impl World {
             between: Duration::from_micros(300),
             rng: Rng(seed | 1),
             sent: 0,
+            mixing: Duration::ZERO,
+            mixes_at: [START; 2],
+            epoch: 0,
             agenda: BTreeMap::new(),
             order: 0,
         }
@@ -411,6 +479,27 @@ impl World {
         }
         self.settle(shard);
         Ok(())
+    }
+
+    /// A part of the deployment that hears these tracks.
+    pub(crate) fn serve(&mut self, shard: usize, key: u32, tracks: &[Track]) -> Result<(), Refusal> {
+        let claims = Claims { service: true, ..claims(0, 7_000 + shard as u64 * 100 + u64::from(key)) };
+        self.engines[shard].admit(self.now, SessionKey(key), SPACE, &claims)?;
+        self.nets[shard].services.insert(SessionKey(key));
+        for track in tracks {
+            self.engines[shard].subscribe(self.now, SessionKey(key), *track)?;
+        }
+        self.settle(shard);
+        Ok(())
+    }
+
+    /// A line of captions, whose first byte is the seat.
+    pub(crate) fn caption(&mut self, number: u8, generation: u32) -> Result<(), Refusal> {
+        let home = (SPACE.0 % self.engines.len() as u64) as usize;
+        let line = Bytes::from(vec![number, b'!']);
+        let said = self.engines[home].caption(self.now, SPACE, seat(number), generation, line);
+        self.settle(home);
+        said
     }
 
     /// A listener of both parts.
@@ -527,6 +616,11 @@ impl World {
                         self.engines[shard].shard_message(self.now, message);
                         self.settle(shard);
                     }
+                    Action::Mix { shard, item } => self.mix(shard, &item),
+                    Action::Mixed { shard, mixed } => {
+                        self.engines[shard].mixed(self.now, mixed);
+                        self.settle(shard);
+                    }
                 }
             }
             for shard in 0..self.engines.len() {
@@ -536,6 +630,34 @@ impl World {
             }
         }
         self.now = until;
+    }
+
+    /// A mixer that makes a packet of every tick at once, and forgets at once.
+    fn mix(&mut self, shard: usize, item: &MixItem) {
+        match item {
+            MixItem::Tick { space, epoch, group, frames } => {
+                self.epoch = self.epoch.max(*epoch);
+                let mut levels = [None; 13];
+                for frame in frames.iter() {
+                    levels[frame.seat.index()] = Some(frame.level);
+                }
+                let (group, spurt, opus) = (*group, Spurt::default(), Bytes::new());
+                let mut packet = MixPacket { group, ticks: 1, spurt, levels, opus };
+                packet.opus = packet.seats().to_be_bytes().to_vec().into();
+                let mixed = Mixed { space: *space, epoch: self.epoch, packet };
+                let at = self.mix_time(1);
+                self.put(at, Action::Mixed { shard, mixed });
+            }
+            MixItem::Silence { epoch, .. } => self.epoch = self.epoch.max(*epoch),
+            MixItem::End { .. } => {}
+        }
+    }
+
+    /// In order, after some time.
+    fn mix_time(&mut self, way: usize) -> Time {
+        let after = Duration::from_micros(self.rng.below(self.mixing.as_micros() as u64 + 1));
+        self.mixes_at[way] = self.mixes_at[way].max(self.now + after);
+        self.mixes_at[way]
     }
 
     /// Runs for so many milliseconds.
@@ -553,6 +675,10 @@ impl World {
             match output {
                 Output::Event(event) => self.events.push((shard, event.kind)),
                 Output::Record(item) => self.records.push(item),
+                Output::Mix(item) => {
+                    let at = self.mix_time(0);
+                    self.put(at, Action::Mix { shard, item });
+                }
                 Output::Close { session, reason } => self.closed.push((shard, session, reason)),
                 Output::ToShard { shard: Some(to), message } => {
                     let at = self.now + self.between;

@@ -41,11 +41,19 @@ impl Peer {
 
     /// Subscribes to both parts of the stage.
     pub(super) fn subscribe_stage(&mut self, connection: &mut Connection, namespace: &[Bytes]) {
-        let Some(session) = self.session.as_mut() else { return };
-        for (part, slot) in self.stage.iter_mut().enumerate() {
-            let track = Bytes::from_static(if part == 0 { b"stage" } else { b"stage.1" });
-            *slot = Some(session.subscribe(connection, FullTrackName { namespace: namespace.to_vec(), track }));
-        }
+        self.stage =
+            [&b"stage"[..], b"stage.1"].map(|track| self.subscribe(connection, namespace, Bytes::from_static(track)));
+    }
+
+    /// Subscribes to a track.
+    pub(super) fn subscribe(
+        &mut self,
+        connection: &mut Connection,
+        namespace: &[Bytes],
+        track: Bytes,
+    ) -> Option<SubscriptionId> {
+        let session = self.session.as_mut()?;
+        Some(session.subscribe(connection, FullTrackName { namespace: namespace.to_vec(), track }))
     }
 
     /// Says that we publish in `namespace`.

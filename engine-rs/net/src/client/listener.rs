@@ -1,4 +1,4 @@
-//! A listener: the stage's frames as they come, or its mixed sound.
+//! A listener: the stage's frames or the mix's packets as they come, or their sound; and captions.
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
@@ -7,21 +7,24 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use spaces_core::bundle::entries;
-use spaces_core::codec::OpusDecoder;
 use spaces_core::ids::SeatNo;
 use spaces_core::playout::{FRAME, PlayoutConfig, PlayoutStats};
-use spaces_core::receiver::Receiver;
 use spaces_core::time::{TICK, Time};
 use spaces_core::uplink::{Level, Spurt};
-use spaces_moqt::seam::SessionEvent;
+use spaces_moqt::seam::{SessionEvent, SubscriptionId};
 
 use super::arrivals::{Arrival, Arrivals};
 use super::destination::{Destination, Resolved};
 use super::driver::{PATIENCE, Peer, Role, spawn};
+use super::ears::Ears;
+use super::mixed::Mixed;
 use super::reacting::Reacting;
-use super::{ClientError, Monotonic, State, reacting};
+use super::{ClientError, Monotonic, State, reacting, refused};
 use crate::connection::Connection;
 use crate::endpoint::{Endpoint, Waker};
+
+pub use super::ears::Heard;
+pub use super::mixed::{HeardMix, ReadLine};
 
 /// Frames that wait for the owner; the oldest are dropped over it. 13 seats for 6 s.
 const FRAMES: usize = 4_096;
@@ -35,8 +38,12 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub struct ListenerConfig {
     /// Where.
     pub destination: Destination,
-    /// Playout delay of the mixed sound.
+    /// Playout delay of the sound.
     pub playout: PlayoutConfig,
+    /// What is heard.
+    pub heard: Heard,
+    /// Captions, too.
+    pub captions: bool,
 }
 
 /// One seat's frame of one tick, once.
@@ -61,17 +68,17 @@ pub struct HeardFrame {
 /// What a listener has received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListenerStats {
-    /// Frames, repetitions not counted.
+    /// Frames, or packets of the mix; repetitions not counted.
     pub frames: u64,
     /// Repetitions of whole objects.
     pub duplicates: u64,
     /// Redundant copies of frames that had come.
     pub redundant: u64,
-    /// Frames missing within talkspurts.
+    /// Frames missing within talkspurts; of the mix, ticks missing within its sound.
     pub lost: u64,
-    /// Frames or blocks dropped because the owner did not fetch them.
+    /// Frames, packets, lines or blocks dropped because the owner did not fetch them.
     pub overflowed: u64,
-    /// Objects that are no bundle.
+    /// Objects that are no bundle, or no packet of the mix.
     pub refused: u64,
     /// Round-trip time, microseconds.
     pub rtt_us: u64,
@@ -89,7 +96,8 @@ struct Inner {
     blocks: VecDeque<Vec<i16>>,
     /// When the next block is to be mixed; `None`: the owner wants none.
     next_block: Option<Instant>,
-    receiver: Option<Receiver<OpusDecoder>>,
+    ears: Option<Ears>,
+    mixed: Mixed,
     arrivals: Arrivals,
     /// Of each seat: the newest group in a talkspurt.
     newest: [Option<u64>; spaces_core::ids::MAX_SEATS],
@@ -103,6 +111,7 @@ struct Shared {
     bell: Waker,
     clock: Monotonic,
     playout: PlayoutConfig,
+    heard: Heard,
 }
 
 impl Shared {
@@ -116,9 +125,8 @@ impl Shared {
 }
 
 impl Inner {
-    fn receiver(&mut self, playout: PlayoutConfig) -> &mut Receiver<OpusDecoder> {
-        // A seat that libopus has no memory for stays silent.
-        self.receiver.get_or_insert_with(|| Receiver::new(playout, || OpusDecoder::new().ok()))
+    fn ears(&mut self, shared: &Shared) -> &mut Ears {
+        self.ears.get_or_insert_with(|| Ears::new(shared.heard, shared.playout))
     }
 }
 
@@ -142,15 +150,17 @@ impl Listener {
             want_frames: false,
             blocks: VecDeque::new(),
             next_block: None,
-            receiver: None,
+            ears: None,
+            mixed: Mixed::default(),
             arrivals: Arrivals::default(),
             newest: [None; spaces_core::ids::MAX_SEATS],
             stats: ListenerStats::default(),
             reactions: Vec::new(),
             closing: false,
         };
-        let (clock, playout) = (Monotonic::now(), config.playout);
-        let shared = Arc::new(Shared { inner: Mutex::new(inner), bell, clock, playout });
+        let (clock, playout, heard) = (Monotonic::now(), config.playout, config.heard);
+        let captions = config.captions;
+        let shared = Arc::new(Shared { inner: Mutex::new(inner), bell, clock, playout, heard });
         let mut handle = None;
         spawn("spaces-listener", Arc::clone(&resolved), |endpoint, waker| {
             handle = Some(waker);
@@ -159,6 +169,9 @@ impl Listener {
                 shared: Arc::clone(&shared),
                 namespace: resolved.namespace.clone(),
                 reacting: Reacting::new(&resolved.namespace),
+                captions,
+                mix: None,
+                lines: None,
                 key: Some(key),
                 deadline: Some(Instant::now() + PATIENCE),
                 next_block: None,
@@ -193,13 +206,25 @@ impl Listener {
         inner.frames.drain(..).collect()
     }
 
-    /// The sound of the stage that a sound card plays now. Call it at the pace of playing.
-    pub fn pull(&self, out: &mut [i16]) {
-        let now = self.shared.time(Instant::now());
-        self.shared.lock().receiver(self.shared.playout).pull(now, out);
+    /// Packets of the mix since the last call; the first call asks for them.
+    #[must_use]
+    pub fn packets(&self) -> Vec<HeardMix> {
+        self.shared.lock().mixed.take_packets()
     }
 
-    /// Blocks of 20 ms of the stage's sound since the last call, mixed in real time; the first call begins it.
+    /// Captions since the last call.
+    #[must_use]
+    pub fn lines(&self) -> Vec<ReadLine> {
+        self.shared.lock().mixed.take_lines()
+    }
+
+    /// The sound that a sound card plays now. Call it at the pace of playing.
+    pub fn pull(&self, out: &mut [i16]) {
+        let now = self.shared.time(Instant::now());
+        self.shared.lock().ears(&self.shared).pull(now, out);
+    }
+
+    /// Blocks of 20 ms of sound since the last call, mixed in real time; the first call begins it.
     #[must_use]
     pub fn blocks(&self) -> Vec<Vec<i16>> {
         let mut inner = self.shared.lock();
@@ -228,8 +253,8 @@ impl Listener {
     pub fn stats(&self) -> ListenerStats {
         let inner = self.shared.lock();
         let mut stats = inner.stats;
-        if let Some(receiver) = &inner.receiver {
-            stats.playout = receiver.stats();
+        if let Some(ears) = &inner.ears {
+            stats.playout = ears.stats();
         }
         stats
     }
@@ -252,6 +277,10 @@ struct Hear {
     shared: Arc<Shared>,
     namespace: Vec<Bytes>,
     reacting: Reacting,
+    captions: bool,
+    /// Subscriptions to `mix` and `captions`.
+    mix: Option<SubscriptionId>,
+    lines: Option<SubscriptionId>,
     key: Option<u32>,
     deadline: Option<Instant>,
     next_block: Option<Instant>,
@@ -270,8 +299,8 @@ impl Hear {
     fn object(&self, group: u64, payload: &Bytes, now: Instant) {
         let mut inner = self.shared.lock();
         let inner = &mut *inner;
-        if let Some(receiver) = &mut inner.receiver {
-            receiver.push(self.shared.time(now), group, payload);
+        if let Some(ears) = &mut inner.ears {
+            ears.bundle(self.shared.time(now), group, payload);
         }
         let received_at_us = self.shared.clock.micros(now);
         for entry in entries(payload) {
@@ -323,13 +352,33 @@ impl Hear {
         }
     }
 
+    fn packet(&self, group: u64, payload: &Bytes, now: Instant) {
+        let mut inner = self.shared.lock();
+        let inner = &mut *inner;
+        let received_at_us = self.shared.clock.micros(now);
+        let Some(packet) = inner.mixed.object(group, payload, received_at_us, &mut inner.stats) else { return };
+        if let Some(ears) = &mut inner.ears {
+            ears.packet(self.shared.time(now), &packet);
+        }
+        if inner.mixed.want_packets {
+            self.shared.bell.wake();
+        }
+    }
+
+    fn line(&self, group: u64, line: Bytes, now: Instant) {
+        let mut inner = self.shared.lock();
+        let inner = &mut *inner;
+        inner.mixed.line(group, line, self.shared.clock.micros(now), &mut inner.stats);
+        self.shared.bell.wake();
+    }
+
     /// Mixes what is due.
     fn play(&mut self, now: Instant) {
         let mut inner = self.shared.lock();
         let inner = &mut *inner;
         while let Some(at) = inner.next_block.filter(|at| *at <= now) {
             let mut block = vec![0; FRAME];
-            inner.receiver(self.shared.playout).pull(self.shared.time(at), &mut block);
+            inner.ears(&self.shared).pull(self.shared.time(at), &mut block);
             if inner.blocks.len() >= BLOCKS {
                 inner.blocks.pop_front();
                 inner.stats.overflowed += 1;
@@ -344,27 +393,40 @@ impl Hear {
 
 impl Role for Hear {
     fn opened(&mut self, connection: &mut Connection, peer: &mut Peer) {
-        peer.subscribe_stage(connection, &self.namespace);
+        match self.shared.heard {
+            Heard::Stage => peer.subscribe_stage(connection, &self.namespace),
+            Heard::Mix => self.mix = peer.subscribe(connection, &self.namespace, Bytes::from_static(b"mix")),
+        }
+        if self.captions {
+            self.lines = peer.subscribe(connection, &self.namespace, Bytes::from_static(b"captions"));
+        }
     }
 
     fn event(&mut self, connection: &mut Connection, peer: &mut Peer, event: SessionEvent, now: Instant) {
         let [stage, overflow] = peer.stage;
+        let (mix, lines) = (self.mix, self.lines);
+        let main = stage.or(mix);
         match event {
             SessionEvent::Object { id, header, payload, .. } if Some(id) == stage || Some(id) == overflow => {
                 self.object(header.group, &payload, now);
             }
-            SessionEvent::Subscribed(id) if Some(id) == stage => {
+            SessionEvent::Object { id, header, payload, .. } if Some(id) == mix => {
+                self.packet(header.group, &payload, now);
+            }
+            SessionEvent::Object { id, header, payload, .. } if Some(id) == lines => {
+                self.line(header.group, payload, now);
+            }
+            SessionEvent::Subscribed(id) if Some(id) == main => {
                 self.deadline = None;
                 self.shared.lock().state = State::Live;
                 self.shared.bell.wake();
             }
-            SessionEvent::SubscribeRefused { id, code, reason } if Some(id) == stage => {
-                let known = spaces_core::refusal::Refusal::ALL.iter().any(|refusal| refusal.code() == reason);
-                self.over(if known { ClientError::Refused(reason) } else { ClientError::Closed { code, reason } });
+            SessionEvent::SubscribeRefused { id, code, reason } if Some(id) == main || Some(id) == lines => {
+                self.over(refused(code, reason));
                 peer.close(connection);
             }
-            SessionEvent::SubscriptionEnded(id) if Some(id) == stage => {
-                self.over(ClientError::Closed { code: 0, reason: "the stage has ended".into() });
+            SessionEvent::SubscriptionEnded(id) if Some(id) == main => {
+                self.over(ClientError::Closed { code: 0, reason: "the track has ended".into() });
                 peer.close(connection);
             }
             SessionEvent::SubscribeRequested { id, name } => {

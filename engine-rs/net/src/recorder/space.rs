@@ -385,19 +385,17 @@ impl Recording {
             directory,
             tracks: Tracks::new(header, self.start_group, context.tracks),
         };
-        if let Some(last) = before.group
-            && !before.ended
-            && last.saturating_add(1) < self.start_group
-        {
-            let (from_group, groups) = (last + 1, self.start_group - last - 1);
+        for (from_group, until) in before {
+            let Some(groups) = until.checked_sub(from_group).filter(|groups| *groups > 0) else { continue };
             part.log.record(&Record::Gap { from_group, groups, cause: GapCause::Restart });
             self.tell(context, from_group, groups);
         }
         Ok(part)
     }
 
-    /// What the part before tells. Its last file may have nothing whole in it, if the process was killed just then.
-    fn before(&self, context: &Context<'_>, directory: &Path, names: &[String]) -> io::Result<files::LogEnd> {
+    /// What the process before, if it was killed, did not record before this one: from a group to before another. Its last
+    /// file may have nothing whole in it, and after a power loss several of the last may lack their ends.
+    fn before(&self, context: &Context<'_>, directory: &Path, names: &[String]) -> io::Result<Vec<(u64, u64)>> {
         let mut logs: Vec<_> = names
             .iter()
             .filter_map(|name| files::parse_name(name))
@@ -406,13 +404,25 @@ impl Recording {
             )
             .collect();
         logs.sort_unstable();
+        let (mut missing, mut until, mut newest) = (Vec::new(), self.start_group, None);
         for (part, sequence) in logs.into_iter().rev() {
-            let end = files::log_end(context.storage, &directory.join(files::log_name(part, sequence)))?;
-            if end.group.is_some() {
-                return Ok(end);
+            if newest.is_some_and(|newest| newest != part) {
+                break; // the part before that was looked at when that one began
             }
+            let path = directory.join(files::log_name(part, sequence));
+            let end = files::log_end(context.storage, &path)?;
+            let Some(last) = end.group else { continue };
+            newest = Some(part);
+            if !end.ended {
+                missing.push((last.saturating_add(1), until));
+            }
+            if end.finished {
+                break;
+            }
+            until = files::log_start(context.storage, &path)?.unwrap_or(until);
         }
-        Ok(files::LogEnd::default())
+        missing.reverse();
+        Ok(missing)
     }
 
     /// The storage works again: marks what was dropped and hands on what must not be.

@@ -159,6 +159,7 @@ pub struct World {
     started_at_ms: u64,
     pub guests: bool,
     pub record: bool,
+    pub mix: bool,
     offers_none: bool,
     remote: Option<SocketAddr>,
     dialler: Dialler,
@@ -169,7 +170,7 @@ pub struct World {
 
 pub fn row(seat: u8, account: u64, muted: bool) -> StageRow {
     let seat = SeatNo::new(seat).unwrap();
-    StageRow { seat, account: AccountId(account), role: Role::Speaker, muted, generation: 1 }
+    StageRow { seat, account: AccountId(account), role: Role::Speaker, muted, generation: 1, caption: false }
 }
 
 impl World {
@@ -194,6 +195,7 @@ impl World {
             started_at_ms: now_ms() - 5_000,
             guests: true,
             record: false,
+            mix: true,
             offers_none: false,
             remote: None,
             dialler,
@@ -224,6 +226,7 @@ impl World {
             guests: self.guests,
             ticketed: false,
             mic_open: true,
+            mix: self.mix,
             started_at_ms: self.started_at_ms,
             stage: self.stage.clone(),
         };
@@ -237,7 +240,7 @@ impl World {
     }
 
     pub fn token_of(&self, account: Option<u64>, sid: u64, expires_at: u64) -> String {
-        self.signer.mint(&TokenSpec { account, sid, expires_at, epoch: 0, anonymous: false })
+        self.signer.mint(&TokenSpec { account, sid, expires_at, epoch: 0, anonymous: false, service: false })
     }
 
     pub fn dial(&mut self, via: Via, token: Option<&str>, tracks: &[&str], seat: Option<u8>) -> Key {
