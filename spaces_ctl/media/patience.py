@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import TypeVar
 
 from spaces_ctl.media.objects import Deleted, Objects, StoreUnavailable
@@ -24,15 +22,6 @@ Sleep = Callable[[float], Awaitable[None]]
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 _log = logging.getLogger(__name__)
-
-
-def _make_durable(path: Path) -> None:
-    for place in (path, path.parent):
-        descriptor = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 class Tally:
@@ -78,8 +67,7 @@ class PatientObjects(Objects):
         """
         async with self._slots:
             await self._again(lambda: self._objects.put(name, data))
-            if self.local is not None:
-                await asyncio.to_thread(_make_durable, self.local / name)
+            await self._objects.make_durable(name)
         self._tally.objects += 1
         self._tally.bytes += len(data)
 

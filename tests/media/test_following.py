@@ -379,7 +379,7 @@ async def test_what_leaves_the_spool_is_durable_in_a_directory(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", noted)
-    objects = Objects.open(str(tmp_path / "objects"))
+    objects = Breaking(Objects.open(str(tmp_path / "objects")), time)
     async with a_worker(spool, objects, time) as worker:
         recording(spool, time).write(final=True)
         await finalized(worker, time, finalize(PUBLIC))
