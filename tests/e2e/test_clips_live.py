@@ -18,11 +18,14 @@ import pytest
 from pystoi import stoi
 from scipy.signal import correlate
 
+from spaces_ctl.api import wire
 from spaces_ctl.client import SpacesClient
+from spaces_ctl.client.errors import Conflict
 from spaces_ctl.client.space import Space
 from spaces_ctl.client.views import Admission
 from spaces_ctl.demo.speech import voices
 from spaces_ctl.engine import Listener, ListenerLoad, LoadStats, MixFrame, Speaker
+from spaces_ctl.media.clip_names import FILES
 from tests.support.audio import Pcm
 from tests.support.clip_logs import RATE, decoded, heard, probe, snr_db
 from tests.support.dev_server import DevServer, dev_server
@@ -119,7 +122,8 @@ async def talking(server: DevServer, said: Pcm, **create: Any) -> AsyncIterator[
             yield live
         finally:
             await live.hush()
-            await space.end()
+            with suppress(Conflict):  # it is over
+                await space.end()
 
 
 class MixEar:
@@ -145,9 +149,9 @@ class MixEar:
             await self._task
 
 
-async def clip_now(stage: Stage, length_ms: int = 30_000) -> tuple[int, int]:
+async def clip_now(stage: Stage, length_ms: int = 30_000, end_ms: int = 0) -> tuple[int, int]:
     """Its number and its end."""
-    body: dict[str, Any] = {"end_ms": stage.now_ms() - 20, "length_ms": length_ms, "comment": "so true"}
+    body: dict[str, Any] = {"end_ms": end_ms or stage.now_ms() - 20, "length_ms": length_ms, "comment": "so true"}
     answer = await stage.http.post(stage.clips, json=body)
     assert answer.status_code == 200, answer.text
     return int(answer.json()["number"]), int(body["end_ms"])
@@ -203,6 +207,50 @@ async def test_a_live_clip_is_the_thirty_seconds_that_a_listener_heard(
     assert abs(len(with_one) - 30 * RATE) <= TICK
     assert "<audio" in page.text
     print(f"signal to difference of the Opus file: {snr_db(whole, decoded(files['audio.opus'], tmp_path)):.1f} dB")
+
+
+def objects_of(server: DevServer, space: str, clip: int) -> list[Path]:
+    """What lies in the store of a clip."""
+    found = server.directory.rglob(f"objects/spaces/{wire.space_id(space)}/clips/{clip}/*")
+    return sorted(path for path in found if path.is_file())
+
+
+async def gone(server: DevServer, stage: Stage, clip: int) -> None:
+    """At once for whoever asks, and soon from the disk."""
+    for at in (f"{stage.clips}/{clip}", *(f"{stage.clips}/{clip}/{file}" for file in FILES)):
+        answer = await stage.http.get(at)
+        assert (answer.status_code, answer.json()["code"]) == (404, "clip.not_found"), at
+    assert (await stage.http.get(f"/s/{stage.space.id}/clips/{clip}")).status_code == 404
+    async with asyncio.timeout(30):
+        while objects_of(server, stage.space.id, clip):
+            await asyncio.sleep(0.1)
+
+
+async def test_what_its_author_or_with_the_space_the_host_deletes_is_gone_also_from_the_disk(
+    server: DevServer, said: Pcm
+) -> None:
+    async with talking(server, said, record=True) as stage:
+        await asyncio.sleep(5)
+        first, _ = await clip_now(stage, 3_000)
+        second, _ = await clip_now(stage, 3_000)
+        for clip in (first, second):
+            await stage.until_playable(clip)
+            await stage.file(clip, "video.webm")
+            assert {path.name for path in objects_of(server, stage.space.id, clip)} == FILES.keys()
+        deleted = await stage.http.delete(f"{stage.clips}/{first}")
+        assert deleted.status_code == 200
+        await gone(server, stage, first)
+        assert len(objects_of(server, stage.space.id, second)) == len(FILES)
+        await stage.hush()
+        await stage.space.end()
+        async with asyncio.timeout(60):
+            while (await stage.http.get(f"/api/v1/spaces/{stage.space.id}/replay")).status_code != 200:
+                await asyncio.sleep(0.2)
+        third, _ = await clip_now(stage, 2_000, end_ms=4_000)
+        await stage.until_playable(third)
+        await stage.space.delete_replay()
+        await gone(server, stage, second)
+        await gone(server, stage, third)
 
 
 class Crowd(NamedTuple):
