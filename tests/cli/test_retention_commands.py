@@ -33,9 +33,7 @@ async def until(server: DevServer, directory: Path, *arguments: str) -> list[dic
     return lines
 
 
-async def test_deletions_are_listed_and_what_nobody_recorded_cannot_be_heard(
-    server: DevServer, tmp_path: Path
-) -> None:
+async def test_deletions_are_listed_and_what_nobody_recorded_cannot_be_heard(server: DevServer, tmp_path: Path) -> None:
     async with api.SpacesClient(server.url, token=server.tokens["host"]) as client:
         space = client.space((await client.spaces.create(title="Tea", record=True)).id)
         await space.start()
