@@ -69,6 +69,11 @@ class Captioner:
         await asyncio.gather(*(room.aclose() for room in self._rooms.values()))
         await self._recogniser.aclose()
 
+    @property
+    def spaces(self) -> int:
+        """How many are followed."""
+        return len(self._rooms)
+
     def take(self, message: FromServer) -> None:
         """Carries out what the server says."""
         match message:

@@ -2,9 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-__all__ = ["Allow", "Follow", "FromCaptioner", "FromServer", "Heard", "Leave", "Lost"]
+__all__ = [
+    "Allow",
+    "Figures",
+    "Follow",
+    "FromCaptioner",
+    "FromServer",
+    "Heard",
+    "Leave",
+    "Lost",
+    "Open",
+    "Tell",
+    "Told",
+]
+
+
+class Open(msgspec.Struct, frozen=True, kw_only=True):
+    """How the process is set up; the first thing that it is told."""
+
+    recogniser: Literal["moonshine", "websocket"]
+    url: str = ""
+    """Of a recogniser over WebSocket."""
+    key: str = ""
+    """Its bearer token."""
+    streams: int = 4
+    """People who are recognised at once."""
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """How the process is doing."""
+
+    spaces: int = 0
+    """Followed."""
+    streams: int = 0
+    """Open now."""
+    waiting_ms: int = 0
+    """Sound that waits to be recognised."""
+    shed_ms: int = 0
+    """Sound that was not captioned because the recogniser was too slow, or there were too many at once."""
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -62,3 +101,15 @@ class Lost(_Message, frozen=True, kw_only=True):
 
 
 FromCaptioner = Heard | Lost
+
+
+class Tell(msgspec.Struct, frozen=True, kw_only=True):
+    """Server to process."""
+
+    message: FromServer
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """Process to server: what there was to tell, in order."""
+
+    messages: tuple[FromCaptioner, ...]

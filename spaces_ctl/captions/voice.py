@@ -36,14 +36,16 @@ class VoiceLimits(NamedTuple):
     """Durations in milliseconds of speech."""
 
     batch_ms: int = 400
-    """What the recogniser is given at once."""
+    """What the recogniser is given at least at once."""
+    most_ms: int = 2_000
+    """And at most: it catches up by taking more at once, which is cheaper; but what was handed over cannot be shed."""
     hush_ms: int = 300
     """Without a packet for this long, silence is fed in real time: the recogniser finds the end of the line by it."""
     pause_ms: int = 1_500
     """Without a packet for this long the speech is over."""
     nothing_ms: int = 8_000
     """Sound in which the recogniser finds no line for this long is no speech: the stream is given back."""
-    queue_ms: int = 6_000
+    queue_ms: int = 4_000
     """What may wait of one voice."""
     quiet_dbov: int = 70
     """A packet of this level (-dBov, RFC 6464) or quieter counts as none."""
@@ -158,9 +160,9 @@ class Voice:
         if self.waiting_ms >= self._limits.batch_ms:
             self._wake.set()
 
-    def _drain(self) -> list[_Waiting]:
-        batch = list(self._queue)
-        self._queue.clear()
+    def _drain(self, most_ms: int | None = None) -> list[_Waiting]:
+        length = len(self._queue) if most_ms is None else min(len(self._queue), most_ms // GROUP_MS)
+        batch = [self._queue.popleft() for _ in range(length)]
         self._budget.waiting_ms -= len(batch) * GROUP_MS
         return batch
 
@@ -189,7 +191,7 @@ class Voice:
     async def _work(self) -> None:
         """Everything that waits, and the end of the speech if it has come."""
         while len(self._queue) * GROUP_MS >= self._limits.batch_ms or (self._over and self._queue):
-            await self._recognise(self._drain())
+            await self._recognise(self._drain(self._limits.most_ms))
         if self._over and not self._queue:
             await self._end()
 

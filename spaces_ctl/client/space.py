@@ -64,13 +64,16 @@ class Space(StageVerbs, TalkVerbs):
         """What happened, from the beginning. For hosts and moderators."""
         return items(self._transport, f"{self.path}/history", HistoryEntry, page_size=page_size)
 
-    def events(self, *, after: int | None = None, over: Over = "sse") -> AsyncGenerator[StreamEvent]:
+    def events(
+        self, *, after: int | None = None, over: Over = "sse", captions: bool = False
+    ) -> AsyncGenerator[StreamEvent]:
         """What happens, as it happens, for good: a lost connection is made again and nothing is missed.
 
         `after` is the `position` of the last event that is known already (`Done.version`, `SpaceInfo.version`).
+        With `captions`, for who may hear, also what is said (`caption`): a later one of the same `n` replaces it.
         Raises Refused if one may not see the Space.
         """
-        return stream(self._transport, self.path, after=after, over=over)
+        return stream(self._transport, self.path, after=after, over=over, captions=captions)
 
 
 class Spaces:

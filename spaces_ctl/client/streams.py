@@ -47,18 +47,21 @@ class StreamEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def stream(
-    transport: Transport, path: str, *, after: int | None = None, over: Over = "sse"
+    transport: Transport, path: str, *, after: int | None = None, over: Over = "sse", captions: bool = False
 ) -> AsyncGenerator[StreamEvent]:
     """Events after the position `after` (None: from now on), for good.
 
     `path` without its last part, which differs by transport. Reconnects by itself; each event comes once, in order.
+    `captions` (which are not events: nobody catches up with them) come as the event `caption`.
     Raises Refused if the server lets nobody in for good, or has forgotten what came after `after` (Gone).
     """
     backoff = Backoff(chance=transport.retries.chance)
     position = after
     while True:
         at_least_s: float | None = None
-        source = (_sse if over == "sse" else _websocket)(transport, path, position)
+        source = (_sse if over == "sse" else _websocket)(
+            transport, path, position, {"captions": "true"} if captions else {}
+        )
         try:
             async with aclosing(source) as events:
                 async for event in events:
@@ -90,12 +93,16 @@ class _Finished(Exception):
     """The server has no more events."""
 
 
-async def _sse(transport: Transport, path: str, position: int | None) -> AsyncGenerator[StreamEvent]:
+async def _sse(
+    transport: Transport, path: str, position: int | None, query: dict[str, str]
+) -> AsyncGenerator[StreamEvent]:
     headers = transport.headers() | {"Accept": "text/event-stream", "Cache-Control": "no-store"}
     if position is not None:
         headers["Last-Event-ID"] = str(position)
     timeout = httpx.Timeout(transport.timeout_s, read=_SILENCE_S)
-    async with transport.http.stream("GET", f"{path}/events", headers=headers, timeout=timeout) as response:
+    async with transport.http.stream(
+        "GET", f"{path}/events", params=query, headers=headers, timeout=timeout
+    ) as response:
         if response.status_code == 204:
             # The HTML standard's way to say: do not reconnect.
             raise _Finished
@@ -109,12 +116,14 @@ async def _sse(transport: Transport, path: str, position: int | None) -> AsyncGe
             raise UnexpectedAnswer(f"not an event stream: {error}") from error
 
 
-async def _websocket(transport: Transport, path: str, position: int | None) -> AsyncGenerator[StreamEvent]:
+async def _websocket(
+    transport: Transport, path: str, position: int | None, query: dict[str, str]
+) -> AsyncGenerator[StreamEvent]:
     base = transport.http.base_url
     url = base.copy_with(
         scheme="wss" if base.scheme == "https" else "ws",
         path=f"{base.path.rstrip('/')}{path}/ws",
-        params={} if position is None else {"after": str(position)},
+        params=query if position is None else {"after": str(position), **query},
     )
     try:
         async with connect(

@@ -27,7 +27,7 @@ from spaces_ctl.media.requests import Cut, Done, Film, Preview, Previewed
 from spaces_ctl.media.turns import Turns
 from spaces_ctl.segments import TICK_MS, Contents
 
-__all__ = ["LATE_MS", "cut", "film", "preview"]
+__all__ = ["LATE_MS", "begin_film", "cut", "film", "preview"]
 
 LATE_MS = 2_000
 """How long after a moment its sound may come into the log: the recorder keeps at most a second in memory, and what it
@@ -99,11 +99,17 @@ async def film(worker: Bench, request: Film) -> Done:
         opus = await get(name_of(space, clip, "audio.opus"))
         webm = await clip_video.film(bright, dim, bars.length_ms, opus)
         mp4 = clip_video.remuxed(webm, await get(name_of(space, clip, "audio.m4a")), "mp4")
-        # The clip may have been deleted meanwhile: its objects must not come back.
-        if await _missing(worker, space, clip, PLAYABLE):
-            return Done()
         await worker.objects.put(name_of(space, clip, "video.mp4"), mp4)
         await worker.objects.put(name_of(space, clip, "video.webm"), webm)
+        # Whoever deleted the clip meanwhile has not seen these.
+        if await _missing(worker, space, clip, PLAYABLE):
+            await worker.objects.delete(clip_prefix(space, clip))
+    return Done()
+
+
+async def begin_film(worker: Bench, request: Film) -> Done:
+    """`film`, without waiting for it."""
+    _begin(worker, request)
     return Done()
 
 

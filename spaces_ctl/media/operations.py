@@ -24,6 +24,7 @@ OPERATIONS: dict[str, Handler] = {
     "trim": replay_operations.trim,
     "cut": clips.cut,
     "film": clips.film,
+    "begin_film": clips.begin_film,
     "preview": clips.preview,
     "export": exporting.export,
     "who_speaks": reviewing.who_speaks,

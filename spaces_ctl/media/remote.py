@@ -1,4 +1,4 @@
-"""The server's handle on its media worker: starts it, asks it, and starts it again when it died or is stuck.
+"""The server's handle on a process beside it: starts it, asks it, and starts it again when it died or is stuck.
 
     async with asyncio.TaskGroup() as group:
         group.create_task(worker.run())
@@ -16,7 +16,7 @@ import logging
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -24,31 +24,40 @@ from spaces_ctl.media import frames
 from spaces_ctl.media.errors import MediaError, WorkerGone
 from spaces_ctl.media.requests import Done, Figures, Open
 
-__all__ = ["RemoteWorker"]
+__all__ = ["RemoteProcess", "RemoteWorker"]
 
 T = TypeVar("T")
+F = TypeVar("F", bound=msgspec.Struct)
 
 _log = logging.getLogger(__name__)
 _COMMAND = (sys.executable, "-m", "spaces_ctl.media.worker")
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
+_LAST_WORDS_S = 1.0
 _STEADY_S = 60.0
 """Whoever lived that long begins with the shortest pause again."""
 
 
-class RemoteWorker:
-    """One worker process after the other."""
+class RemoteProcess(Generic[F]):
+    """One process after the other, each a `spaces_ctl.media.child`. It answers to `figures` how it is doing."""
 
     def __init__(
         self,
-        opened: Open,
+        opened: msgspec.Struct,
+        figures: type[F],
         *,
-        command: Sequence[str] = _COMMAND,
+        name: str,
+        command: Sequence[str],
         heartbeat_s: float = 5.0,
         stuck_s: float = 60.0,
     ) -> None:
-        """`heartbeat_s`: how often its figures are asked for; `stuck_s`: it is killed if it has no answer."""
+        """`opened` is the first thing that it is told; `name` is what it is called in the log.
+
+        `heartbeat_s`: how often its figures are asked for; `stuck_s`: it is killed if it has no answer.
+        """
         self._opened = opened
+        self._figures = figures
+        self._name = name
         self._command = tuple(command)
         self._heartbeat_s = heartbeat_s
         self._stuck_s = stuck_s
@@ -60,8 +69,13 @@ class RemoteWorker:
         """Called whenever a worker has come up, in a task of its own."""
         self.pid: int | None = None
         self.restarts = 0
-        self.figures: Figures | None = None
+        self.figures: F | None = None
         """The newest; None while there is no worker."""
+
+    @property
+    def up(self) -> bool:
+        """Whether there is a process that can be asked."""
+        return self._up.is_set()
 
     async def ask(self, operation: str, request: msgspec.Struct, answer: type[T], *, timeout_s: float = 30.0) -> T:
         """Has an operation carried out.
@@ -85,11 +99,13 @@ class RemoteWorker:
             try:
                 await self._live()
             except (OSError, MediaError, frames.BadFrame) as error:
-                _log.error("the media worker failed: %s", error)
+                _log.error("the %s failed: %s", self._name, error)
+            except Exception:  # whatever it is, the server goes on
+                _log.exception("the %s failed", self._name)
             if loop.time() - begun > _STEADY_S:
                 pause_s = _FIRST_PAUSE_S
             self.restarts += 1
-            _log.warning("the media worker is gone; a new one is started", extra={"pause_s": pause_s})
+            _log.warning("the %s is gone; a new one is started", self._name, extra={"pause_s": pause_s})
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
@@ -108,26 +124,28 @@ class RemoteWorker:
             theirs.close()
             ours.setblocking(False)
             helpers: list[asyncio.Task[None]] = []
+            echo = asyncio.create_task(_echo(process, self._name))
             try:
                 reader, self._writer = await asyncio.open_unix_connection(sock=ours)
                 self.pid = process.pid
-                helpers.append(asyncio.create_task(_echo(process)))
                 reading = asyncio.create_task(self._read(reader))
                 helpers.append(reading)
-                opening = asyncio.create_task(self._open())
+                opening: asyncio.Task[None] = asyncio.create_task(self._open())
+                helpers.append(opening)
                 await asyncio.wait((opening, reading), return_when=asyncio.FIRST_COMPLETED)
                 if not opening.done():
-                    opening.cancel()
                     return
                 opening.result()
                 self._up.set()
                 if self.started is not None:
-                    helpers.append(asyncio.create_task(_told(self.started)))
+                    helpers.append(asyncio.create_task(_told(self.started, self._name)))
                 beating = asyncio.create_task(self._beat())
                 helpers.append(beating)
                 await asyncio.wait((reading, beating), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 await self._end(process, helpers)
+                await asyncio.wait((echo,), timeout=_LAST_WORDS_S)
+                echo.cancel()
 
     async def _end(self, process: asyncio.subprocess.Process, helpers: Sequence[asyncio.Task[None]]) -> None:
         self._up.clear()
@@ -138,13 +156,13 @@ class RemoteWorker:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(WorkerGone("gone", f"the {self._name} died"))
+        self._waiting.clear()
         for helper in helpers:
             helper.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(WorkerGone("gone", "the media worker died"))
-        self._waiting.clear()
         await process.wait()
 
     async def _open(self) -> None:
@@ -157,11 +175,14 @@ class RemoteWorker:
                 async with asyncio.timeout(self._stuck_s):
                     body = await self._send("figures", Done())
             except TimeoutError:
-                _log.error("the media worker is stuck and is ended", extra={"pid": self.pid})
+                _log.error("the %s is stuck and is ended", self._name, extra={"pid": self.pid})
                 return
             except WorkerGone:
                 return
-            self.figures = msgspec.msgpack.decode(body, type=Figures)
+            except MediaError:
+                pass  # it lives, and has logged it
+            else:
+                self.figures = msgspec.msgpack.decode(body, type=self._figures)
             await asyncio.sleep(self._heartbeat_s)
 
     async def _send(self, operation: str, request: msgspec.Struct) -> bytes:
@@ -196,17 +217,29 @@ class RemoteWorker:
             settle(waiting)
 
 
-async def _echo(process: asyncio.subprocess.Process) -> None:
+class RemoteWorker(RemoteProcess[Figures]):
+    """The media worker."""
+
+    def __init__(
+        self, opened: Open, *, command: Sequence[str] = _COMMAND, heartbeat_s: float = 5.0, stuck_s: float = 60.0
+    ) -> None:
+        """As of any process."""
+        super().__init__(
+            opened, Figures, name="media worker", command=command, heartbeat_s=heartbeat_s, stuck_s=stuck_s
+        )
+
+
+async def _echo(process: asyncio.subprocess.Process, name: str) -> None:
     """What the process says besides: a crash, mostly."""
     assert process.stderr is not None
     async for line in process.stderr:
-        _log.warning("media worker: %s", line.decode(errors="replace").rstrip())
+        _log.warning("%s: %s", name, line.decode(errors="replace").rstrip())
 
 
-async def _told(started: Callable[[], Awaitable[None]]) -> None:
+async def _told(started: Callable[[], Awaitable[None]], name: str) -> None:
     try:
         await started()
     except MediaError as error:
-        _log.warning("the media worker was not told everything: %s", error)
+        _log.warning("the %s was not told everything: %s", name, error)
     except Exception:
-        _log.exception("the media worker was not told everything")
+        _log.exception("the %s was not told everything", name)

@@ -1,8 +1,8 @@
 """The media worker: a process beside the server that puts recordings away, packages replays and cuts clips.
 
-`python -m spaces_ctl.media.worker FD` is started by `remote.RemoteWorker`, which speaks on the socket FD (`frames`) and
-holds the other end of stdin: when that ends, the server is gone, and so is the worker at once. Whatever it was doing is
-asked for again by the next server. It has a low priority (nice 10), so that its work never takes time from the audio.
+`python -m spaces_ctl.media.worker FD` is started by `remote.RemoteWorker` (`child`). Whatever it was doing when its
+server died is asked for again by the next one. It has a low priority (nice 10), so that its work never takes time from
+the audio.
 """
 
 from __future__ import annotations
@@ -11,10 +11,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
-import os
-import socket
 import sys
-import threading
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,12 +20,13 @@ import msgspec
 
 from spaces_ctl import segments
 from spaces_ctl.clock import Clock, SystemClock
-from spaces_ctl.media import frames
+from spaces_ctl.media import child
 from spaces_ctl.media.archive import Archive, Keys
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.following import Follower, NewPackager
 from spaces_ctl.media.objects import BadStoreUrl, NoObject, Objects, StoreUnavailable
 from spaces_ctl.media.operations import OPERATIONS
+from spaces_ctl.media.packaging import Packager
 from spaces_ctl.media.patience import PatientObjects, Sleep, Tally
 from spaces_ctl.media.requests import OfSpace, Open
 from spaces_ctl.media.spool import LogFiles, Spool
@@ -36,7 +34,7 @@ from spaces_ctl.media.spool import LogFiles, Spool
 __all__ = ["Worker", "main"]
 
 _NICE = 10
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("spaces_ctl.media.worker")
 
 
 class Worker:
@@ -47,13 +45,13 @@ class Worker:
         opened: Open,
         *,
         objects: Objects | None = None,
-        files: LogFiles = segments,  # type: ignore[assignment]
-        packager: NewPackager | None = None,
+        files: LogFiles = segments,
+        packager: NewPackager = Packager,
         clock: Clock | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """`objects`: another store than that of `opened`; `files`: another way to read logs. Raises BadStoreUrl."""
-        self.new_packager = packager or _packager()
+        self.new_packager = packager
         self.settings = opened
         self.clock = clock or SystemClock()
         self.sleep = sleep
@@ -103,7 +101,7 @@ class Worker:
 
     async def interrupt(self, space: int) -> None:
         """Whatever is being made of the Space is given up: it, or a part, is to be deleted. Who asked may ask again."""
-        tasks = self._making.get(space, set()) - {asyncio.current_task()}  # type: ignore[operator]
+        tasks = self._making.get(space, set()) - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -137,84 +135,27 @@ class Worker:
     @contextlib.contextmanager
     def _known_as_making(self, space: int) -> Iterator[None]:
         task = asyncio.current_task()
+        assert task is not None
         making = self._making.setdefault(space, set())
-        making.add(task)  # type: ignore[arg-type]
+        making.add(task)
         try:
             yield
         finally:
-            making.discard(task)  # type: ignore[arg-type]
+            making.discard(task)
             if not making:
                 self._making.pop(space, None)
 
 
-def _packager() -> NewPackager:
-    from spaces_ctl.media.packaging import Packager
-
-    return Packager
-
-
-class _Teller(logging.Handler):
-    """Hands log records to the server."""
-
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        super().__init__()
-        self._writer = writer
-        self._loop = asyncio.get_running_loop()
-        self.setFormatter(logging.Formatter())
-
-    def emit(self, record: logging.LogRecord) -> None:
-        message = frames.encode(frames.Logged(record.levelno, record.name, self.format(record)))
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._writer.write, message)
-
-
-async def _serve(sock: socket.socket) -> None:
-    reader, writer = await asyncio.open_unix_connection(sock=sock)
-    logging.basicConfig(level=logging.INFO, handlers=[_Teller(writer)], force=True)
-    first = await frames.receive(reader)
-    if not isinstance(first, frames.Asked):
-        return
+def _opened(opened: Open) -> Worker:
     try:
-        worker = Worker(msgspec.msgpack.decode(first.body, type=Open))
+        return Worker(opened)
     except BadStoreUrl as error:
-        writer.write(frames.encode(frames.Failed(first.id, "store.bad", str(error))))
-        await writer.drain()
-        return
-    writer.write(frames.encode(frames.Answered(first.id, msgspec.Raw(msgspec.msgpack.encode(None)))))
-    async with worker, asyncio.TaskGroup() as group:
-        while (message := await frames.receive(reader)) is not None:
-            if isinstance(message, frames.Asked):
-                group.create_task(_answer(worker, message, writer))
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-
-
-async def _answer(worker: Worker, asked: frames.Asked, writer: asyncio.StreamWriter) -> None:
-    try:
-        answer: frames.Message = frames.Answered(
-            asked.id, msgspec.Raw(await worker.answer(asked.operation, bytes(asked.body)))
-        )
-    except MediaError as error:
-        answer = frames.Failed(asked.id, error.code, error.detail)
-    writer.write(frames.encode(answer))
-
-
-def _die_with_the_server() -> None:
-    """Also in the middle of a long computation."""
-    with contextlib.suppress(OSError):
-        while os.read(sys.stdin.fileno(), 1):
-            pass
-    os._exit(0)
+        raise MediaError("store.bad", str(error)) from error
 
 
 def main(arguments: list[str]) -> None:
     """The process."""
-    with contextlib.suppress(OSError):
-        os.nice(_NICE)
-    threading.Thread(target=_die_with_the_server, name="life-line", daemon=True).start()
-    with socket.socket(fileno=int(arguments[0])) as sock:
-        sock.setblocking(False)
-        asyncio.run(_serve(sock))
+    child.main(arguments, Open, _opened, nice=_NICE)
 
 
 if __name__ == "__main__":

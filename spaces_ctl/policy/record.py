@@ -102,11 +102,19 @@ def clip_source_unavailable(case: Case, command: c.Clip) -> bool:
 
 @refuses("setting.invalid")
 def clip_out_of_range(case: Case, command: c.Clip) -> bool:
-    """A part of what has been, at most `Limits.clip_ms` long."""
-    started_ms = case.state.started_ms or case.now_ms
-    last_ms = case.state.ended_ms if case.state.status is ENDED else case.now_ms
-    lasted_ms = (last_ms or case.now_ms) - started_ms
-    return not 0 < command.length_ms <= case.limits.clip_ms or not 0 < command.end_ms <= lasted_ms
+    """A part of what has been, at most `Limits.clip_ms` long; when it is over, of what is public of it."""
+    state = case.state
+    if state.status is ENDED:
+        # Before the replay's start, and after the recording was stopped, there may be a review copy: nobody's to clip.
+        first_ms, last_ms = state.replay.start_ms, state.replay.duration_ms
+    else:
+        first_ms, last_ms = 0, case.now_ms - (state.started_ms or case.now_ms)
+    return not 0 < command.length_ms <= case.limits.clip_ms or not first_ms < command.end_ms <= last_ms
+
+
+def clip_start_ms(state: Space, command: c.Clip) -> int:
+    """Where a clip begins: not before the Space, nor, when that is over, before its replay."""
+    return max(state.replay.start_ms if state.status is ENDED else 0, command.end_ms - command.length_ms)
 
 
 @refuses("role.forbidden")
@@ -172,7 +180,7 @@ def clip(case: Case, command: c.Clip) -> None:
         ev.ClipCreated(
             clip=case.state.clips_made + 1,
             by=case.me,
-            start_ms=max(0, command.end_ms - command.length_ms),
+            start_ms=clip_start_ms(case.state, command),
             end_ms=command.end_ms,
             comment=command.comment,
         )

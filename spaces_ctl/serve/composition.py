@@ -18,6 +18,8 @@ from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.api.xapi.rates import XRates
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.payments.sandbox import SandboxPayments
+from spaces_ctl.serve.captions import CaptionsProcess
+from spaces_ctl.serve.clips import clip_services
 from spaces_ctl.serve.errors import BadSettings, DatabaseUnreachable, SchemaOutdated
 from spaces_ctl.serve.media import MediaProcess
 from spaces_ctl.serve.run import Running
@@ -29,6 +31,7 @@ from spaces_ctl.service.media_asker import NoWorker
 from spaces_ctl.service.oauth import OAuthRules
 from spaces_ctl.service.oidc import Oidc
 from spaces_ctl.service.oidc import OidcProvider as Provider
+from spaces_ctl.service.plays import Plays
 from spaces_ctl.service.ports import Mailer
 from spaces_ctl.service.replays import Replays
 from spaces_ctl.service.retention import Retention
@@ -62,10 +65,14 @@ class Deployment:
         self, settings: Settings, running: Running, services: Services, media: MediaProcess | None = None
     ) -> None:
         self.services = services
+        self.media = media
+        self.recorded = clip_services(services, media, running.place.public_url)
+        """What handlers ask for about recordings."""
         self._draining = False
         mailer = _mailer(settings)
         payments = _payments(settings, running)
         self.around = _around(settings, running, services, mailer, payments)
+        self.captions = CaptionsProcess(settings, running, services)
         self.replays = Replays(
             objects=media.objects if media is not None else Objects.memory(),
             spaces=services.spaces,
@@ -129,6 +136,8 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
         await deployment.around.discovery.seed_topics()
         await stack.enter_async_context(deployment.around.outbound)
         services.start(deployment.around.run(services.bus), "around")
+        if deployment.captions.enabled:
+            services.start(deployment.captions.run(), "captions")
         if media is not None and services.media is not None:
             services.start(media.run(services.media), "media worker")
             services.start(deployment.retention.run(services.bus), "retention")
@@ -260,9 +269,11 @@ def _application(
         reading=services.reading,
         accounts=services.accounts,
         idempotency=services.idempotency,
+        captions=deployment.captions.captions,
         authentication=services.authentication,
         checks={"database": services.reading.head, "serving": deployment.check_draining},
         engine_figures=running.engine.stats,
+        recordings=deployment.media.health if deployment.media is not None else None,
         more={
             **identity.identity_services(
                 authentication=services.authentication,
@@ -279,8 +290,10 @@ def _application(
                 invalidations=_invalidations(settings, graph, deployment.around),
             ),
             **deployment.around.injected(),
+            **deployment.recorded,
             "replays": deployment.replays,
             **deployment.retention.injected(),
+            "plays": Plays(db=services.db, clock=services.clock, execute=services.spaces.execute),
         },
     )
     roots = [*_ROOT_ROUTERS]

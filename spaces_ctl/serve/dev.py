@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from spaces_ctl import commands as c
+from spaces_ctl.captions import moonshine
 from spaces_ctl.serve.composition import compose, database_refusals
 from spaces_ctl.serve.logs import configure
 from spaces_ctl.serve.run import Composed, Place, Running, serve
@@ -50,12 +51,18 @@ class Seeded(NamedTuple):
 
 
 def development(settings: Settings, directory: Path) -> Settings:
-    """The settings with database, keys and recordings below `directory`, and tickets that nobody pays for."""
+    """The settings with database, keys and recordings below `directory`, and tickets that nobody pays for; captions if
+    there is something to make them with.
+    """
     replace = msgspec.structs.replace
+    captions = settings.captions
+    if captions.recogniser == "moonshine":
+        captions = replace(captions, enabled=captions.enabled or moonshine.installed())
     return replace(
         settings,
         database=replace(settings.database, url=f"sqlite:///{directory / 'spaces.db'}", password=""),
         recordings=replace(settings.recordings, directory=directory / "recordings"),
+        captions=captions,
         payments=replace(settings.payments, provider="sandbox"),
         node=replace(settings.node, data_directory=directory / "data", drain_seconds=1),
     )

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from spaces_ctl.captions.messages import Allow, Follow, FromServer, Leave, Lost
 from spaces_ctl.captions.messages import Heard as HeardLine
-from spaces_ctl.engine import space_name
+from spaces_ctl.engine import EngineError, space_name
 from spaces_ctl.events import Ended
 from spaces_ctl.model import SpaceId
 from spaces_ctl.service.captions import Captions, captionable
@@ -65,9 +65,9 @@ class Captioning:
         while True:
             async with self._bus.subscribe() as events:
                 for space in {*self._spaces.live, *self._followed}:
-                    self._look(space)
+                    self._safely(space)
                 async for recorded in events:
-                    self._look(recorded.space)
+                    self._safely(recorded.space)
                     if isinstance(recorded.event, Ended):
                         await self._ended(recorded.space)
             # We were too slow for the bus, or it is being closed.
@@ -77,7 +77,7 @@ class Captioning:
         """Everything from the beginning, to a process that knows nothing."""
         self._followed.clear()
         for space in self._spaces.live:
-            self._look(space)
+            self._safely(space)
 
     async def hear(self, message: HeardLine | Lost) -> None:
         """Something that the process says."""
@@ -118,7 +118,14 @@ class Captioning:
 
     def _again(self, space: SpaceId) -> None:
         if self._followed.pop(space, None) is not None:
+            self._safely(space)
+
+    def _safely(self, space: SpaceId) -> None:
+        try:
             self._look(space)
+        except EngineError as error:
+            # It is being stopped, or has failed: what follows from that is not for us to say.
+            log.warning("captions of a Space do not begin: %s", type(error).__name__)
 
     async def _ended(self, space: SpaceId) -> None:
         try:

@@ -217,8 +217,10 @@ class Captions:
             self._save.clear()
             try:
                 await self.flush()
-            except StoreError:
-                log.warning("captions wait for the database", extra={"lines": len(self._unsaved)})
+            except Exception as error:
+                # Its type only: a database's error quotes what was to be written.
+                why = {"lines": len(self._unsaved), "error": type(error).__name__}
+                log.warning("captions wait for the database", extra=why)
                 await asyncio.sleep(_AGAIN_S)
                 self._save.set()
 

@@ -9,8 +9,9 @@ are withheld as its replay is: they are parts of it.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -20,8 +21,9 @@ from spaces_ctl.clock import Clock
 from spaces_ctl.media.clip_names import FILES, LATER, PLAYABLE, name_of
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.layout import clip_prefix
-from spaces_ctl.media.objects import NoObject, Objects, StoreUnavailable
+from spaces_ctl.media.objects import Objects, StoreUnavailable
 from spaces_ctl.model import Actor, SpaceId
+from spaces_ctl.policy.record import clip_start_ms
 from spaces_ctl.policy.state import ClipInfo, Space
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.hiding import Hiding
@@ -29,6 +31,7 @@ from spaces_ctl.service.ports import Principal, Profile, SocialGraph
 
 __all__ = ["Clips", "Cutter", "File", "SeenClip"]
 
+_log = logging.getLogger(__name__)
 _MOST_KNOWN = 10_000
 _MOST_LIMIT = 100
 
@@ -74,7 +77,6 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     """In the object store."""
-    size: int
     media_type: str
 
 
@@ -84,15 +86,18 @@ class Clips:
     def __init__(
         self,
         *,
-        objects: Objects,
+        objects: Objects | None,
         clock: Clock,
         graph: SocialGraph,
         hiding: Hiding,
         visible: Callable[[Actor, SpaceId], Awaitable[Space]],
         check: Callable[[Actor, SpaceId, c.SpaceCommand], Awaitable[Space]],
-        cutter: Cutter,
+        cutter: Cutter | None,
     ) -> None:
-        """`visible` is that of `Reading`, `check` that of `Spaces`."""
+        """`visible` is that of `Reading`, `check` that of `Spaces`.
+
+        `objects` and `cutter` None: the deployment records nothing, and has no clips.
+        """
         self._objects = objects
         self._clock = clock
         self._graph = graph
@@ -110,10 +115,12 @@ class Clips:
 
         Raises ServiceError space.not_found, replay.withheld, store.unavailable.
         """
-        state = await self._space(principal.actor(), space)
-        numbers = sorted((n for n in state.clips if before is None or n < before), reverse=True)[
-            : min(limit, _MOST_LIMIT)
-        ]
+        state = await self._visible(principal.actor(), space)
+        if state.violation:
+            raise ServiceError("replay.withheld")
+        there = state.clips if self._objects is not None else {}
+        numbers = sorted((number for number in there if before is None or number < before), reverse=True)
+        numbers = numbers[: min(limit, _MOST_LIMIT)]
         hidden = await self._hiding.hidden(principal.account, {state.clips[number].by for number in numbers})
         shown = [number for number in numbers if state.clips[number].by not in hidden]
         authors = await self._graph.profiles({state.clips[number].by for number in shown})
@@ -135,28 +142,30 @@ class Clips:
         return await self.one(Principal(), space, clip)
 
     async def file(self, space: SpaceId, clip: int, file: str) -> File:
-        """Where a file lies. Open to everybody who has its address, as the share page is.
+        """Where a file lies, or will. Open to everybody who has its address, as the share page is.
 
-        Raises ServiceError clip.not_found, clip.processing (it is being made), replay.withheld, store.unavailable.
+        Raises ServiceError clip.not_found, replay.withheld.
         """
         if file not in FILES:
             raise ServiceError("clip.not_found")
         await self._with(Actor(), space, clip)
-        name = name_of(space, clip, file)
-        try:
-            size = await self._objects.size(name)
-        except NoObject:
-            if file in LATER:
-                await self._ask_for_film(space, clip)
-            raise ServiceError("clip.processing", retry_after_s=2) from None
-        except StoreUnavailable as error:
-            raise ServiceError("store.unavailable") from error
-        return File(name=name, size=size, media_type=FILES[file])
+        return File(name=name_of(space, clip, file), media_type=FILES[file])
 
-    async def stream(self, file: File, start: int, end: int) -> AsyncIterator[bytes]:
-        """Bytes of a file. Raises StoreUnavailable, NoObject."""
-        async for piece in self._objects.stream(file.name, start, end):
-            yield piece
+    async def not_there(self, space: SpaceId, clip: int, file: str) -> ServiceError:
+        """Why a file is not there: it is being made. Asks for a video that a worker has lost from its list."""
+        if file in LATER and self._cutter is not None:
+            try:
+                await self._cutter.film(space, clip)
+            except MediaError as error:
+                _log.warning("no video of clip %d of Space %d: %s", clip, space, error)
+        return ServiceError("clip.processing", retry_after_s=2)
+
+    @property
+    def objects(self) -> Objects:
+        """Where files lie. Raises ServiceError clip.not_found: the deployment has none."""
+        if self._objects is None:
+            raise ServiceError("clip.not_found")
+        return self._objects
 
     async def preview(
         self, principal: Principal, space: SpaceId, end_ms: int | None, length_ms: int
@@ -167,12 +176,15 @@ class Clips:
         ServiceError: the refusals of `commands.Clip`, replay.unavailable (nothing is there to make it of).
         """
         actor = principal.actor()
+        if self._cutter is None:
+            raise ServiceError("clips.off")
         if end_ms is None:
             state = await self._visible(actor, space)
             end_ms = max(1, self._clock.now_ms() - (state.started_ms or self._clock.now_ms()))
-        await self._check(actor, space, c.Clip(end_ms=end_ms, length_ms=length_ms))
+        command = c.Clip(end_ms=end_ms, length_ms=length_ms)
+        state = await self._check(actor, space, command)
         try:
-            return end_ms, await self._cutter.preview(space, max(0, end_ms - length_ms), end_ms)
+            return end_ms, await self._cutter.preview(space, clip_start_ms(state, command), end_ms)
         except MediaError as error:
             code = "replay.unavailable" if error.code.startswith("source.") else "store.unavailable"
             raise ServiceError(code) from error
@@ -204,7 +216,7 @@ class Clips:
             self._complete.move_to_end(key)
             return self._complete[key]
         try:
-            found = await self._objects.list(clip_prefix(space, clip))
+            found = await self.objects.list(clip_prefix(space, clip))
         except StoreUnavailable as error:
             raise ServiceError("store.unavailable") from error
         files = frozenset(name.rpartition("/")[2] for name, _ in found) & FILES.keys()
@@ -214,12 +226,6 @@ class Clips:
                 self._complete.popitem(last=False)
         return files
 
-    async def _space(self, actor: Actor, space: SpaceId) -> Space:
-        state = await self._visible(actor, space)
-        if state.violation:
-            raise ServiceError("replay.withheld")
-        return state
-
     async def _with(self, actor: Actor, space: SpaceId, clip: int) -> Space:
         try:
             state = await self._visible(actor, space)
@@ -227,15 +233,8 @@ class Clips:
             if refused.code != "space.not_found":
                 raise
             raise ServiceError("clip.not_found") from refused
-        if clip not in state.clips:
+        if clip not in state.clips or self._objects is None:
             raise ServiceError("clip.not_found")
         if state.violation:
             raise ServiceError("replay.withheld")
         return state
-
-    async def _ask_for_film(self, space: SpaceId, clip: int) -> None:
-        """A worker that died lost it from its list."""
-        try:
-            await self._cutter.film(space, clip)
-        except MediaError as error:
-            raise ServiceError("clip.processing", retry_after_s=10) from error

@@ -127,11 +127,13 @@ class FakeEngine:
         return Counts(0, space, named, unnamed, guests, len(people))
 
     async def caption(self, space: SpaceId, seat: int, generation: int, payload: bytes) -> None:
-        """A line on the track. Raises InvalidTable unless the seat's captions are allowed."""
+        """A line on the track. Raises Refused unless the seat's captions are allowed."""
         await asyncio.sleep(0)
         row = next((row for row in self._known(space).table.stage if row.seat == seat), None)
-        if row is None or row.generation != generation or not getattr(row, "caption", True):
-            raise InvalidTable("no captions of this seat")
+        if row is None or row.generation != generation or not row.caption:
+            error = Refused("no captions of this seat")
+            error.code = "captions.no_consent"
+            raise error
         self.captions.append((space, payload))
 
     async def events(self) -> AsyncIterator[list[Event]]:
@@ -319,6 +321,8 @@ class FakeRecordings:
         self.duration_ms = duration_ms
         self.calls: list[tuple[str, SpaceId, int]] = []
         """Name, Space, clip (0: none)."""
+        self.previewed = (0, 0)
+        """The last preview's stretch."""
 
     async def follow(self, space: SpaceId) -> None:
         """The Space is live."""
@@ -332,6 +336,16 @@ class FakeRecordings:
     async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
         """Makes a clip's audio."""
         self.calls.append(("cut", space, clip))
+
+    async def film(self, space: SpaceId, clip: int) -> None:
+        """Makes a clip's videos."""
+        self.calls.append(("film", space, clip))
+
+    async def preview(self, space: SpaceId, start_ms: int, end_ms: int) -> bytes:
+        """No sound."""
+        self.calls.append(("preview", space, 0))
+        self.previewed = (start_ms, end_ms)
+        return b"OggS"
 
     async def complete(self, space: SpaceId) -> None:
         """Makes the rest."""

@@ -152,7 +152,7 @@ class CaptionTrack(Protocol):
     """What `service.captions` uses of the engine."""
 
     async def caption(self, space: SpaceId, seat: int, generation: int, payload: bytes) -> None:
-        """Puts a line on the `captions` track. Raises EngineError if the seat's captions are not allowed."""
+        """Puts a line on the `captions` track. Raises Refused if the seat's captions are not allowed."""
         ...
 
 

@@ -6,6 +6,7 @@ dead or stuck makes these calls wait and raise `WorkerGone`; nobody who waits fo
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
@@ -18,11 +19,14 @@ from spaces_ctl.media.requests import (
     Delete,
     Deleted,
     Done,
+    Film,
     Finalize,
     Finalized,
     Follow,
     Forget,
     Plan,
+    Preview,
+    Previewed,
     Spooled,
     Trim,
 )
@@ -62,6 +66,8 @@ class WorkerRecordings:
         self._spaces = spaces
         self._db = db
         self._worker = worker
+        self.label: Callable[[SpaceId, int], Awaitable[tuple[str, str]]] = _unlabelled
+        """What is written on a clip's pictures: `Clips.label`."""
 
     async def follow(self, space: SpaceId) -> None:
         """See the port. Raises MediaError, ServiceError, Unavailable."""
@@ -83,9 +89,28 @@ class WorkerRecordings:
         return done.duration_ms
 
     async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
-        """See the port. Raises MediaError, Unavailable."""
-        request = Cut(space=space, key=await self._key(space), clip=clip, start_ms=start_ms, end_ms=end_ms)
+        """See the port. Raises MediaError, ServiceError, Unavailable."""
+        heading, line = await self.label(space, clip)
+        request = Cut(
+            space=space,
+            key=await self._key(space),
+            clip=clip,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            heading=heading,
+            line=line,
+        )
         await self._ask("cut", request, Done, 120.0)
+
+    async def film(self, space: SpaceId, clip: int) -> None:
+        """Makes a clip's videos, if they are not there; does not wait for them. Raises MediaError, ServiceError."""
+        heading, line = await self.label(space, clip)
+        await self._ask("begin_film", Film(space=space, clip=clip, heading=heading, line=line), Done)
+
+    async def preview(self, space: SpaceId, start_ms: int, end_ms: int) -> bytes:
+        """That stretch of the mix as an Ogg Opus file. Raises MediaError, Unavailable."""
+        request = Preview(space=space, key=await self._key(space), start_ms=start_ms, end_ms=end_ms)
+        return (await self._ask("preview", request, Previewed)).audio
 
     async def complete(self, space: SpaceId) -> None:
         """See the port. Raises MediaError, Unavailable."""
@@ -125,6 +150,10 @@ class WorkerRecordings:
                 if isinstance(recorded.event, e.RecordingStopped):
                     stop_group = _group(state, recorded.at_ms)
         return plan(state, self._spaces.limits, stop_group=stop_group)
+
+
+async def _unlabelled(space: SpaceId, clip: int) -> tuple[str, str]:
+    return "", ""
 
 
 def _end_group(state: Space) -> int:

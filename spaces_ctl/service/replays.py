@@ -71,7 +71,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     speakers: Sequence[Profile]
     """In order of their first word."""
     attendance: int
-    """Everybody who ever was there."""
+    """How many came, at least: nobody is followed, so it is the most at once as the engine counted."""
     peak: int
     """The most at once."""
     plays: int
@@ -127,6 +127,14 @@ class Replays:
             peak=found.peak if found else 0,
             plays=found.replay_plays if found else 0,
         )
+
+    async def span(self, principal: Principal, space: SpaceId) -> tuple[Space, int, int]:
+        """The Space, and from when to when it can be heard: milliseconds since it started. Raises ServiceError as
+        `replay`.
+        """
+        state = await self.playable(principal, space)
+        manifest = await self._stored(space, MANIFEST, Manifest)
+        return state, manifest.start_group * TICK_MS, manifest.end_group * TICK_MS
 
     async def spoken(self, principal: Principal, space: SpaceId) -> Spoken:
         """Who speaks when. Raises ServiceError as `replay`."""

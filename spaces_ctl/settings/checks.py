@@ -29,6 +29,7 @@ def together(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _limits(settings)
     yield from _identity(settings)
     yield from _messages(settings)
+    yield from _captions(settings)
 
 
 def _addresses(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -130,6 +131,14 @@ def _messages(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "push.subject", "expected mailto:ADDRESS or https://… with vapid_private_key"
     if mail.host and "@" not in mail.sender:
         yield "mail.sender", "expected an e-mail address with mail.host"
+
+
+def _captions(settings: Settings) -> Iterator[tuple[str, str]]:
+    captions = settings.captions
+    if captions.enabled and captions.recogniser == "websocket" and not captions.url.startswith(("ws://", "wss://")):
+        yield "captions.url", f"expected ws://HOST or wss://HOST with recogniser websocket, got {captions.url!r}"
+    if captions.enabled and not captions.languages:
+        yield "captions.languages", "name at least one"
 
 
 def _is_origin(text: str) -> bool:

@@ -135,8 +135,7 @@ class Recordings(Section, frozen=True, kw_only=True):
     segment_ms: Annotated[int, Meta(ge=1000, le=60_000)] = 4000
     """A file is closed, and goes to the store, after this long."""
     store: str = ""
-    """Where recordings are kept: a directory, or s3://BUCKET/PREFIX?region=R&endpoint=URL. Empty: `objects` in the
-    directory."""
+    """Kept in a directory, or s3://BUCKET/PREFIX?region=R&endpoint=URL. Empty: in `object-store` below `directory`."""
     access_key_id: str = ""
     """Of an S3 store; empty: AWS_ACCESS_KEY_ID, or whatever else the environment has."""
     secret_access_key: Annotated[str, SECRET] = ""
@@ -150,12 +149,17 @@ class Captions(Section, frozen=True, kw_only=True):
 
     enabled: bool = False
     """Needs the extra `captions` (pip install spaces-ctl[captions]), or a recogniser elsewhere."""
-    recogniser: Literal["moonshine", "websocket"] = "moonshine"
-    """moonshine: on this machine. websocket: any streaming recogniser at `url`."""
+    recogniser: Literal["moonshine", "websocket", "none"] = "moonshine"
+    """moonshine: on this machine. websocket: any streaming recogniser at `url` (docs/captions.md)."""
     url: str = ""
-    """wss:// URL of the recogniser, for websocket."""
+    """ws:// or wss:// URL of the recogniser, for websocket."""
     key: Annotated[str, SECRET] = ""
     """Sent to it as a bearer token."""
+    languages: tuple[str, ...] = ("en",)
+    """What the recogniser understands (BCP 47). A Space that names no language is taken for the first; one that names
+    another has no captions. Moonshine's model knows en."""
+    max_streams: Positive = 4
+    """People who are recognised at once, in all Spaces; what others say meanwhile is marked as missing."""
 
 
 class OidcProvider(Section, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from litestar.testing import AsyncTestClient
 from spaces_ctl import commands as c
 from spaces_ctl.captions.messages import Heard
 from spaces_ctl.model import SYSTEM, SpaceId, Ticketing
+from tests.support.api_scenarios import stored_replay
 from tests.support.api_server import Messages, serving, sse, ws
 from tests.support.api_world import ANN, BEN, DAN, HOST, MODERATOR, ApiWorld, bearer, path
 
@@ -152,8 +153,10 @@ async def replay(world: ApiWorld) -> SpaceId:
     await says(world, space, "before the <start>", 0, ms=500)
     await says(world, space, "good morning & welcome", 1, ms=4_000)
     await says(world, space, "", 2, ms=7_000)
+    await says(world, space, "after the recording was stopped", 3, ms=8_000)
     await world.do(HOST, space, c.End())
     await world.spaces.execute(SYSTEM, space, c.ReplayReady(duration_ms=60_000))
+    await stored_replay(world, space, 0, 60_000)
     return space
 
 
@@ -164,22 +167,23 @@ async def test_the_replays_captions_are_shifted_with_it(world: ApiWorld, client:
     assert whole.headers["content-type"] == "text/vtt; charset=utf-8"
     assert whole.headers["content-language"] == "en"
     assert whole.text.startswith("WEBVTT\n")
-    assert whole.text.count("-->") == 3
+    assert whole.text.count("-->") == 4
     assert f"<v User {ANN}>before the &lt;start&gt;</v>" in whole.text
-    await world.do(HOST, space, c.TrimReplay(start_ms=3_000))
+    await stored_replay(world, space, 3_000, 7_500)
     trimmed = (await client.get(url)).text
     assert "before" not in trimmed
+    assert "stopped" not in trimmed
     assert "00:00:01.000 --> 00:00:02.000\n<v User 2>good morning &amp; welcome</v>" in trimmed
     file = tmp_path / "captions.vtt"
     file.write_text(trimmed)
     with av.open(str(file)) as container:
         packets = [packet for packet in container.demux() if packet.pts is not None]
-    assert [(packet.pts, packet.duration) for packet in packets] == [(1_000, 1_000), (4_000, 1_000)], "ffmpeg reads it"
+    assert [(packet.pts, packet.duration) for packet in packets] == [(1_000, 1_000), (4_000, 500)], "ffmpeg reads it"
 
 
 async def test_the_replays_captions_are_refused_with_the_replay(world: ApiWorld, client: Client) -> None:
     live = await captioned(world, record=True)
-    assert await code(client, path(live, "/replay/captions.vtt")) == (409, "replay.unavailable")
+    assert await code(client, path(live, "/replay/captions.vtt")) == (409, "state.live")
     await world.do(HOST, live, c.End())
     assert await code(client, path(live, "/replay/captions.vtt")) == (409, "replay.unavailable")
     space = await replay(world)

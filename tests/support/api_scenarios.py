@@ -10,10 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
+from spaces_ctl.media.layout import replay_prefix
+from spaces_ctl.media.replay_files import MANIFEST, Manifest
 from spaces_ctl.model import SpaceId
 from spaces_ctl.service.ports import Principal
 from spaces_ctl.store import posts as post_store
@@ -21,8 +24,21 @@ from spaces_ctl.store.tables.accounts import accounts, live_bans
 from spaces_ctl.store.tables.graph import blocks, mutes
 from spaces_ctl.store.tables.posts import posts
 from tests.support.api_world import ANN, BEN, CID, DAN, EVE, HOST, MODERATOR, ApiWorld
+from tests.support.replay_objects import put_replay
 
-__all__ = ["GONE", "PINNED", "ROLES", "SCENARIOS", "Ready", "Scenario", "end_all", "replay_of", "scheduled", "standing"]
+__all__ = [
+    "GONE",
+    "PINNED",
+    "ROLES",
+    "SCENARIOS",
+    "Ready",
+    "Scenario",
+    "end_all",
+    "replay_of",
+    "scheduled",
+    "standing",
+    "stored_replay",
+]
 
 GONE = 30
 """Was removed from the standing Space."""
@@ -105,6 +121,29 @@ async def scheduled(world: ApiWorld) -> SpaceId:
     return space
 
 
+async def _captioned_replay(world: ApiWorld) -> SpaceId:
+    space = await replay_of(world)
+    await stored_replay(world, space, 0, 60_000)
+    return space
+
+
+async def stored_replay(world: ApiWorld, space: SpaceId, begin_ms: int, end_ms: int) -> None:
+    """What the media worker says of a replay, in place of it."""
+    manifest = Manifest(
+        started_at_ms=(await world.state(space)).started_ms or 0,
+        first_group=0,
+        end_group=end_ms // 20,
+        start_group=begin_ms // 20,
+        duration_ms=end_ms - begin_ms,
+        loudness_lufs=None,
+        gain_db=0.0,
+        gain_steps=0,
+        segments=0,
+        opus_bytes=0,
+    )
+    await world.more.objects.put(f"{replay_prefix(space)}/{MANIFEST}", msgspec.json.encode(manifest))
+
+
 async def _captioned(world: ApiWorld) -> SpaceId:
     space = await standing(world)
     await world.do(ANN, space, c.CaptionConsent(on=True))
@@ -116,6 +155,18 @@ async def replay_of(world: ApiWorld) -> SpaceId:
     await world.do(HOST, space, c.End())
     await world.spaces.execute(world_system(), space, c.ReplayReady(duration_ms=60_000))
     return space
+
+
+def _replay(who: int | None, **path: str) -> Scenario:
+    """A replay with its files."""
+
+    async def ready(world: ApiWorld) -> Ready:
+        space = await replay_of(world)
+        started_ms = (await world.spaces.get(space)).started_ms or 0
+        await put_replay(world.more.objects, space, started_at_ms=started_ms, accounts=(HOST, ANN))
+        return Ready(who, {"space": wire.space_text(space), **path})
+
+    return ready
 
 
 def world_system() -> Any:
@@ -244,8 +295,14 @@ SCENARIOS: dict[str, Scenario] = {
     "publishDetails": _in(replay_of, HOST),
     "deleteReplay": _in(replay_of, HOST),
     "playReplay": _in(replay_of, None),
-    "getReplayCaptions": _in(replay_of, None),
+    "getReplayCaptions": _in(_captioned_replay, None),
     "listCaptions": _in(_captioned, None),
+    "getReplay": _replay(None),
+    "getReplayTimeline": _replay(DAN),
+    "getReplayPeaks": _replay(None),
+    "getReplayOpus": _replay(EVE),
+    "getReplayM4a": _replay(None),
+    "getReplayHls": _replay(None, name="main.m3u8"),
     "export": _in(replay_of, HOST),
     "clip": _live(DAN, None, {"end_ms": 20_000}),
     "deleteClip": _live(ANN, {"clip": 1}),

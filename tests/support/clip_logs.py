@@ -62,7 +62,7 @@ def heard(packets: Sequence[MixPacket], end_group: int) -> Pcm:
     decoder: Any = av.CodecContext.create("libopus", "r")
     decoder.sample_rate, decoder.layout = RATE, "mono"
     out = np.zeros(end_group * TICK, np.int16)
-    for packet in packets:
+    for packet in (packet for packet in packets if packet.group < end_group):
         sound = np.concatenate([frame.to_ndarray().reshape(-1) for frame in decoder.decode(av.Packet(packet.opus))])
         at = packet.group * TICK
         out[at : at + len(sound)] = sound[: len(out) - at]

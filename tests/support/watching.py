@@ -21,9 +21,9 @@ PATIENCE_S = 15.0
 class Watcher:
     """Everything that somebody's stream of a Space has told, from its beginning; use it with `async with`."""
 
-    def __init__(self, client: SpacesClient, space: str) -> None:
+    def __init__(self, client: SpacesClient, space: str, *, captions: bool = False) -> None:
         self.events: list[StreamEvent] = []
-        self._stream = client.space(space).events(after=0)
+        self._stream = client.space(space).events(after=0, captions=captions)
         self._came = asyncio.Event()
 
     async def __aenter__(self) -> Watcher:
@@ -78,8 +78,8 @@ def _pin(admission: Admission) -> bytes | None:
     return None if admission.certificate_sha256 is None else bytes.fromhex(admission.certificate_sha256)
 
 
-def listener(admission: Admission) -> Listener:
-    return Listener(admission.urls[0], token=admission.token, certificate_sha256=_pin(admission))
+def listener(admission: Admission, *, captions: bool = False) -> Listener:
+    return Listener(admission.urls[0], token=admission.token, certificate_sha256=_pin(admission), captions=captions)
 
 
 def speaker(admission: Admission) -> Speaker:

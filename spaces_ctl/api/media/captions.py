@@ -7,11 +7,10 @@ from litestar import Response, Router, get
 
 from spaces_ctl.api import wire
 from spaces_ctl.api.openapi import problems
-from spaces_ctl.api.paging import Cursors, CursorText, Limit
+from spaces_ctl.api.paging import CursorText, Limit
+from spaces_ctl.api.spaces.commands import refusals
 from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_space
-from spaces_ctl.policy.replay import ReplayStatus
-from spaces_ctl.policy.state import Space
-from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.commands import PlayReplay
 from spaces_ctl.service.webvtt import Cue, webvtt
 
 __all__ = ["CaptionPage", "CaptionView", "router"]
@@ -86,40 +85,29 @@ async def list_captions(
     summary="The replay's captions",
     media_type=_MEDIA_TYPE,
     tags=["Captions"],
-    responses=problems("space.not_found", "replay.unavailable", "replay.withheld", "replay.deleted"),
+    responses=problems("space.not_found", *refusals(PlayReplay), "store.unavailable"),
 )
-async def replay_captions(space: SpaceParam, principal: Asker, reading: Injected, captions: Injected) -> Response[str]:
+async def replay_captions(
+    space: SpaceParam, principal: Asker, replays: Injected, reading: Injected, captions: Injected
+) -> Response[str]:
     """WebVTT, a cue for each line, its speaker as voice. Times are the replay's, from where it was trimmed to begin."""
-    state: Space = await reading.visible(principal.actor(), read_space(space))
-    _playable(state)
-    rows = await captions.all_of(state.id)
+    state, begin_ms, end_ms = await replays.span(principal, read_space(space))
+    rows = [row for row in await captions.all_of(state.id) if row[2] < end_ms]
     names = await reading.profiles({account for _, account, *_ in rows})
     cues = [
         Cue(
             number=n,
-            start_ms=start_ms - state.replay.start_ms,
-            end_ms=end_ms - state.replay.start_ms,
+            start_ms=start_ms - begin_ms,
+            end_ms=min(line_end_ms, end_ms) - begin_ms,
             name=names[account].name if account in names else "",
             text=text,
         )
-        for n, account, start_ms, end_ms, text in rows
+        for n, account, start_ms, line_end_ms, text in rows
     ]
     language = captions.language(state) or state.lang or "und"
     # Withheld or deleted holds from the next request on: nobody keeps a copy that is not asked for again.
     headers = {"content-language": language, "cache-control": "private, no-cache"}
     return Response(webvtt(cues, language), media_type=_MEDIA_TYPE, headers=headers)
-
-
-def _playable(state: Space) -> None:
-    """Raises ServiceError unless the replay is public."""
-    match state.replay.status:
-        case ReplayStatus.AVAILABLE:
-            return
-        case ReplayStatus.WITHHELD:
-            raise ServiceError("replay.withheld")
-        case ReplayStatus.DELETED:
-            raise ServiceError("replay.deleted")
-    raise ServiceError("replay.unavailable")
 
 
 router = Router(path="/", route_handlers=[list_captions, replay_captions])

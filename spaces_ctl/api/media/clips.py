@@ -1,6 +1,6 @@
 """Clips over HTTP: lists, single ones, their files, previews, and the pages that are shared.
 
-Made, deleted and reported by commands: `POST /spaces/{space}/clips`, `DELETE …/clips/{clip}`, `POST …/clips/{clip}/reports`.
+Made, deleted and reported by commands: `POST …/clips`, `DELETE …/clips/{clip}`, `POST …/clips/{clip}/reports`.
 Files and pages are open to everybody who has their address.
 """
 
@@ -10,15 +10,18 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import MediaType, Request, Response, Router, get, route
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 
 from spaces_ctl.api import wire
 from spaces_ctl.api.around.views import before, next_before
-from spaces_ctl.api.media.clip_files import answer
+from spaces_ctl.api.media.ranges import answer
 from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.paging import CursorText, Limit
 from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_space
 from spaces_ctl.api.spaces.views import ProfileView, profile_view
+from spaces_ctl.media.clip_names import FILES
+from spaces_ctl.media.objects import NoObject
 from spaces_ctl.service.clip_pages import Page
 from spaces_ctl.service.clips import SeenClip
 from spaces_ctl.service.errors import ServiceError
@@ -30,8 +33,14 @@ FileParam = Annotated[str, PathParameter(pattern=r"^[a-z]+\.[a-z0-9]+$", descrip
 EndMs = Annotated[int | None, QueryParameter(ge=0, le=2**53 - 1, description="Since the Space's start. None: now.")]
 LengthMs = Annotated[int, QueryParameter(ge=1, le=600_000, description="How long.")]
 
-# A clip can be deleted, and is gone then: whoever keeps it asks again.
-_FILE = {"cache-control": "no-cache", "cross-origin-resource-policy": "cross-origin"}
+_FILES = "/spaces/{space:str}/clips/{clip:int}/{file:str}"
+_OPT = {"stream": True, "rate": "media", "contents": tuple(FILES.values())}
+_RANGED = {
+    206: ResponseSpec(data_container=bytes, description="A part.", generate_examples=False),
+    304: ResponseSpec(data_container=None, description="As known.", generate_examples=False),
+} | problems("request.range", "space.not_found", "clip.not_found", "clip.processing", "replay.withheld")
+_ANYWHERE = {"cross-origin-resource-policy": "cross-origin"}
+"""Pages of others play them."""
 
 
 class ClipView(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,26 +117,32 @@ async def one(space: SpaceParam, clip: ClipParam, principal: Asker, clips: Injec
     return _view(await clips.one(principal, read_space(space), clip), settings)
 
 
-@route(
-    "/spaces/{space:str}/clips/{clip:int}/{file:str}",
-    http_method=["GET", "HEAD"],
-    operation_id="getClipFile",
-    summary="Sound, picture or video of a clip",
-    opt={"stream": True},
-    responses=problems("space.not_found", "clip.not_found", "clip.processing", "replay.withheld"),
-)
-async def file(
+async def _file(
     space: SpaceParam, clip: ClipParam, file: FileParam, clips: Injected, request: Request[Any, Any, Any]
 ) -> Response[Any]:
     """With ranges (RFC 9110 section 14). `clip.processing`: ask again in some seconds."""
     found = await clips.file(read_space(space), clip, file)
-    return answer(request, found, clips.stream, headers=_FILE)
+    try:
+        return await answer(request, clips.objects, found.name, media_type=found.media_type, headers=_ANYWHERE)
+    except NoObject:
+        raise await clips.not_there(read_space(space), clip, file) from None
+
+
+_file_get = get(
+    _FILES,
+    operation_id="getClipFile",
+    summary="Sound, picture or video of a clip",
+    responses=_RANGED,
+    opt=_OPT,
+)(_file)
+_file_head = route(_FILES, http_method=["HEAD"], include_in_schema=False, opt=_OPT)(_file)
 
 
 @get(
     "/spaces/{space:str}/clips/preview",
     operation_id="previewClip",
     summary="How a clip would sound",
+    media_type="audio/ogg",
     responses=problems(
         "space.not_found",
         "role.forbidden",
@@ -195,5 +210,5 @@ def _plain(text: str) -> Page:
 _GONE = _plain("There is no such clip.")
 _WITHHELD = _plain("This clip is withheld.")
 
-router = Router(path="", route_handlers=[listed, one, preview, file], tags=["Clips"])
+router = Router(path="", route_handlers=[listed, one, preview, _file_get, _file_head], tags=["Clips"])
 page_router = Router(path="", route_handlers=[page, player, report])

@@ -69,7 +69,7 @@ async def answer(
     tag = f'"{about.tag}"'
     told = {"etag": tag, "accept-ranges": "bytes", "cache-control": cache_control, **headers}
     if _listed(request.headers.get("if-none-match"), tag):
-        return Response(None, status_code=304, media_type=media_type, headers=told)
+        return Response(b"", status_code=304, media_type=media_type, headers=told)
     # A range is asked for with GET alone, and only of what the asker has the rest of (sections 14.2 and 13.1.5).
     ranged = request.method == "GET" and request.headers.get("if-range", tag) == tag
     try:
@@ -82,7 +82,7 @@ async def answer(
         told["content-range"] = f"bytes {asked.start}-{asked.end - 1}/{about.size}"
     status = 200 if asked is None else 206
     if request.method == "HEAD":
-        return Response(None, status_code=status, media_type=media_type, headers=told)
+        return Response(b"", status_code=status, media_type=media_type, headers=told)
     body = objects.stream(name, whole.start, whole.end)
     first = await _first(body)
     return Stream(_all(first, body), status_code=status, media_type=media_type, headers=told)
