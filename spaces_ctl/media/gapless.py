@@ -13,7 +13,7 @@ from spaces_ctl.segments import MixPacket
 
 __all__ = ["LOUDEST_SILENT", "Gapless", "Piece", "grid", "speaking"]
 
-LOUDEST_SILENT = 56
+LOUDEST_SILENT = 50
 """A seat at this level (-dBov, RFC 6464) or below is an open microphone in a quiet room, not somebody who speaks."""
 
 

@@ -28,6 +28,7 @@ from spaces_ctl.media.replay_files import (
     AAC_PLAYLIST,
     AUDIO_M4A,
     AUDIO_OPUS,
+    MAIN_OPUS_PLAYLIST,
     MAIN_PLAYLIST,
     MANIFEST,
     OPUS_PLAYLIST,
@@ -187,21 +188,16 @@ class _Publication:
         return hls.Segment(name.removeprefix("hls/"), samples, size)
 
     async def _playlists(self, published: Sequence[_Published]) -> None:
-        renditions = []
-        for codec, name, segments in (
-            # The one that every player knows comes first.
-            (Codec.AAC, AAC_PLAYLIST, [one.aac for one in published if one.aac is not None]),
-            (Codec.OPUS, OPUS_PLAYLIST, [one.opus for one in published]),
+        for codec, main, name, segments in (
+            (Codec.AAC, MAIN_PLAYLIST, AAC_PLAYLIST, [one.aac for one in published if one.aac is not None]),
+            (Codec.OPUS, MAIN_OPUS_PLAYLIST, OPUS_PLAYLIST, [one.opus for one in published]),
         ):
-            if not segments:
-                continue
             start = f"hls/{codec.value}-init.mp4"
+            rendition = hls.Rendition(name.removeprefix("hls/"), codec, segments)
             await self._put(start, fragments.initialisation(codec, self._gain_db))
             await self._put(name, hls.media_playlist(start.removeprefix("hls/"), segments).encode())
-            self._named |= {start, name}
-            renditions.append(hls.Rendition(name.removeprefix("hls/"), codec, segments))
-        await self._put(MAIN_PLAYLIST, hls.main_playlist(renditions).encode())
-        self._named.add(MAIN_PLAYLIST)
+            await self._put(main, hls.main_playlist(rendition).encode())
+            self._named |= {start, name, main}
 
     def _opus(self, packets: Iterable[Sample]) -> bytes:
         def placed() -> Iterable[tuple[int, int, bytes]]:

@@ -95,7 +95,7 @@ async def test_the_page_plays_and_seeks_in_chromium_and_its_form_reports(tmp_pat
     world = await ApiWorld.open(tmp_path, settings=ApiSettings(public_url=origin))
     try:
         path = await a_clip(world)
-        async with serving(world.app, listener) as url:
+        async with serving(world.app, listener=listener) as url:
             for at in (path, f"{path}/player"):
                 (played, length, picture), problems = await asyncio.to_thread(in_chromium, url + at, play)
                 assert problems == []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from litestar import Litestar, Request, Response, get, route
 from litestar.enums import HttpMethod
+from litestar.params import PathParameter
 from litestar.testing import AsyncTestClient
 
 from spaces_ctl.api.errors import EXCEPTION_HANDLERS
@@ -31,7 +32,7 @@ async def objects() -> Objects:
 
 @pytest.fixture
 async def client(objects: Objects) -> AsyncIterator[AsyncTestClient[Litestar]]:
-    async def handle(name: str, request: Request[Any, Any, Any]) -> Response[Any]:
+    async def handle(name: Annotated[str, PathParameter()], request: Request[Any, Any, Any]) -> Response[Any]:
         return await ranges.answer(request, objects, name, media_type="audio/ogg")
 
     app = Litestar(

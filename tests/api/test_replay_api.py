@@ -61,7 +61,7 @@ async def test_a_replay_is_told_with_people_chapters_and_addresses(world: ApiWor
     ]
     assert told["loudness_lufs"] + told["gain_db"] == pytest.approx(-16, abs=0.02)
     assert told["started"] == (await client.get(path(space))).json()["started"]
-    for name in ("hls", "opus", "m4a", "timeline", "peaks"):
+    for name in ("hls", "hls_opus", "opus", "m4a", "timeline", "peaks"):
         assert (await client.get(told["urls"][name])).status_code == 200, name
     when = (await client.get(told["urls"]["timeline"])).json()
     assert [(one["handle"], round(one["spans"][0][0] / 1000)) for one in when["people"]] == [
@@ -135,8 +135,8 @@ async def test_a_play_counts(world: ApiWorld, client: Client) -> None:
 
 async def test_playlists_lead_to_every_segment(world: ApiWorld, client: Client) -> None:
     space = await replayed(world)
-    main = (await client.get(path(space, "/replay/hls/main.m3u8"))).text
-    lists = re.findall(r"^[^#\n]+$", main, re.MULTILINE)
+    mains = [(await client.get(path(space, f"/replay/hls/{name}.m3u8"))).text for name in ("main", "main-opus")]
+    lists = [name for text in mains for name in re.findall(r"^[^#\n]+$", text, re.MULTILINE)]
     assert lists == ["aac.m3u8", "opus.m3u8"]
     for name in lists:
         text = (await client.get(path(space, f"/replay/hls/{name}"))).text

@@ -18,7 +18,7 @@ from tests.support.players import duration_s, loudness_lufs, played
 from tests.support.replay_world import Recording, package, talk
 
 RATE = 48_000
-OPUS = ["audio.opus", "hls/opus.m3u8"]
+OPUS = ["audio.opus", "hls/opus.m3u8", "hls/main-opus.m3u8"]
 AAC = ["audio.m4a", "hls/aac.m3u8", "hls/main.m3u8"]
 
 
@@ -102,12 +102,14 @@ def test_speech_survives(recording: Recording) -> None:
     assert quality.stoi > 0.97
 
 
-def test_the_main_playlist_names_codecs_and_rates(recording: Recording) -> None:
-    text = (recording.directory / "hls/main.m3u8").read_text()
-    found = re.findall(r'BANDWIDTH=(\d+),AVERAGE-BANDWIDTH=(\d+),CODECS="([^"]+)"\n(\S+)', text)
-    assert [(codec, uri) for _, _, codec, uri in found] == [(Codec.AAC.mime, "aac.m3u8"), ("opus", "opus.m3u8")]
-    for peak, average, _, _ in found:
-        assert 5_000 < int(average) < int(peak) < 130_000
+@pytest.mark.parametrize(
+    ("main", "codec", "uri"), [("main", Codec.AAC, "aac.m3u8"), ("main-opus", Codec.OPUS, "opus.m3u8")]
+)
+def test_the_main_playlists_name_codec_and_rates(recording: Recording, main: str, codec: Codec, uri: str) -> None:
+    text = (recording.directory / f"hls/{main}.m3u8").read_text()
+    ((peak, average, *named),) = re.findall(r'BANDWIDTH=(\d+),AVERAGE-BANDWIDTH=(\d+),CODECS="([^"]+)"\n(\S+)', text)
+    assert named == [codec.mime, uri]
+    assert 5_000 < int(average) < int(peak) < 130_000
 
 
 def test_opusinfo_has_nothing_to_say(recording: Recording) -> None:

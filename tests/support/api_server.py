@@ -19,8 +19,8 @@ PATIENCE_S = 10
 
 
 @asynccontextmanager
-async def serving(app: Any, listener: socket.socket | None = None, **config: Any) -> AsyncIterator[str]:
-    """The server's base URL. `listener`: of a port that the application has to know beforehand."""
+async def serving(app: Any, *, listener: socket.socket | None = None, **config: Any) -> AsyncIterator[str]:
+    """The server's base URL. `listener`: a socket of one's own, whose port was to be known before."""
     listener = listener or socket.create_server(("127.0.0.1", 0))
     options: dict[str, Any] = {
         "log_level": "error",
