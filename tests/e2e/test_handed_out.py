@@ -1,4 +1,4 @@
-"""What a real server hands out of what it recorded: an archive to its creator, a stretch to a moderator; and deletes."""
+"""What a real server hands out of its recordings: an archive to the creator, a stretch to a moderator; and deletes."""
 
 from __future__ import annotations
 
