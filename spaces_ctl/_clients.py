@@ -383,9 +383,10 @@ class ListenerStats:
 class Listener(_Client[_engine.NativeListener]):
     """Hears a Space: `async with Listener(url, certificate_sha256=…) as listener`.
 
-    Entering waits until the stage is subscribed, or the mix (`track="mix"`): all seats in one stream of Opus, which costs
-    the engine less per listener and comes some 80 ms later. A Space without `UpsertSpace.mix` has none (`track.not_found`),
-    and who sits on stage gets nothing of it while there. Raises `Refused`, `ConnectionFailed`, ValueError.
+    Entering waits until the stage is subscribed, or the mix (`track="mix"`): all seats in one stream of Opus, which
+    costs the engine less per listener and comes some 80 ms later. A Space without `UpsertSpace.mix` has none
+    (`track.not_found`), and who sits on stage gets nothing of it while there. Raises `Refused`, `ConnectionFailed`,
+    ValueError.
     """
 
     def __init__(
@@ -553,10 +554,10 @@ class TapStats:
 class SeatTap(_Client[_engine.NativeTap]):
     """Hears every seat whose captions are allowed: `async with SeatTap(url, token=…) as tap: async for frames in tap`.
 
-    For services of the deployment, with a token of `TokenSigner.mint(service=True)`. It follows the stage by itself: the
-    engine sends of each seat what `StageRow.caption` allows at that moment, and stops before the `apply` that withdraws it
-    has answered. Every frame carries the seat's generation, which `Engine.caption` wants back. Entering waits until the
-    seats are subscribed. Raises `Refused`, `ConnectionFailed`, ValueError.
+    For services of the deployment, with a token of `TokenSigner.mint(service=True)`. It follows the stage by itself:
+    the engine sends of each seat what `StageRow.caption` allows at that moment, and stops before the `apply` that
+    withdraws it has answered. Every frame carries the seat's generation, which `Engine.caption` wants back. Entering
+    waits until the seats are subscribed. Raises `Refused`, `ConnectionFailed`, ValueError.
     """
 
     def _connect(self) -> _engine.NativeTap:

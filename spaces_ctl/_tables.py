@@ -24,7 +24,9 @@ class StageRow:
     generation: int = 1
     """Grows when the seat is given (again): frames of an older generation are dropped."""
     caption: bool = False
-    """Captions of this person may be made and shown: services hear the seat (`SeatTap`), `Engine.caption` takes its words."""
+    """Captions of this person may be made and shown: services hear the seat (`SeatTap`), and `Engine.caption` takes its
+    words.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +107,8 @@ class Applied:
     fence_group: int
     """No object of a seat that the command silenced lies in a group after this one; none is sent from now on.
 
-    That holds for packets of the mix with the seat in them, too. Of a seat whose `caption` the command withdrew no caption
-    is sent from now on, and no sound to services.
+    That holds for packets of the mix with the seat in them, too. Of a seat whose `caption` the command withdrew no
+    caption is sent from now on, and no sound to services.
     """
 
 

@@ -495,11 +495,12 @@ class Engine:
         await self._call(lambda: self._native.react(space, account, index))
 
     async def caption(self, space: int, seat: int, generation: int, payload: bytes) -> None:
-        """Shows a line of captions to everybody on the track `captions`: `payload` (JSON; not looked at), at most 4 KiB.
+        """Shows everybody a line of captions, on the track `captions`: `payload` (JSON; not looked at), 4 KiB at most.
 
-        It is of who sits on `seat` since `generation`, as `SeatTap` told it. The table in force at this moment decides: once
-        an `apply` that withdraws `StageRow.caption` has answered, no caption of that seat leaves the engine, late ones
-        included. Raises `Refused` with `captions.no_consent`, `space.not_found` or `state.ended`; ValueError (too long).
+        It is of who sits on `seat` since `generation`, as `SeatTap` told it. The table in force at this moment decides:
+        once an `apply` that withdraws `StageRow.caption` has answered, no caption of that seat leaves the engine, late
+        ones included. Raises `Refused` with `captions.no_consent`, `space.not_found` or `state.ended`; ValueError (too
+        long).
         """
         if len(payload) > MOST_CAPTION_BYTES:
             raise ValueError(f"a caption of {len(payload)} bytes is over {MOST_CAPTION_BYTES}")

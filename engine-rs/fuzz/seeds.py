@@ -139,11 +139,15 @@ def media() -> None:
     track = b"".join(bytes([step << 2, len(packet)]) + packet for step, packet in steps)
     seed("ogg_track", "voice", track)
     seed("ogg_track", "short-frames", bytes([4, 5, 0xF1, 0xFF, 0xFE, 0xFF, 0xFE, 12, 2, 0xE3, 8, 0xFF, 0, 2, 0]))
+    whole = b"".join(bytes([step << 3 | 2, len(packet)]) + packet for step, packet in zip([4, 1, 1, 9], loud[:4], strict=True))
+    seed("ogg_whole", "voice", bytes([10, 60, 0, 2]) + whole)
+    seed("ogg_whole", "across", bytes([11, 7, 5, 0]) + bytes([3 << 3 | 6, 8]) + b"\xfb\x03" + b"\xff\xfe" * 3 + whole)
     log = bytes.fromhex(re.sub(r"\s", "", SEGMENT.read_text()))
     seed("segment", "log", b"\x00" + log)
     seed("segment", "torn", b"\x00" + log[:-3])
     seed("segment", "damaged", b"\x00" + log[:100] + b"\xff" + log[101:])
-    seed("segment", "note", b"\x03" + log[44:])
+    seed("segment", "header", b"\x00" + log[:20] + b"\xff" + log[21:])
+    seed("segment", "note", b"\x03" + log[48:])
     seed("varint", "sizes", bytes.fromhex("25 7bbd 9d7f3e7d c2197c5eff14e88c"))
 
 

@@ -28,6 +28,7 @@ from spaces_ctl.api.health import Check, EngineFigures, health_handlers
 from spaces_ctl.api.idempotency import Idempotent
 from spaces_ctl.api.limits import RateLimiter
 from spaces_ctl.api.paging import Cursors
+from spaces_ctl.api.recording_figures import RecordingHealths
 from spaces_ctl.api.security import CsrfTokens, SecurityHeaders, cors
 from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.api.spaces import commands, life, reads, streams
@@ -67,6 +68,8 @@ class ApiServices(msgspec.Struct, frozen=True, kw_only=True):
     """`Engine.stats`, for `/metrics`."""
     captions: Captions | None = None
     """Without, none are told."""
+    recordings: RecordingHealths | None = None
+    """How recordings are doing, for `/readyz` and `/metrics`."""
     more: Mapping[str, Any] = {}
     """Further services, by the name under which handlers ask for them."""
 
@@ -142,7 +145,7 @@ def create_app(
         route_handlers=[
             api,
             *root_routers,
-            *health_handlers(settings, services.checks, feeds, services.engine_figures),
+            *health_handlers(settings, services.checks, feeds, services.engine_figures, services.recordings),
             *problems_page.HANDLERS,
             *_pages(),
         ],

@@ -18,6 +18,8 @@ from prometheus_client import REGISTRY, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from spaces_ctl.api.recording_figures import RecordingHealths, condition
+from spaces_ctl.api.recording_figures import metrics as recording_metrics
 from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.api.spaces.feeds import Feeds
 from spaces_ctl.service.errors import ServiceError
@@ -35,11 +37,17 @@ _log = logging.getLogger("spaces.api")
 
 
 def health_handlers(
-    settings: ApiSettings, checks: Mapping[str, Check], feeds: Feeds, engine: EngineFigures | None
+    settings: ApiSettings,
+    checks: Mapping[str, Check],
+    feeds: Feeds,
+    engine: EngineFigures | None,
+    recordings: RecordingHealths | None = None,
 ) -> list[HTTPRouteHandler]:
-    """The three handlers. `checks` are named for whoever reads the answer."""
+    """The three handlers. `checks` are named for whoever reads the answer; `recordings` are told but never make a
+    server unready: people talk and listen without them.
+    """
     networks = [ipaddress.ip_network(network) for network in settings.metrics_from]
-    figures = _Figures(feeds)
+    figures = _Figures(feeds, recordings)
     registry = CollectorRegistry()
     registry.register(figures)
 
@@ -53,6 +61,8 @@ def health_handlers(
         """Each thing that a request may need."""
         results = dict(zip(checks, await asyncio.gather(*map(_checked, checks.values())), strict=True))
         ready = all(result == "ok" for result in results.values())
+        if recordings is not None:
+            results["recordings"] = condition(recordings())
         return Response(results, status_code=200 if ready else 503)
 
     @get("/metrics", include_in_schema=False, opt={"open": True})
@@ -87,14 +97,17 @@ def _within(address: str, networks: list[Any]) -> bool:
 
 
 class _Figures(Collector):
-    """Figures of the engine (as last read) and of the event streams."""
+    """Figures of the engine (as last read), of the event streams and of recordings."""
 
-    def __init__(self, feeds: Feeds) -> None:
+    def __init__(self, feeds: Feeds, recordings: RecordingHealths | None) -> None:
         self.engine: Any = None
+        self._recordings = recordings
         self._feeds = feeds
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("spaces_event_streams", "Open event streams.", value=self._feeds.streams)
+        if self._recordings is not None:
+            yield from recording_metrics(self._recordings())
         stats = self.engine
         if stats is None:
             return

@@ -91,7 +91,7 @@ def _put_right(operation: dict[str, Any], method: str, body_is_optional: bool, t
 
 def _document_contents(operation: dict[str, Any], media_types: Iterable[str]) -> None:
     """Of a handler with `opt={"contents": (MEDIA_TYPE, ...)}`: bytes, whole or in part."""
-    content = {media_type: {} for media_type in media_types}
+    content: dict[str, Any] = {media_type: {} for media_type in media_types}
     answers = operation.setdefault("responses", {})
     answers["200"] = {"description": "The whole.", "content": content}
     answers["206"] = {"description": "The range that was asked for.", "content": content}

@@ -23,6 +23,8 @@ class Exit(IntEnum):
     """The database has another version's tables: `spaces db migrate`."""
     FAILED = 5
     """Anything else went wrong, by our fault perhaps."""
+    DAMAGED = 6
+    """A recording is damaged."""
     INTERRUPTED = 130
     """By Ctrl-C."""
 

@@ -127,6 +127,72 @@ def trail(
         table(("at", "moderator", "action", "outcome", "space", "account", "why"), rows)
 
 
+class Progress(StrEnum):
+    """How far a deletion is."""
+
+    PENDING = "pending"
+    DONE = "done"
+    WITHDRAWN = "withdrawn"
+
+
+OfSpace = Annotated[str | None, typer.Option(help="Of this Space only.")]
+
+
+@app.command()
+def deletions(
+    space: OfSpace = None,
+    state: Annotated[Progress | None, typer.Option(help="Only those that are so far.")] = None,
+    limit: Limit = 50,
+    url: Url = None,
+    token: Token = None,
+    json: Json = False,
+) -> None:
+    """Lists what was deleted of recordings, and what is still to be, the latest first."""
+    progress = None if state is None else state.value
+    found = remote(url, token, lambda client: first(client.moderation.deletions(space=space, state=progress), limit))
+    if json:
+        print_json(found)
+    else:
+        rows = (
+            (d.asked, d.space, d.what, d.number, d.why, d.state, d.done, d.objects, d.bytes, d.tries, d.error)
+            for d in found
+        )
+        names = ("asked", "space", "what", "number", "why", "state", "done", "objects", "bytes", "tries", "error")
+        table(names, rows)
+
+
+@app.command()
+def review(
+    case: CaseId,
+    why: Why,
+    from_ms: Annotated[int | None, typer.Option(min=0, help="Since the Space's start; else what was reported.")] = None,
+    to_ms: Annotated[int | None, typer.Option(min=0, help="At most 15 minutes later.")] = None,
+    url: Url = None,
+    token: Token = None,
+    json: Json = False,
+) -> None:
+    """Prints links to what was reported, good for ten minutes; who listens, and why, is kept."""
+    opened = remote(url, token, lambda client: client.moderation.review(case, why, from_ms=from_ms, to_ms=to_ms))
+    if json:
+        print_json(opened)
+    else:
+        rows = ((t.account or "mix", t.spoke_ms, t.url) for t in opened.tracks)
+        table(("who", "spoke ms", "link"), rows)
+
+
+@app.command()
+def reviews(space: OfSpace = None, limit: Limit = 50, url: Url = None, token: Token = None, json: Json = False) -> None:
+    """Lists who listened to what was kept, the latest first. For operators."""
+    found = remote(url, token, lambda client: first(client.moderation.reviews(space=space), limit))
+    if json:
+        print_json(found)
+    else:
+        rows = (
+            (r.at, r.moderator, r.case, r.space, r.stretch.from_ms, r.stretch.to_ms, r.fetched, r.why) for r in found
+        )
+        table(("at", "moderator", "case", "space", "from ms", "to ms", "tracks", "why"), rows)
+
+
 @app.command()
 def appeals(
     every: Annotated[bool, typer.Option("--all", help="Also those that are settled.")] = False,

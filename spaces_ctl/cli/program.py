@@ -5,14 +5,15 @@ import traceback
 
 import typer
 
-from spaces_ctl.cli import account, config, database, demo, key, moderation, space, token
+from spaces_ctl.cli import account, config, database, demo, key, moderation, recording, space, token
 from spaces_ctl.cli import login as logins
 from spaces_ctl.cli import serve as serving
 from spaces_ctl.cli.exits import Exit, Failure, tell
 
 _EPILOG = """
 Exit codes: 0 done; 1 refused (the code is printed); 2 wrong arguments or settings; 3 server or database do not answer,
-or a port is taken; 4 the database needs `spaces db migrate`; 5 anything else; 130 interrupted.
+or a port is taken; 4 the database needs `spaces db migrate`; 5 anything else; 6 a recording is damaged;
+130 interrupted.
 
 Variables: SPACES_URL, SPACES_TOKEN, SPACES_CONFIG; every setting as SPACES_SECTION__KEY.
 """
@@ -31,6 +32,7 @@ app.add_typer(key.app, name="key")
 app.add_typer(moderation.app, name="moderation")
 app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")
+app.add_typer(recording.app, name="recording")
 
 
 @app.callback()

@@ -13,7 +13,20 @@ from spaces_ctl.client.executing import API
 from spaces_ctl.client.paging import items
 from spaces_ctl.client.transport import Transport
 
-__all__ = ["Action", "Appeal", "Case", "Moderation", "Report", "WholeCase"]
+__all__ = [
+    "Action",
+    "Appeal",
+    "CaptionLine",
+    "Case",
+    "Deletion",
+    "Moderation",
+    "Read",
+    "Report",
+    "Review",
+    "ReviewTrack",
+    "Stretch",
+    "WholeCase",
+]
 
 _BASE = f"{API}/moderation"
 
@@ -81,6 +94,77 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     """`asked`, `done`, `logged` or the code of the refusal."""
 
 
+class Deletion(msgspec.Struct, frozen=True, kw_only=True):
+    """Something of a recording that was deleted, or is to be."""
+
+    id: int
+    space: str
+    what: str
+    """`replay`, `clip`, `export`, `source` (the review copy), `spool`, `captions`, `key`."""
+    number: int | None = None
+    why: str
+    state: str
+    """`pending`, `done` or `withdrawn`."""
+    asked: datetime
+    done: datetime | None = None
+    tries: int = 0
+    """In vain."""
+    objects: int = 0
+    bytes: int = 0
+    error: str = ""
+
+
+class Stretch(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds since the Space's start."""
+
+    from_ms: int
+    to_ms: int
+
+
+class ReviewTrack(msgspec.Struct, frozen=True, kw_only=True):
+    """Ogg Opus of a stretch."""
+
+    account: int | None = None
+    """None: the mix."""
+    spoke_ms: int
+    url: str
+
+
+class CaptionLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody said."""
+
+    account: int
+    from_ms: int
+    to_ms: int
+    text: str
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be heard until `expires`."""
+
+    read: int
+    space: str
+    stretch: Stretch
+    evidence: Stretch
+    """All that the case is about."""
+    expires: datetime
+    tracks: tuple[ReviewTrack, ...]
+    captions: tuple[CaptionLine, ...]
+
+
+class Read(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody listened to what was kept."""
+
+    id: int
+    at: datetime
+    moderator: int | None = None
+    case: int
+    space: str
+    stretch: Stretch
+    why: str
+    fetched: int = 0
+
+
 class Moderation:
     """For moderators; everybody else is refused (Forbidden). Bans and appeals' outcomes: `client.me`."""
 
@@ -127,3 +211,24 @@ class Moderation:
         """Appeals, oldest first."""
         query = {"unresolved": unresolved}
         return items(self._transport, f"{_BASE}/appeals", Appeal, query=query, page_size=page_size)
+
+    async def review(self, case: int, why: str, *, from_ms: int | None = None, to_ms: int | None = None) -> Review:
+        """Links to what was reported, or to another stretch (15 minutes at most). Who listens, and why, is kept."""
+        body = {"why": why, "from_ms": from_ms, "to_ms": to_ms}
+        return await self._transport.request("POST", f"{_BASE}/cases/{case}/review", Review, body=body)
+
+    def reviews(self, *, space: str | None = None, page_size: int | None = None) -> AsyncIterator[Read]:
+        """Who listened to what, latest first. For operators."""
+        query = {} if space is None else {"space": space}
+        return items(self._transport, f"{_BASE}/reviews", Read, query=query, page_size=page_size)
+
+    def deletions(
+        self,
+        *,
+        space: str | None = None,
+        state: str | None = None,
+        page_size: int | None = None,
+    ) -> AsyncIterator[Deletion]:
+        """What was deleted of recordings, latest first; `state` as in `Deletion`."""
+        query = {name: value for name, value in (("space", space), ("state", state)) if value is not None}
+        return items(self._transport, f"{_BASE}/deletions", Deletion, query=query, page_size=page_size)

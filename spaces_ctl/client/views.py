@@ -15,6 +15,7 @@ __all__ = [
     "Admission",
     "Attendance",
     "Counts",
+    "Disclosure",
     "Done",
     "HistoryEntry",
     "Invitation",
@@ -192,6 +193,19 @@ class Replay(_View, frozen=True, kw_only=True):
     start_ms: int = 0
 
 
+class Disclosure(_View, frozen=True, kw_only=True):
+    """What becomes of what is said: to be shown before anybody joins."""
+
+    recorded: bool
+    replay_days: int | None = None
+    """None: until its creator deletes it."""
+    review_days: int | None = None
+    """A copy is kept for moderators for so long after the end; None: none is."""
+    violation_days: int | None = None
+    clips: bool
+    captions: bool
+
+
 class SpaceInfo(_View, frozen=True, kw_only=True):
     """A Space as one sees it."""
 
@@ -225,6 +239,7 @@ class SpaceInfo(_View, frozen=True, kw_only=True):
     requests: int | None = None
     """Waiting; told to the hosts."""
     replay: Replay
+    disclosure: Disclosure
     you: You
 
 

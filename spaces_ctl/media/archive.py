@@ -12,9 +12,13 @@ from spaces_ctl.media.sealing import CannotUnseal, unseal
 from spaces_ctl.media.spool import Entry, Spool
 from spaces_ctl.segments import Contents
 
-__all__ = ["Archive", "Keys"]
+__all__ = ["LATE_GROUPS", "Archive", "Keys"]
 
 _log = logging.getLogger(__name__)
+
+
+LATE_GROUPS = 25
+"""By so many groups, half a second, a packet of the mix may stand behind its time in the log: in the next file."""
 
 
 class Keys:
@@ -45,7 +49,9 @@ class Archive:
         self._keys = keys
 
     async def contents(self, space: int, from_group: int, to_group: int) -> AsyncIterator[Contents]:
-        """Every file that tells of a group in `from_group <= group < to_group`, whole, in order.
+        """Every file that may tell of a group in `from_group <= group < to_group`, whole, in order.
+
+        Choose from it by the groups of packets: those of the mix may stand in a file after their own.
 
         Nothing was recorded: nothing comes. Raises MediaError (`source.key`), StoreUnavailable.
         """
@@ -89,4 +95,4 @@ class Archive:
 
 
 def _tells(first: int, end: int, from_group: int, to_group: int) -> bool:
-    return first < to_group and end > from_group
+    return first < to_group + LATE_GROUPS and end > from_group

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -42,6 +43,9 @@ def main(arguments: list[str], kind: type[T], begin: Callable[[T], Answering], *
     """
     with contextlib.suppress(OSError):
         os.nice(nice)
+    # Ctrl-C and a service manager's SIGTERM reach every process: the server says when this one has to end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_die_with_the_server, name="life-line", daemon=True).start()
     with socket.socket(fileno=int(arguments[0])) as sock:
         sock.setblocking(False)

@@ -15,7 +15,7 @@ import wave
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from spaces_ctl.media.archive import Archive
     from spaces_ctl.media.worker import Worker
 
-__all__ = ["export"]
+__all__ = ["export", "ogg_of"]
 
 _PART_GROUPS = 2 * 3600 * 50
 """A longer Opus file is made in parts of two hours."""
 _WAV_PART_GROUPS = 12 * 3600 * 50
 """WAV has 32 bits for its length: 12.4 hours."""
+_SETTLE_GROUPS = 4
+"""Decoded before the beginning and dropped: RFC 7845 section 4.2 wants 80 ms for a decoder to converge."""
 _PIECE = 1 << 20
 _SILENCE_SAMPLES = RATE
 _OPUS, _WAV, _TEXT = 0, 1, 6
@@ -49,21 +51,21 @@ async def export(worker: Worker, request: ExportBundle) -> Exported:
     return Exported(bytes=bundle.sink.total, files=tuple(bundle.files))
 
 
-class _Sink(io.RawIOBase):
+class _Sink:
     """Where the zip is written: only forwards, and what was written is taken away."""
 
     def __init__(self) -> None:
         self._held = bytearray()
         self.total = 0
 
-    def writable(self) -> bool:
-        return True
+    def write(self, data: bytes) -> int:
+        """As a file's."""
+        self._held += data
+        self.total += len(data)
+        return len(data)
 
-    def write(self, data: object) -> int:
-        view = memoryview(data)  # type: ignore[arg-type]
-        self._held += view
-        self.total += view.nbytes
-        return view.nbytes
+    def flush(self) -> None:
+        """As a file's."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -84,7 +86,7 @@ class _Bundle:
         self._spans = Spans()
         self.sink = _Sink()
         self.files: list[str] = []
-        self._zip = zipfile.ZipFile(self.sink, "w", allowZip64=True)
+        self._zip = zipfile.ZipFile(self.sink, "w", allowZip64=True)  # type: ignore[call-overload]
 
     async def look(self) -> None:
         """Who speaks at all. Raises MediaError."""
@@ -133,8 +135,14 @@ class _Bundle:
     async def _opus(self, name: str, account: int | None, gain_db: float) -> AsyncIterator[bytes]:
         """The mix (`account` None), or a person alone, as it was sent: nothing is encoded again."""
         for part, begin, end in _parts(self._request.from_group, self._request.to_group, _PART_GROUPS):
-            packets = await packets_of(self._log(begin, end), account, begin, end)
-            made = segments.ogg(packets, start_group=begin, end_group=end, gain_db=gain_db, tags={"TITLE": name})
+            try:
+                made = await ogg_of(
+                    self._archive, self._request.space, account, begin, end, gain_db=gain_db, tags={"TITLE": name}
+                )
+            except MediaError as error:
+                if error.code != "source.gone":
+                    raise
+                made = segments.ogg([], start_group=begin, end_group=end, tags={"TITLE": name})
             with self._zip.open(self._info(f"{name}{part}.opus", _OPUS), "w", force_zip64=True) as file:
                 file.write(made)
             yield self.sink.take()
@@ -170,22 +178,32 @@ class _Bundle:
             yield silence
 
 
-async def packets_of(
-    log: AsyncIterator[segments.Contents], account: int | None, begin: int, end: int
-) -> list[tuple[int, int, bytes]]:
-    """Group, length in groups, and Opus of the mix (`account` None) or of a person."""
+async def ogg_of(archive: Archive, space: int, account: int | None, begin: int, end: int, **more: Any) -> bytes:
+    """Ogg Opus of the mix (`account` None) or of a person, as it was sent, from `begin` to before `end`; pauses are
+    silence. `more`: `gain_db`, `tags`. Raises MediaError (`source.gone`: not a packet of it; `source.key`),
+    StoreUnavailable.
+    """
+    early = min(begin, _SETTLE_GROUPS)
     packets: list[tuple[int, int, bytes]] = []
-    holders, following = Holders(), begin
-    async for contents in log:
+    holders, following = Holders(), begin - early
+    async for contents in archive.contents(space, begin - early, end):
         if account is None:
             for packet in contents.mix:
-                if following <= packet.group < end:
+                if packet.group >= following and packet.group < end:
                     packets.append((packet.group, packet.ticks, packet.opus))
                     following = packet.group + packet.ticks
             continue
-        frames = holders.frames(contents, begin, end)
+        frames = holders.frames(contents, begin - early, end)
         packets += [(frame.group, 1, frame.opus) for owner, frame in frames if owner == account]
-    return packets
+    if not any(group + ticks > begin for group, ticks, _ in packets):
+        raise MediaError("source.gone", "nothing was recorded of it in this stretch")
+    return segments.ogg(
+        packets,
+        start_group=begin - early,
+        end_group=end,
+        pre_skip=LOOKAHEAD + early * TICK,
+        **more,
+    )
 
 
 def _names(given: dict[int, str], spans: Spans) -> dict[int, str]:

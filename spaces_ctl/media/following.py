@@ -13,6 +13,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from spaces_ctl.media.archive import LATE_GROUPS
 from spaces_ctl.media.layout import SourceName, replay_prefix, source_prefix
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.media.requests import Done, Follow, Forget, Plan
@@ -189,10 +190,11 @@ def before(contents: Contents, stop_group: int | None) -> Contents | None:
     """What of it was recorded before `stop_group`; None if nothing was."""
     if stop_group is None or contents.last_group < stop_group:
         return contents
-    if contents.first_group >= stop_group:
+    if contents.first_group >= stop_group + LATE_GROUPS:
         return None
     return replace(
         contents,
+        first_group=min(contents.first_group, stop_group),
         last_group=stop_group - 1,
         mix=[packet for packet in contents.mix if packet.group + packet.ticks <= stop_group],
         frames=[frame for frame in contents.frames if frame.group < stop_group],

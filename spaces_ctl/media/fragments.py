@@ -1,4 +1,4 @@
-"""MP4 in fragments (ISO/IEC 14496-12, CMAF): an initialisation segment each rendition, then segments that need no other.
+"""MP4 in fragments (ISO/IEC 14496-12, CMAF): an initialisation segment a rendition, then segments that need no other.
 
 ffmpeg's muxer writes the boxes (through PyAV); packets go in as they are, nothing is encoded here.
 """

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from spaces_ctl.media.opus import filling
+from spaces_ctl.media.opus import MOST_TICKS, filling
 from spaces_ctl.segments import MixPacket
 
-__all__ = ["LOUDEST_SILENT", "Gapless", "Piece", "speaking"]
+__all__ = ["LOUDEST_SILENT", "Gapless", "Piece", "grid", "speaking"]
 
-LOUDEST_SILENT = 56
+LOUDEST_SILENT = 50
 """A seat at this level (-dBov, RFC 6464) or below is an open microphone in a quiet room, not somebody who speaks."""
 
 
@@ -33,7 +33,7 @@ class Piece(NamedTuple):
 
 
 class Gapless:
-    """Packets in, pieces out. A packet that begins before the last one's end was seen before, or is a stray: dropped."""
+    """Packets in, pieces out. A packet that begins before the last one's end was seen before or is a stray: dropped."""
 
     def __init__(self, first_group: int) -> None:
         self.next = first_group
@@ -48,10 +48,17 @@ class Gapless:
         yield Piece(packet.group, packet.ticks, packet.opus, speaking(packet))
 
     def fill(self, until: int) -> Iterator[Piece]:
-        """Silence up to a group."""
-        for ticks, opus in filling(until - self.next):
-            group, self.next = self.next, self.next + ticks
-            yield Piece(group, ticks, opus)
+        """Silence up to a group. Its packets end on a grid, so that they are the same whenever it is filled."""
+        while self.next < until:
+            end = min(until, grid(self.next) + MOST_TICKS)
+            for ticks, opus in filling(end - self.next):
+                group, self.next = self.next, self.next + ticks
+                yield Piece(group, ticks, opus)
+
+
+def grid(group: int) -> int:
+    """The last group at or before this one on which silence may end although nothing follows yet."""
+    return group - group % MOST_TICKS
 
 
 def speaking(packet: MixPacket) -> int:

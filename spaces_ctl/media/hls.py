@@ -23,7 +23,7 @@ class Segment(NamedTuple):
 
 
 class Rendition(NamedTuple):
-    """One entry of the main playlist."""
+    """What a main playlist leads to."""
 
     uri: str
     codec: Codec
@@ -46,19 +46,17 @@ def media_playlist(initialisation: str, segments: Sequence[Segment]) -> str:
     return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
 
 
-def main_playlist(renditions: Sequence[Rendition]) -> str:
-    """The renditions, the one that every player can play first."""
-    lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"]
-    for rendition in renditions:
-        rates = [segment.size * 8 * RATE / segment.samples for segment in rendition.segments]
-        samples = sum(segment.samples for segment in rendition.segments)
-        average = sum(segment.size for segment in rendition.segments) * 8 * RATE / max(1, samples)
-        lines += [
-            f"#EXT-X-STREAM-INF:BANDWIDTH={math.ceil(max(rates, default=1))},AVERAGE-BANDWIDTH={math.ceil(average)},"
-            f'CODECS="{rendition.codec.mime}"',
-            rendition.uri,
-        ]
-    return "\n".join([*lines, ""])
+def main_playlist(rendition: Rendition) -> str:
+    """One rendition alone: Chromium 156 goes from one to another whatever their codecs are, and then stalls."""
+    rates = [segment.size * 8 * RATE / segment.samples for segment in rendition.segments]
+    samples = sum(segment.samples for segment in rendition.segments)
+    average = sum(segment.size for segment in rendition.segments) * 8 * RATE / max(1, samples)
+    attributes = (
+        f"BANDWIDTH={math.ceil(max(rates, default=1))},AVERAGE-BANDWIDTH={math.ceil(average)},"
+        f'CODECS="{rendition.codec.mime}"'
+    )
+    lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS", f"#EXT-X-STREAM-INF:{attributes}"]
+    return "\n".join([*lines, rendition.uri, ""])
 
 
 def _rounded(segment: Segment) -> int:

@@ -1,4 +1,4 @@
-"""What a replay's maker knows of the segments it has made, kept in the store beside them: it goes on after a restart."""
+"""What a replay's maker knows of the segments it has made, kept in the store beside them: so it outlives a restart."""
 
 from __future__ import annotations
 

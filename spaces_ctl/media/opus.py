@@ -8,31 +8,37 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from spaces_ctl.segments import TICK_MS
+from spaces_ctl.segments import LOOKAHEAD, TICK_MS, silence
 
-__all__ = ["LOOKAHEAD", "RATE", "TICK", "Decoder", "filling"]
+__all__ = ["LOOKAHEAD", "MOST_TICKS", "RATE", "TICK", "Decoder", "filling", "ticks_of"]
 
 RATE = 48_000
 """Samples a second of everything that is packaged."""
 TICK = RATE * TICK_MS // 1000
 """Samples of a group."""
-LOOKAHEAD = 312
-"""What a packet decodes to is this many samples later than what was encoded into it: the encoder's lookahead, which is
-the pre-skip of files (RFC 7845 section 5.1)."""
-
-_SILENCE = b"\xff\xfe"
-"""A CELT frame whose silence flag is set, as libopus encodes zeros (RFC 6716 section 4.3)."""
-_MOST_TICKS = 3
+MOST_TICKS = 3
+"""Of a packet."""
 
 
 def filling(ticks: int) -> Iterable[tuple[int, bytes]]:
     """Encoded silence, mono, for `ticks` groups: packets of at most 60 ms, with the groups that each lasts."""
     while ticks > 0:
-        own = min(ticks, _MOST_TICKS)
-        # Configuration 31, CELT fullband 20 ms; code 0 for one frame, 3 with a count for several (section 3.2).
-        head = b"\xf8" if own == 1 else bytes([0xFB, own])
-        yield own, head + _SILENCE * own
+        own = min(ticks, MOST_TICKS)
+        yield own, silence(own)
         ticks -= own
+
+
+def ticks_of(opus: bytes) -> int:
+    """How many groups a packet lasts, by its first bytes (RFC 6716 section 3.1); 0 for what is no packet of ours."""
+    if not opus:
+        return 0
+    config, code = opus[0] >> 3, opus[0] & 3
+    if config < 12:
+        frame_ms = (10, 20, 40, 60)[config % 4]
+    else:
+        frame_ms = (10, 20)[config % 2] if config < 16 else (0, 5, 10, 20)[config % 4]
+    frames = (1, 2, 2, opus[1] & 0x3F if len(opus) > 1 else 0)[code]
+    return frame_ms * frames // TICK_MS
 
 
 class Decoder:

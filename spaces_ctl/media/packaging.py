@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import msgspec
 
 from spaces_ctl.media import publishing
-from spaces_ctl.media.gapless import Gapless, Piece
+from spaces_ctl.media.gapless import Gapless, Piece, grid
 from spaces_ctl.media.ledger import Entry, Ledger
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.media.replay_files import Manifest
@@ -74,7 +74,7 @@ class Packager:
         self._missing |= {(gap.from_group, gap.groups, gap.cause) for gap in contents.gaps}
         for packet in contents.mix:
             await self._make(self._pieces(packet))
-        await self._make(self._silence(contents.last_group - _LATE_GROUPS))
+        await self._make(self._silence(grid(contents.last_group - _LATE_GROUPS)))
 
     async def finish(self, end_group: int) -> ReplaySummary:
         """No more follow: from now on there is a replay, up to this group. Raises StoreUnavailable."""

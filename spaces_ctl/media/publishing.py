@@ -23,11 +23,12 @@ from spaces_ctl.media.aac import FRAME, STEP_DB
 from spaces_ctl.media.fragments import Codec, Sample
 from spaces_ctl.media.ledger import Ledger
 from spaces_ctl.media.objects import NoObject, Objects
-from spaces_ctl.media.opus import LOOKAHEAD, RATE, TICK, filling
+from spaces_ctl.media.opus import RATE, TICK, filling, ticks_of
 from spaces_ctl.media.replay_files import (
     AAC_PLAYLIST,
     AUDIO_M4A,
     AUDIO_OPUS,
+    MAIN_OPUS_PLAYLIST,
     MAIN_PLAYLIST,
     MANIFEST,
     OPUS_PLAYLIST,
@@ -187,33 +188,26 @@ class _Publication:
         return hls.Segment(name.removeprefix("hls/"), samples, size)
 
     async def _playlists(self, published: Sequence[_Published]) -> None:
-        renditions = []
-        for codec, name, segments in (
-            # The one that every player knows comes first.
-            (Codec.AAC, AAC_PLAYLIST, [one.aac for one in published if one.aac is not None]),
-            (Codec.OPUS, OPUS_PLAYLIST, [one.opus for one in published]),
+        for codec, main, name, segments in (
+            (Codec.AAC, MAIN_PLAYLIST, AAC_PLAYLIST, [one.aac for one in published if one.aac is not None]),
+            (Codec.OPUS, MAIN_OPUS_PLAYLIST, OPUS_PLAYLIST, [one.opus for one in published]),
         ):
-            if not segments:
-                continue
             start = f"hls/{codec.value}-init.mp4"
+            rendition = hls.Rendition(name.removeprefix("hls/"), codec, segments)
             await self._put(start, fragments.initialisation(codec, self._gain_db))
             await self._put(name, hls.media_playlist(start.removeprefix("hls/"), segments).encode())
-            self._named |= {start, name}
-            renditions.append(hls.Rendition(name.removeprefix("hls/"), codec, segments))
-        await self._put(MAIN_PLAYLIST, hls.main_playlist(renditions).encode())
-        self._named.add(MAIN_PLAYLIST)
+            await self._put(main, hls.main_playlist(rendition).encode())
+            self._named |= {start, name, main}
 
     def _opus(self, packets: Iterable[Sample]) -> bytes:
         def placed() -> Iterable[tuple[int, int, bytes]]:
             group = self._start
             for data, duration in packets:
-                ticks = -(-duration // TICK)
-                yield group, ticks, data
-                group += ticks
+                # The last may last longer than is played of it.
+                yield group, ticks_of(data), data
+                group += duration // TICK
 
-        return log.ogg(
-            placed(), start_group=self._start, end_group=self._end, gain_db=self._gain_db, pre_skip=LOOKAHEAD
-        )
+        return log.ogg(placed(), start_group=self._start, end_group=self._end, gain_db=self._gain_db)
 
     async def _page(self) -> None:
         low, high = (self._ledger.groups(name, np.int8, self._start) for name in ("low", "high"))

@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 _COMMAND = (sys.executable, "-m", "spaces_ctl.media.worker")
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
+_LAST_WORDS_S = 1.0
 _STEADY_S = 60.0
 """Whoever lived that long begins with the shortest pause again."""
 
@@ -99,6 +100,8 @@ class RemoteProcess(Generic[F]):
                 await self._live()
             except (OSError, MediaError, frames.BadFrame) as error:
                 _log.error("the %s failed: %s", self._name, error)
+            except Exception:  # whatever it is, the server goes on
+                _log.exception("the %s failed", self._name)
             if loop.time() - begun > _STEADY_S:
                 pause_s = _FIRST_PAUSE_S
             self.restarts += 1
@@ -121,16 +124,16 @@ class RemoteProcess(Generic[F]):
             theirs.close()
             ours.setblocking(False)
             helpers: list[asyncio.Task[None]] = []
+            echo = asyncio.create_task(_echo(process, self._name))
             try:
                 reader, self._writer = await asyncio.open_unix_connection(sock=ours)
                 self.pid = process.pid
-                helpers.append(asyncio.create_task(_echo(process, self._name)))
                 reading = asyncio.create_task(self._read(reader))
                 helpers.append(reading)
-                opening = asyncio.create_task(self._open())
+                opening: asyncio.Task[None] = asyncio.create_task(self._open())
+                helpers.append(opening)
                 await asyncio.wait((opening, reading), return_when=asyncio.FIRST_COMPLETED)
                 if not opening.done():
-                    opening.cancel()
                     return
                 opening.result()
                 self._up.set()
@@ -141,6 +144,8 @@ class RemoteProcess(Generic[F]):
                 await asyncio.wait((reading, beating), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 await self._end(process, helpers)
+                await asyncio.wait((echo,), timeout=_LAST_WORDS_S)
+                echo.cancel()
 
     async def _end(self, process: asyncio.subprocess.Process, helpers: Sequence[asyncio.Task[None]]) -> None:
         self._up.clear()
@@ -151,13 +156,13 @@ class RemoteProcess(Generic[F]):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-        for helper in helpers:
-            helper.cancel()
-        await asyncio.gather(*helpers, return_exceptions=True)
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(WorkerGone("gone", f"the {self._name} died"))
         self._waiting.clear()
+        for helper in helpers:
+            helper.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
         await process.wait()
 
     async def _open(self) -> None:
@@ -174,7 +179,10 @@ class RemoteProcess(Generic[F]):
                 return
             except WorkerGone:
                 return
-            self.figures = msgspec.msgpack.decode(body, type=self._figures)
+            except MediaError:
+                pass  # it lives, and has logged it
+            else:
+                self.figures = msgspec.msgpack.decode(body, type=self._figures)
             await asyncio.sleep(self._heartbeat_s)
 
     async def _send(self, operation: str, request: msgspec.Struct) -> bytes:

@@ -1,14 +1,14 @@
 """What a replay consists of in the store, by name, below `spaces/<id>/replay/`. Known to its maker and to the API.
 
-replay.json                       what it is (`Manifest`); written last: with it there is a replay
-hls/main.m3u8 opus.m3u8 aac.m3u8  playlists
-hls/opus-init.mp4 aac-init.mp4    initialisation segments
-hls/opus-000000.m4s               segments, made while the Space is live
-hls/aac-000000-128.m4s            the same in AAC; 128 and so many steps of gain (`aac.STEP_DB`)
-hls/opus-from-1234.m4s            the first segment of a trimmed replay, which begins at this group
-audio.opus audio.m4a              all in one file, to be played from anywhere or kept
-peaks.json timeline.json          for the page: waveform, who speaks when
-work/...                          its maker's own, never served
+- `replay.json`: what it is (`Manifest`); written last, with it there is a replay
+- `hls/main.m3u8`, `hls/main-opus.m3u8`: main playlists, AAC for everybody, Opus for who knows it
+- `hls/aac.m3u8`, `hls/opus.m3u8`: media playlists; `hls/aac-init.mp4`, `hls/opus-init.mp4`: what segments begin with
+- `hls/opus-000000.m4s`: segments, made while the Space is live
+- `hls/aac-000000-128.m4s`: the same in AAC; 128 and so many steps of gain (`aac.STEP_DB`)
+- `hls/opus-from-1234.m4s`: the first segment of a trimmed replay, which begins at this group
+- `audio.opus`, `audio.m4a`: all in one file, to be played from anywhere or kept
+- `peaks.json`, `timeline.json`: for the page, waveform and who speaks when
+- `work/`: its maker's own, never served
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = [
     "AAC_PLAYLIST",
     "AUDIO_M4A",
     "AUDIO_OPUS",
+    "MAIN_OPUS_PLAYLIST",
     "MAIN_PLAYLIST",
     "MANIFEST",
     "OPUS_PLAYLIST",
@@ -33,6 +34,7 @@ __all__ = [
 
 MANIFEST = "replay.json"
 MAIN_PLAYLIST = "hls/main.m3u8"
+MAIN_OPUS_PLAYLIST = "hls/main-opus.m3u8"
 OPUS_PLAYLIST = "hls/opus.m3u8"
 AAC_PLAYLIST = "hls/aac.m3u8"
 AUDIO_OPUS = "audio.opus"

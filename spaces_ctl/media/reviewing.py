@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spaces_ctl import segments
-from spaces_ctl.media.errors import MediaError
-from spaces_ctl.media.exporting import packets_of
+from spaces_ctl.media.exporting import ogg_of
 from spaces_ctl.media.handouts import ReviewTrack, Sound, Voice, Voices, WhoSpeaks
 from spaces_ctl.media.voices import Spans
 from spaces_ctl.segments import TICK_MS
@@ -31,7 +29,4 @@ async def review_track(worker: Worker, request: ReviewTrack) -> Sound:
     Raises MediaError (`source.gone`, `source.key`), StoreUnavailable.
     """
     begin, end = request.from_group, request.to_group
-    packets = await packets_of(worker.archive.contents(request.space, begin, end), request.account, begin, end)
-    if not packets:
-        raise MediaError("source.gone", "nothing was recorded of it in this stretch")
-    return Sound(ogg=segments.ogg(packets, start_group=begin, end_group=end))
+    return Sound(ogg=await ogg_of(worker.archive, request.space, request.account, begin, end))

@@ -26,6 +26,7 @@ from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.following import Follower, NewPackager
 from spaces_ctl.media.objects import BadStoreUrl, NoObject, Objects, StoreUnavailable
 from spaces_ctl.media.operations import OPERATIONS
+from spaces_ctl.media.packaging import Packager
 from spaces_ctl.media.patience import PatientObjects, Sleep, Tally
 from spaces_ctl.media.requests import OfSpace, Open
 from spaces_ctl.media.spool import LogFiles, Spool
@@ -33,7 +34,7 @@ from spaces_ctl.media.spool import LogFiles, Spool
 __all__ = ["Worker", "main"]
 
 _NICE = 10
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("spaces_ctl.media.worker")
 
 
 class Worker:
@@ -44,13 +45,13 @@ class Worker:
         opened: Open,
         *,
         objects: Objects | None = None,
-        files: LogFiles = segments,  # type: ignore[assignment]
-        packager: NewPackager | None = None,
+        files: LogFiles = segments,
+        packager: NewPackager = Packager,
         clock: Clock | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """`objects`: another store than that of `opened`; `files`: another way to read logs. Raises BadStoreUrl."""
-        self.new_packager = packager or _packager()
+        self.new_packager = packager
         self.settings = opened
         self.clock = clock or SystemClock()
         self.sleep = sleep
@@ -100,7 +101,7 @@ class Worker:
 
     async def interrupt(self, space: int) -> None:
         """Whatever is being made of the Space is given up: it, or a part, is to be deleted. Who asked may ask again."""
-        tasks = self._making.get(space, set()) - {asyncio.current_task()}  # type: ignore[operator]
+        tasks = self._making.get(space, set()) - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -134,20 +135,15 @@ class Worker:
     @contextlib.contextmanager
     def _known_as_making(self, space: int) -> Iterator[None]:
         task = asyncio.current_task()
+        assert task is not None
         making = self._making.setdefault(space, set())
-        making.add(task)  # type: ignore[arg-type]
+        making.add(task)
         try:
             yield
         finally:
-            making.discard(task)  # type: ignore[arg-type]
+            making.discard(task)
             if not making:
                 self._making.pop(space, None)
-
-
-def _packager() -> NewPackager:
-    from spaces_ctl.media.packaging import Packager
-
-    return Packager
 
 
 def _opened(opened: Open) -> Worker:

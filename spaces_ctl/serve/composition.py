@@ -31,6 +31,7 @@ from spaces_ctl.service.media_asker import NoWorker
 from spaces_ctl.service.oauth import OAuthRules
 from spaces_ctl.service.oidc import Oidc
 from spaces_ctl.service.oidc import OidcProvider as Provider
+from spaces_ctl.service.plays import Plays
 from spaces_ctl.service.ports import Mailer
 from spaces_ctl.service.replays import Replays
 from spaces_ctl.service.retention import Retention
@@ -64,6 +65,7 @@ class Deployment:
         self, settings: Settings, running: Running, services: Services, media: MediaProcess | None = None
     ) -> None:
         self.services = services
+        self.media = media
         self.recorded = clip_services(services, media, running.place.public_url)
         """What handlers ask for about recordings."""
         self._draining = False
@@ -271,6 +273,7 @@ def _application(
         authentication=services.authentication,
         checks={"database": services.reading.head, "serving": deployment.check_draining},
         engine_figures=running.engine.stats,
+        recordings=deployment.media.health if deployment.media is not None else None,
         more={
             **identity.identity_services(
                 authentication=services.authentication,
@@ -290,6 +293,7 @@ def _application(
             **deployment.recorded,
             "replays": deployment.replays,
             **deployment.retention.injected(),
+            "plays": Plays(db=services.db, clock=services.clock, execute=services.spaces.execute),
         },
     )
     roots = [*_ROOT_ROUTERS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from spaces_ctl.api.recording_figures import RecordingHealth
 from spaces_ctl.media.objects import BadStoreUrl, Objects
 from spaces_ctl.media.remote import RemoteWorker
 from spaces_ctl.media.requests import Open
@@ -44,7 +45,7 @@ class MediaProcess:
             return None
         opened = Open(
             spool=str(wanted.directory.absolute()),
-            store=wanted.store or str(wanted.directory.absolute() / "objects"),
+            store=wanted.store or str(wanted.directory.absolute() / "object-store"),
             access_key_id=wanted.access_key_id,
             secret_access_key=wanted.secret_access_key,
             least_free_bytes=wanted.warn_free_mb * 2**20,
@@ -67,6 +68,10 @@ class MediaProcess:
         """What `recordings` made."""
         assert self._recordings is not None
         return self._recordings
+
+    def health(self) -> RecordingHealth:
+        """For whoever looks after the server."""
+        return RecordingHealth(up=self.worker.up, restarts=self.worker.restarts, figures=self.worker.figures)
 
     async def run(self, reaction: MediaReaction) -> None:
         """Until cancelled. Whenever a worker begins, it is told what there is to do."""

@@ -12,7 +12,6 @@ If the control loop dies after it has served, it begins at 3 again and attaches 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import os
 import socket
@@ -216,9 +215,6 @@ def _engine_config(settings: Settings, signer: TokenSigner, tls: tuple[Path, Pat
     directory = recordings.directory if recordings.enabled else None
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-    # What an engine of an older build does not know yet.
-    known = {one.name for one in dataclasses.fields(EngineConfig)}
-    spool: dict[str, Any] = {"segment_ms": recordings.segment_ms, "recording_tracks": False}
     return EngineConfig(
         bind=(media.bind, media.port),
         signers=[signer],
@@ -231,7 +227,8 @@ def _engine_config(settings: Settings, signer: TokenSigner, tls: tuple[Path, Pat
         max_sessions=media.max_sessions,
         idle_timeout_ms=media.idle_timeout_ms,
         reactions=len(settings.limits.resolve().reactions),
-        **{name: value for name, value in spool.items() if name in known},
+        segment_ms=recordings.segment_ms,
+        recording_tracks=False,
     )
 
 

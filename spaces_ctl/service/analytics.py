@@ -113,9 +113,14 @@ class Analytics:
             updated_ms=now_ms,
         )
 
+        now = counted.audience
+        people = now.named + now.anonymous + now.guests
+
         def write(c: sa.Connection) -> None:
             old = store.analytics(c, space)
             store.put_analytics(c, new if old is None else merged(old, new))
+            # Nobody is followed, so how many came is not known: at least as many as were there at once.
+            summaries.note_counts(c, space, participants=people, attendance=counted.peak, peak=counted.peak)
 
         await self._db.write(write)
         self._reactions[space] = Counter(counted.reactions)

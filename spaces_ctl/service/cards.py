@@ -193,7 +193,9 @@ class Cards:
         if card.status is Status.SCHEDULED:
             return f'<p><a class="action" href="{escape(card.url)}/calendar.ics">Add to calendar</a></p>'
         if card.replay:
-            return f'<p><a class="action" href="{escape(self._base_url)}/?space={name}">Play the replay</a></p>'
+            return (
+                f'<p><a class="action" href="{escape(self._base_url)}/replay.html?space={name}">Play the replay</a></p>'
+            )
         return ""
 
     async def oembed(self, url: str) -> OEmbed:

@@ -78,6 +78,8 @@ class MediaWork:
                     await self._start_due()
                 except Unavailable as error:
                     _log.warning("recordings: %s", error)
+                except Exception:
+                    _log.exception("recordings: trying again")
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), _IDLE_S)
         finally:

@@ -11,6 +11,7 @@ from spaces_ctl.events import Recorded
 from spaces_ctl.model import AccountId, Actor, Role, SpaceId, Status
 from spaces_ctl.policy import AccountFacts, Facts, Needs, role_of
 from spaces_ctl.policy.state import Space
+from spaces_ctl.service.disclosure import Disclosure, disclosure
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import MediaEngine, Profile, SocialGraph
 from spaces_ctl.service.spaces import Spaces
@@ -28,6 +29,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
     space: Space
     role: Role
+    disclosure: Disclosure
+    """To be told before anybody joins."""
     blocked: frozenset[AccountId] = frozenset()
     """Whom of those on stage the viewer blocks."""
 
@@ -62,13 +65,14 @@ class Reading:
     async def look(self, actor: Actor, space: SpaceId) -> Look:
         """The Space, what the actor is to it, and whom of the stage they block. Raises ServiceError."""
         state = await self.visible(actor, space)
-        account = actor.account
+        account, told = actor.account, disclosure(state, self._spaces.limits)
         if account is None:
-            return Look(space=state, role=Role.GUEST)
+            return Look(space=state, role=Role.GUEST, disclosure=told)
         others = [seat.account for seat in state.stage if seat.account != account]
         return Look(
             space=state,
             role=await self.role(actor, state),
+            disclosure=told,
             blocked=frozenset(await self.blocked(account, others)),
         )
 

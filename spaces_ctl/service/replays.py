@@ -71,7 +71,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     speakers: Sequence[Profile]
     """In order of their first word."""
     attendance: int
-    """Everybody who ever was there."""
+    """How many came, at least: nobody is followed, so it is the most at once as the engine counted."""
     peak: int
     """The most at once."""
     plays: int

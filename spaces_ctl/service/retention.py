@@ -99,7 +99,7 @@ class Retention:
                 reactor("deletions", DeletionReaction(new_id=new_id, spaces=spaces.get), deleting),
                 reactor("exports", ExportReaction(new_id=new_id, spaces=spaces.get), exporting),
             ),
-            workers=(deleting, exporting),
+            workers=(exporting, deleting),
         )
 
     def injected(self) -> dict[str, Any]:

@@ -152,11 +152,6 @@ class SpaceLog:
         log = await self.tail(space, 0)
         return frozenset(entry.event.owner for entry in log if isinstance(entry.event, DenySetAttached))
 
-    async def count_play(self, space: SpaceId) -> None:
-        """One more play of the replay."""
-        with store_errors():
-            await self._db.write(lambda c: summaries.add_plays(c, space, 1))
-
     # Timers
 
     async def set_timers(self, state: Space) -> None:

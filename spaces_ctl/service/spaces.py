@@ -274,8 +274,6 @@ class Spaces:
             events = self._ask(state, actor, command, facts, now_ms)
             if isinstance(command, c.React) and actor.account is not None:
                 await react(self._engine, self.limits, state.id, actor.account, command.emoji)
-            if isinstance(command, c.PlayReplay):
-                await self.log.count_play(state.id)
             after = fold(state, events, now_ms)
             people = await self._people_of(after, events, command, actor)
             recorded: tuple[Recorded, ...] = ()

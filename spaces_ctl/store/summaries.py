@@ -190,10 +190,16 @@ def unfinished_of(c: sa.Connection, accounts: Iterable[AccountId]) -> list[Space
     return [space for account in accounts for space in c.scalars(open_.where(_hosted(account)))]
 
 
-def note_counts(c: sa.Connection, space: SpaceId, *, participants: int, attendance: int = 0) -> None:
-    """The engine's count of people inside now, and of all who ever were (0: as before). The peak follows."""
+def note_counts(c: sa.Connection, space: SpaceId, *, participants: int, attendance: int = 0, peak: int = 0) -> None:
+    """The engine's count of people inside now, of all who ever were and the most at once (0: as before, but that the
+    peak follows the people inside).
+    """
     insert = insert_into(c, space_counts).values(
-        space=space, participants=participants, peak=participants, attendance=attendance, replay_plays=0
+        space=space,
+        participants=participants,
+        peak=max(participants, peak),
+        attendance=attendance,
+        replay_plays=0,
     )
     grown = {
         name: sa.case((insert.excluded[name] > space_counts.c[name], insert.excluded[name]), else_=space_counts.c[name])

@@ -14,7 +14,7 @@ from spaces_ctl.cli.program import app
 from spaces_ctl.cli.remote import Login
 from tests.support.commands import spaces
 
-GROUPS = {"account", "config", "db", "key", "moderation", "space", "token"}
+GROUPS = {"account", "config", "db", "key", "moderation", "recording", "space", "token"}
 
 
 def test_help_names_every_group_and_the_exit_codes(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_help_names_every_group_and_the_exit_codes(tmp_path: Path) -> None:
     for word in (*GROUPS, "serve", "demo", "login", "logout"):
         assert f"│ {word} " in ran.out
     text = " ".join(ran.out.split())
-    for code in (Exit.REFUSED, Exit.USAGE, Exit.UNREACHABLE, Exit.SCHEMA, Exit.FAILED, Exit.INTERRUPTED):
+    for code in (Exit.REFUSED, Exit.USAGE, Exit.UNREACHABLE, Exit.SCHEMA, Exit.FAILED, Exit.DAMAGED, Exit.INTERRUPTED):
         assert f" {int(code)} " in text
 
 

@@ -64,7 +64,7 @@ class Server(RealServer):
     """One with captions."""
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory, settings="[captions]\nenabled = true\n")
+        super().__init__(directory, more="[captions]\nenabled = true\n")
 
     async def prepare(self) -> None:
         self.migrate()

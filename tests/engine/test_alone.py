@@ -82,9 +82,11 @@ def test_waiting_calls_let_other_threads_run() -> None:
         max_heard=13,
         reactions=5,
         reaction_rate=5,
+        mix_frame_ms=60,
+        mix_bitrate=48_000,
     )
     began = int(time.time() * 1000)
-    native.apply([("upsert_space", 9, 1, True, False, True, False, True, began, [])])
+    native.apply([("upsert_space", 9, 1, True, False, True, False, True, False, began, [])])
     listener = _engine.NativeListener.connect(
         (
             f"https://127.0.0.1:{native.address[1]}/spaces/9",
@@ -98,6 +100,8 @@ def test_waiting_calls_let_other_threads_run() -> None:
         min_ms=20,
         max_ms=500,
         start_ms=40,
+        track="stage",
+        captions=False,
     )
     while not listener.live():
         time.sleep(0.005)

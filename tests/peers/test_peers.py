@@ -236,7 +236,7 @@ def test_moqtap_client_takes_every_packet(room: Room, voices: Voices) -> None:
 def test_the_page_has_words_for_every_refusal_of_the_engine() -> None:
     root = Path(__file__).parents[2]
     words = re.findall(r'^  "([a-z_.]+)": \[', (root / "spaces_ctl/api/web/words.js").read_text(), re.MULTILINE)
-    ending_no_session = {"track.not_found", "reaction.unknown", "participant.not_in_space"}
+    ending_no_session = {"track.not_found", "reaction.unknown", "participant.not_in_space", "captions.no_consent"}
     assert set(REFUSALS) - ending_no_session == set(words)
 
 

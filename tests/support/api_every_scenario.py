@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.support import api_scenarios, api_scenarios_around, api_scenarios_clips, api_scenarios_identity
+from tests.support import (
+    api_scenarios,
+    api_scenarios_around,
+    api_scenarios_clips,
+    api_scenarios_identity,
+    api_scenarios_retention,
+)
 from tests.support.api_scenarios import PINNED, Scenario
 from tests.support.api_services import PROVIDER
 from tests.support.api_world import ANN, BEN, CID, DAN, EVE, HOST, ApiWorld
@@ -14,6 +20,7 @@ EVERY: dict[str, Scenario] = {
     **api_scenarios_identity.SCENARIOS,
     **api_scenarios_around.SCENARIOS,
     **api_scenarios_clips.SCENARIOS,
+    **api_scenarios_retention.SCENARIOS,
 }
 STREAMS = {"streamSpaceEvents", "streamOwnEvents"}
 """They do not end: `test_event_streams` reads them."""
@@ -36,6 +43,8 @@ async def places(world: ApiWorld) -> dict[str, list[str]]:
         "post": [str(PINNED), "1"],
         "community": [str(made.id)],
         "id": [str(case), str(order.id), str(hook)],
+        "number": ["1", "2"],
+        "track": ["mix", str(HOST)],
         "topic": [api_scenarios_around.TOPIC],
         "provider": [PROVIDER],
         "session": [await api_scenarios_identity.session_of(world, ANN)],

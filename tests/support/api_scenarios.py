@@ -24,6 +24,7 @@ from spaces_ctl.store.tables.accounts import accounts, live_bans
 from spaces_ctl.store.tables.graph import blocks, mutes
 from spaces_ctl.store.tables.posts import posts
 from tests.support.api_world import ANN, BEN, CID, DAN, EVE, HOST, MODERATOR, ApiWorld
+from tests.support.replay_objects import put_replay
 
 __all__ = [
     "GONE",
@@ -156,6 +157,18 @@ async def replay_of(world: ApiWorld) -> SpaceId:
     return space
 
 
+def _replay(who: int | None, **path: str) -> Scenario:
+    """A replay with its files."""
+
+    async def ready(world: ApiWorld) -> Ready:
+        space = await replay_of(world)
+        started_ms = (await world.spaces.get(space)).started_ms or 0
+        await put_replay(world.more.objects, space, started_at_ms=started_ms, accounts=(HOST, ANN))
+        return Ready(who, {"space": wire.space_text(space), **path})
+
+    return ready
+
+
 def world_system() -> Any:
     from spaces_ctl.model import SYSTEM
 
@@ -284,6 +297,12 @@ SCENARIOS: dict[str, Scenario] = {
     "playReplay": _in(replay_of, None),
     "getReplayCaptions": _in(_captioned_replay, None),
     "listCaptions": _in(_captioned, None),
+    "getReplay": _replay(None),
+    "getReplayTimeline": _replay(DAN),
+    "getReplayPeaks": _replay(None),
+    "getReplayOpus": _replay(EVE),
+    "getReplayM4a": _replay(None),
+    "getReplayHls": _replay(None, name="main.m3u8"),
     "export": _in(replay_of, HOST),
     "clip": _live(DAN, None, {"end_ms": 20_000}),
     "deleteClip": _live(ANN, {"clip": 1}),

@@ -19,9 +19,9 @@ PATIENCE_S = 10
 
 
 @asynccontextmanager
-async def serving(app: Any, **config: Any) -> AsyncIterator[str]:
-    """The server's base URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
+async def serving(app: Any, *, listener: socket.socket | None = None, **config: Any) -> AsyncIterator[str]:
+    """The server's base URL. `listener`: a socket of one's own, whose port was to be known before."""
+    listener = listener or socket.create_server(("127.0.0.1", 0))
     options: dict[str, Any] = {
         "log_level": "error",
         "lifespan": "on",

@@ -15,23 +15,24 @@ from spaces_ctl.api import wire
 from spaces_ctl.api.auth.logins import AuthRules
 from spaces_ctl.api.security import CsrfTokens
 from spaces_ctl.api.xapi.rates import XRates
+from spaces_ctl.media.errors import MediaError
+from spaces_ctl.media.handouts import ExportBundle, Exported, ReviewTrack, Sound, Voice, Voices, WhoSpeaks
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve import composition
 from spaces_ctl.service.around import Around, AroundSettings
 from spaces_ctl.service.authentication import Authentication
-from spaces_ctl.service.captions import Captions
 from spaces_ctl.service.clip_pages import ClipPages
 from spaces_ctl.service.clips import Clips
 from spaces_ctl.service.email_links import EmailLinks
 from spaces_ctl.service.fakes import FakeRecordings
 from spaces_ctl.service.graph_http import Invalidations
 from spaces_ctl.service.hiding import Hiding
-from spaces_ctl.service.media_asker import NoWorker
 from spaces_ctl.service.oauth import OAuth
 from spaces_ctl.service.oauth_apps import OAuthApps
 from spaces_ctl.service.oidc import Oidc, OidcProvider, _Discovered
 from spaces_ctl.service.passwords import Passwords
+from spaces_ctl.service.plays import Plays
 from spaces_ctl.service.replays import Replays
 from spaces_ctl.service.retention import Retention
 from spaces_ctl.service.service_keys import ServiceKeys
@@ -56,6 +57,27 @@ class _NoCache:
 
     def invalidate(self, accounts: Any) -> None:
         self.told = list(accounts)
+
+
+class ScriptedMedia:
+    """The media worker's answers about recordings of which the host and Ann are to be heard."""
+
+    def __init__(self) -> None:
+        self.objects: Objects
+        self.fails: MediaError | None = None
+
+    async def ask(self, operation: str, request: Any, answer: Any, *, timeout_s: float = 30.0) -> Any:
+        if self.fails is not None:
+            raise self.fails
+        match request:
+            case WhoSpeaks():
+                return Voices(mix=True, people=(Voice(account=1, spoke_ms=9_000), Voice(account=2, spoke_ms=4_000)))
+            case ReviewTrack():
+                return Sound(ogg=b"OggS of " + str(request.account).encode())
+            case ExportBundle():
+                await self.objects.put(request.name, b"PK of an archive")
+                return Exported(bytes=16, files=("mix.opus", "metadata.json"))
+        raise AssertionError(operation)
 
 
 class Everything:
@@ -132,12 +154,11 @@ class Everything:
         )
 
         self.recordings = FakeRecordings()
-        muted_by = self.graph.muted_by
         self.clips = Clips(
             objects=self.objects,
             clock=clock,
             graph=self.graph,
-            hiding=Hiding(graph=self.graph, clock=clock, muted_by=muted_by),
+            hiding=Hiding(graph=self.graph, clock=clock, muted_by=self.graph.muted_by),
             visible=world.reading.visible,
             check=world.spaces.check,
             cutter=self.recordings,
@@ -149,8 +170,7 @@ class Everything:
             base_url=url,
             reasons=world.limits.report_reasons,
         )
-
-        self.captions = Captions(db=db, spaces=world.spaces, engine=world.engine, clock=clock)
+        self.media = ScriptedMedia()
         self.retention = Retention.build(
             db=db,
             clock=clock,
@@ -161,11 +181,13 @@ class Everything:
             tell=self.around.notifications.tell,
             objects=self.objects,
             spool=None,
-            made_by=None,
-            worker=NoWorker(),
+            made_by=self.recordings,
+            worker=self.media,
             space_name=wire.space_text,
             link_key=b"0123456789abcdef",
         )
+        self.media.objects = self.objects
+        self.plays = Plays(db=db, clock=clock, execute=world.spaces.execute)
 
     def injected(self) -> dict[str, Any]:
         """By the names under which handlers ask for them."""
@@ -183,11 +205,11 @@ class Everything:
             "service_keys": self.service_keys,
             "sessions": self.sessions,
             **self.around.injected(),
-            **self.retention.injected(),
-            "captions": self.captions,
             "clips": self.clips,
             "clip_pages": self.clip_pages,
+            "plays": self.plays,
             "replays": self.replays,
+            **self.retention.injected(),
             "xapi": self.xapi,
             "x_rates": XRates(self.windows),
         }
@@ -200,7 +222,7 @@ class Everything:
 
     async def react(self) -> None:
         """What follows from events is done: cases of reports, posts of clips, messages. Nothing is sent."""
-        for reactor in self.around.reactors:
+        for reactor in (*self.around.reactors, *self.retention.reactors):
             await reactor.drain()
 
     def close(self) -> None:

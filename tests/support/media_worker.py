@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from spaces_ctl.media.objects import Deleted, Objects, StoreUnavailable
+from spaces_ctl.media.packaging import ReplaySummary
 from spaces_ctl.media.requests import Open
 from spaces_ctl.media.worker import Worker
 from spaces_ctl.segments import Contents, MixPacket
@@ -35,6 +36,10 @@ class Breaking(Objects):
         with self._answering():
             await super().put(name, data)
 
+    async def make_durable(self, name: str) -> None:
+        with self.time.busy():
+            await super().make_durable(name)
+
     async def get(self, name: str) -> bytes:
         with self._answering():
             return await super().get(name)
@@ -59,13 +64,6 @@ class Breaking(Objects):
             yield
 
 
-class Summary(NamedTuple):
-    duration_ms: int
-    loudness_lufs: float = -16.0
-    gain_db: float = 1.0
-    segments: int = 0
-
-
 class ListPackager:
     """Writes the packets down, a file for each call; an object says what the replay consists of."""
 
@@ -81,10 +79,10 @@ class ListPackager:
         self._next = max(self._next, contents.last_group + 1)
         await self._objects.put(f"{self._prefix}/hls/{contents.sequence}.m4s", b"".join(one.opus for one in new))
 
-    async def finish(self, end_group: int) -> Summary:
+    async def finish(self, end_group: int) -> ReplaySummary:
         groups = [packet.group for packet in self.packets]
         await self._objects.put(f"{self._prefix}/audio.opus", msgspec.json.encode(groups))
-        return Summary(end_group * 20, segments=len(groups))
+        return ReplaySummary(duration_ms=end_group * 20, loudness_lufs=-16.0, gain_db=1.0, segments=len(groups))
 
 
 @asynccontextmanager

@@ -41,10 +41,10 @@ format = "json"
 class RealServer:
     """A server in `directory`; started by `start`."""
 
-    def __init__(self, directory: Path, *, database: str = "sqlite:///spaces.db", settings: str = "") -> None:
-        """`settings` are tables beside those that it needs."""
+    def __init__(self, directory: Path, *, database: str = "sqlite:///spaces.db", more: str = "") -> None:
+        """`more`: further tables of the settings."""
         self.directory = directory
-        self._more = settings
+        self.more = more
         self.database = database
         self.url = ""
         self.ready: dict[str, Any] = {}
@@ -99,13 +99,13 @@ class RealServer:
 
     def _configure(self, http: int | None, media: int | None) -> None:
         text = _SETTINGS.format(http=http, media=media, database=self.database)
-        (self.directory / "spaces.toml").write_text(text + self._more)
+        (self.directory / "spaces.toml").write_text(text + self.more)
 
 
 @contextmanager
-def real_server(directory: Path, *, database: str = "sqlite:///spaces.db") -> Iterator[RealServer]:
+def real_server(directory: Path, *, database: str = "sqlite:///spaces.db", more: str = "") -> Iterator[RealServer]:
     """One with tables, running; at the end it stops gently and has logged no error."""
-    server = RealServer(directory, database=database)
+    server = RealServer(directory, database=database, more=more)
     server.migrate()
     try:
         server.start()

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from spaces_ctl.clock import Clock, SystemClock
 from spaces_ctl.engine import (
+    CaptionLine,
     ConnectionClosed,
     ConnectionFailed,
     Engine,
     EngineConfig,
     Frame,
     Listener,
+    MixFrame,
     Refused,
     Speaker,
     StageRow,
@@ -67,6 +69,10 @@ class Deployment(World):
         token = None if account is None else self.token(account, account if sid is None else sid)
         return Listener(self.url(space), token=token, certificate_sha256=self.pin)
 
+    def reader(self, space: SpaceId) -> Listener:
+        """A guest who hears the mix and reads the captions."""
+        return Listener(self.url(space), certificate_sha256=self.pin, track="mix", captions=True)
+
 
 @asynccontextmanager
 async def a_deployment(
@@ -77,6 +83,7 @@ async def a_deployment(
     graph: FakeGraph | None = None,
     clock: Clock | None = None,
     engine_name: str | None = None,
+    shards: int = 1,
 ) -> AsyncIterator[Deployment]:
     """Engine, database (SQLite in `directory`, unless `url`), service, and the loop that follows the engine."""
     signer = TokenSigner.generate()
@@ -87,7 +94,9 @@ async def a_deployment(
         stack.push_async_callback(db.aclose)
         journal = await Journal.open(directory / "journal")
         stack.push_async_callback(journal.aclose)
-        engine = await stack.enter_async_context(Engine(EngineConfig(signers=[signer]), name=engine_name))
+        engine = await stack.enter_async_context(
+            Engine(EngineConfig(signers=[signer], shards=shards), name=engine_name)
+        )
         deployment = Deployment(
             db, engine, signer, limits=limits, graph=graph, journal=journal, clock=clock or SystemClock()
         )
@@ -171,3 +180,32 @@ class Ear:
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
+
+
+class MixEar:
+    """Writes down every packet of the mix and every caption that arrives."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.packets: list[MixFrame] = []
+        self.lines: list[CaptionLine] = []
+        self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._read())]
+
+    async def _hear(self) -> None:
+        with suppress(*GONE):
+            async for batch in self._listener.mix():
+                self.packets += batch
+
+    async def _read(self) -> None:
+        with suppress(*GONE):
+            async for line in self._listener.captions():
+                self.lines.append(line)
+
+    def forget(self) -> None:
+        """All but the newest."""
+        del self.packets[:-10], self.lines[:-10]
+
+    async def aclose(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

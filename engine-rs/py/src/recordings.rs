@@ -36,12 +36,12 @@ type GapRow = (u64, u64, &'static str);
 /// space, part, sequence, started_at_ms, first_group, last_group, closed, final, damaged bytes.
 type FileRow = (u64, u32, u32, u64, u64, i64, bool, bool, usize);
 
+/// The file, the mix, the frames, who sits where, gaps.
+type ContentsRow = (FileRow, Vec<MixRow>, Vec<FrameRow>, Vec<SeatRow>, Vec<GapRow>);
+
 /// What one file holds.
 #[pyfunction]
-fn read_log(
-    py: Python<'_>,
-    data: PyBackedBytes,
-) -> PyResult<(FileRow, Vec<MixRow>, Vec<FrameRow>, Vec<SeatRow>, Vec<GapRow>)> {
+fn read_log(py: Python<'_>, data: PyBackedBytes) -> PyResult<ContentsRow> {
     let contents = detached(py, move || Contents::read(&data))?.map_err(|error| bad(&error))?;
     let (mut mix, mut frames, mut seats, mut gaps) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for record in &contents.records {
@@ -90,7 +90,7 @@ fn repair_log(py: Python<'_>, path: PathBuf, to: PathBuf) -> PyResult<(ReportRow
 /// A log: a path or bytes.
 #[derive(FromPyObject)]
 enum Given {
-    Bytes(Vec<u8>),
+    Bytes(PyBackedBytes),
     Path(PathBuf),
 }
 
@@ -100,7 +100,7 @@ fn export_logs(py: Python<'_>, logs: Vec<Given>, directory: PathBuf, gain_db: f6
     let logs: Vec<ExportLog> = logs
         .into_iter()
         .map(|log| match log {
-            Given::Bytes(data) => ExportLog::Bytes(data),
+            Given::Bytes(data) => ExportLog::Bytes(data.to_vec()),
             Given::Path(path) => ExportLog::File(path),
         })
         .collect();
@@ -113,6 +113,7 @@ fn export_logs(py: Python<'_>, logs: Vec<Given>, directory: PathBuf, gain_db: f6
 
 /// A whole Ogg Opus file of packets `(group, ticks, opus)`.
 #[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "arguments of a function in segments.py, its only caller")]
 fn ogg_file<'py>(
     py: Python<'py>,
     packets: Vec<(u64, u8, PyBackedBytes)>,

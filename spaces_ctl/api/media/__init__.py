@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar.types import ControllerRouterHandler
 
-from spaces_ctl.api.media import captions, clips, deletions, exports, replay, review
+from spaces_ctl.api.media import captions, clips, deletions, exports, plays, replay, review
 
 __all__ = ["ROOT_ROUTERS", "ROUTERS"]
 
@@ -13,6 +13,7 @@ ROUTERS: tuple[ControllerRouterHandler, ...] = (
     clips.router,
     deletions.router,
     exports.router,
+    plays.router,
     replay.router,
     review.router,
 )

@@ -6,17 +6,18 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter
 
 from spaces_ctl.api import wire
 from spaces_ctl.api.around.views import time_of
-from spaces_ctl.api.media import object_file
+from spaces_ctl.api.media import ranges
 from spaces_ctl.api.media.links import Expires, For, Signature
 from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.settings import ApiSettings
-from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_account, read_space
+from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_space
 from spaces_ctl.clock import Clock
+from spaces_ctl.media.objects import NoObject
+from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.exports import Export, ExportState
 
 __all__ = ["router"]
@@ -111,24 +112,17 @@ async def get_export(
     "/spaces/{space:str}/exports/{number:int}/download",
     operation_id="downloadExport",
     summary="What a download's link leads to",
-    media_type=_ZIP,
-    opt={"stream": True},
-    responses={
-        200: ResponseSpec(data_container=bytes, description="A zip archive.", media_type=_ZIP),
-        206: ResponseSpec(data_container=bytes, description="A part of it.", media_type=_ZIP),
-        416: ResponseSpec(data_container=bytes, description="There is no such part.", media_type=_ZIP),
-        **problems(
-            "link.invalid",
-            "link.expired",
-            "role.forbidden",
-            "space.not_found",
-            "account.not_found",
-            "export.not_found",
-            "export.not_ready",
-            "export.gone",
-            "media.unavailable",
-        ),
-    },
+    opt={"stream": True, "rate": "media", "contents": (_ZIP,)},
+    responses=problems(
+        "link.invalid",
+        "link.expired",
+        "role.forbidden",
+        "space.not_found",
+        "export.not_found",
+        "export.not_ready",
+        "export.gone",
+        "request.range",
+    ),
 )
 async def download(
     space: SpaceParam,
@@ -143,12 +137,16 @@ async def download(
     objects: Injected,
 ) -> Response[Any]:
     """In parts too (Range, RFC 9110 section 14)."""
-    key, account = read_space(space), read_account(whom)
-    signed_links.check(_path(key, number), account, expires, signature, principal)
-    file = await exports.file(account, key, number)
-    return await object_file.answer(
-        request, objects, file.object, media_type=_ZIP, filename=file.filename, gone="export.gone"
-    )
+    key = read_space(space)
+    signed_links.check(_path(key, number), whom, expires, signature, principal)
+    file = await exports.file(whom, key, number)
+    headers = {"content-disposition": f'attachment; filename="{file.filename}"'}
+    try:
+        return await ranges.answer(
+            request, objects, file.object, media_type=_ZIP, headers=headers, cache_control="private, no-store"
+        )
+    except NoObject:
+        raise ServiceError("export.gone") from None
 
 
 router = Router(path="", route_handlers=[list_exports, get_export, download], tags=["Exports"])

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, route
+from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import PathParameter
 
@@ -20,7 +21,7 @@ from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_space
 from spaces_ctl.api.spaces.views import ProfileView, profile_view
 from spaces_ctl.commands import PlayReplay
 from spaces_ctl.media.objects import NoObject
-from spaces_ctl.media.replay_files import AUDIO_M4A, AUDIO_OPUS, MAIN_PLAYLIST, PEAKS
+from spaces_ctl.media.replay_files import AUDIO_M4A, AUDIO_OPUS, MAIN_OPUS_PLAYLIST, MAIN_PLAYLIST, PEAKS
 from spaces_ctl.segments import TICK_MS
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Principal
@@ -31,8 +32,8 @@ __all__ = ["router"]
 HlsName = Annotated[
     str,
     PathParameter(
-        pattern=r"^((main|opus|aac)\.m3u8|(opus|aac)-[a-z0-9-]{1,40}\.(mp4|m4s))$",
-        description="A playlist, beginning with `main.m3u8`, or what a playlist names.",
+        pattern=r"^((main|main-opus|opus|aac)\.m3u8|(opus|aac)-[a-z0-9-]{1,40}\.(mp4|m4s))$",
+        description="`main.m3u8`, `main-opus.m3u8`, or what a playlist names.",
     ),
 ]
 
@@ -45,6 +46,9 @@ class ReplayUrls(msgspec.Struct, frozen=True, kw_only=True):
     """Where its files are, relative to the API's origin."""
 
     hls: str
+    """A main playlist, AAC: for every player."""
+    hls_opus: str
+    """The same in Opus, at half the bit rate."""
     opus: str
     m4a: str | None
     """None: is still being made."""
@@ -148,6 +152,7 @@ async def get_replay(space: SpaceParam, principal: Asker, replays: Injected) -> 
         gain_db=round(manifest.gain_db, 2),
         urls=ReplayUrls(
             hls=f"{base}/{MAIN_PLAYLIST}",
+            hls_opus=f"{base}/{MAIN_OPUS_PLAYLIST}",
             opus=f"{base}/{AUDIO_OPUS}",
             m4a=f"{base}/{AUDIO_M4A}" if manifest.m4a_bytes else None,
             timeline=f"{base}/timeline.json",
@@ -217,7 +222,7 @@ def _both(path: str, operation: str, summary: str, media_types: tuple[str, ...],
     """The same for GET, which is documented, and HEAD."""
     opt = {"stream": True, "rate": "media", "contents": media_types}
     own = get(path, operation_id=operation, summary=summary, tags=["Replay"], responses=_RANGED, opt=opt)
-    return [own(answer), route(path, http_method=["HEAD"], include_in_schema=False, opt=opt)(answer)]
+    return [own(answer), route(path, http_method=HttpMethod.HEAD, include_in_schema=False, opt=opt)(answer)]
 
 
 def _static(name: str, operation: str, summary: str, media_type: str) -> list[HTTPRouteHandler]:
@@ -233,7 +238,7 @@ def _static(name: str, operation: str, summary: str, media_type: str) -> list[HT
 async def _hls(
     space: SpaceParam, name: HlsName, request: Request[Any, Any, Any], principal: Asker, replays: Injected
 ) -> Response[Any]:
-    """HTTP Live Streaming: `main.m3u8`, what it names, and so on. Opus and AAC in fragmented MP4."""
+    """HTTP Live Streaming: `main.m3u8` (AAC) or `main-opus.m3u8`, what it names, and so on. In fragmented MP4."""
     media_type = _PLAYLIST if name.endswith(".m3u8") else _SEGMENT
     return await _file(request, replays, principal, space, f"hls/{name}", media_type)
 

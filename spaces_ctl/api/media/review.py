@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, Router, get, post
-from litestar.openapi.datastructures import ResponseSpec
+from litestar import Request, Response, Router, get, post
 from litestar.params import JSONBody, PathParameter
 
 from spaces_ctl.api import wire
 from spaces_ctl.api.around.views import IdParam, before, next_before, read_id
+from spaces_ctl.api.media import ranges
 from spaces_ctl.api.media.deletions import SpaceQuery
 from spaces_ctl.api.media.links import Expires, For, Signature
 from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.paging import CursorText, Limit
 from spaces_ctl.api.settings import ApiSettings
-from spaces_ctl.api.spaces.params import Asker, Injected, read_account, read_space
+from spaces_ctl.api.spaces.params import Asker, Injected, read_space
 from spaces_ctl.service.reviews import Review, ReviewRead
 
 __all__ = ["router"]
@@ -33,14 +33,14 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     to_ms: int | None = None
 
 
-class StretchView(msgspec.Struct, frozen=True, kw_only=True):
+class HeardView(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds since the Space's start."""
 
     from_ms: int
     to_ms: int
 
 
-class TrackView(msgspec.Struct, frozen=True, kw_only=True):
+class HeardTrackView(msgspec.Struct, frozen=True, kw_only=True):
     """Ogg Opus of the stretch."""
 
     account: str | None
@@ -49,7 +49,7 @@ class TrackView(msgspec.Struct, frozen=True, kw_only=True):
     url: str
 
 
-class LineView(msgspec.Struct, frozen=True, kw_only=True):
+class HeardLineView(msgspec.Struct, frozen=True, kw_only=True):
     """A caption."""
 
     account: str
@@ -63,15 +63,15 @@ class ReviewView(msgspec.Struct, frozen=True, kw_only=True):
 
     read: str
     space: str
-    stretch: StretchView
-    evidence: StretchView
+    stretch: HeardView
+    evidence: HeardView
     """All that the case is about."""
     expires: str
-    tracks: list[TrackView]
-    captions: list[LineView]
+    tracks: list[HeardTrackView]
+    captions: list[HeardLineView]
 
 
-class ReadView(msgspec.Struct, frozen=True, kw_only=True):
+class ReviewReadView(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody listened."""
 
     id: str
@@ -79,16 +79,16 @@ class ReadView(msgspec.Struct, frozen=True, kw_only=True):
     moderator: str | None
     case: str
     space: str
-    stretch: StretchView
+    stretch: HeardView
     why: str
     fetched: int
     """Tracks that were made for it."""
 
 
-class ReadPage(msgspec.Struct, frozen=True, kw_only=True):
+class ReviewReadPage(msgspec.Struct, frozen=True, kw_only=True):
     """Latest first."""
 
-    data: list[ReadView]
+    data: list[ReviewReadView]
     next: str | None
 
 
@@ -132,11 +132,11 @@ def _view(opened: Review, signed_links: Any, settings: ApiSettings) -> ReviewVie
     return ReviewView(
         read=str(read.id),
         space=wire.space_text(read.space),
-        stretch=StretchView(from_ms=read.from_ms, to_ms=read.to_ms),
-        evidence=StretchView(from_ms=opened.evidence[0], to_ms=opened.evidence[1]),
+        stretch=HeardView(from_ms=read.from_ms, to_ms=read.to_ms),
+        evidence=HeardView(from_ms=opened.evidence[0], to_ms=opened.evidence[1]),
         expires=wire.timestamp(read.expires_ms),
         tracks=[
-            TrackView(
+            HeardTrackView(
                 account=None if track.account is None else wire.account_text(track.account),
                 spoke_ms=track.spoke_ms,
                 url=url(track.name),
@@ -144,27 +144,31 @@ def _view(opened: Review, signed_links: Any, settings: ApiSettings) -> ReviewVie
             for track in opened.tracks
         ],
         captions=[
-            LineView(account=wire.account_text(line.account), from_ms=line.from_ms, to_ms=line.to_ms, text=line.text)
+            HeardLineView(
+                account=wire.account_text(line.account), from_ms=line.from_ms, to_ms=line.to_ms, text=line.text
+            )
             for line in opened.captions
         ],
     )
 
 
 def _path(read: int, track: str) -> str:
-    return f"/api/v1/moderation/reviews/{read}/{track}.ogg"
+    return f"/api/v1/moderation/reviews/{read}/{track}"
 
 
 @get(
-    "/moderation/reviews/{id:str}/{track:str}.ogg",
+    "/moderation/reviews/{id:str}/{track:str}",
     operation_id="getReviewSound",
     summary="What a review's link leads to",
-    media_type=_SOUND,
-    responses={
-        200: ResponseSpec(data_container=bytes, description="Ogg Opus.", media_type=_SOUND),
-        **problems(
-            "link.invalid", "link.expired", "evidence.gone", "evidence.none", "media.unavailable", "account.not_found"
-        ),
-    },
+    opt={"rate": "media", "contents": (_SOUND,)},
+    responses=problems(
+        "link.invalid",
+        "link.expired",
+        "evidence.gone",
+        "evidence.none",
+        "media.unavailable",
+        "request.range",
+    ),
 )
 async def sound(
     id: IdParam,
@@ -172,15 +176,21 @@ async def sound(
     whom: For,
     expires: Expires,
     signature: Signature,
+    request: Request[Any, Any, Any],
     principal: Asker,
     reviews: Injected,
     signed_links: Injected,
 ) -> Response[bytes]:
-    """The stretch, made in memory: it lies nowhere in the clear."""
-    read, account = read_id(id, "link.invalid"), read_account(whom)
-    signed_links.check(_path(read, track), account, expires, signature, principal)
-    made = await reviews.sound(account, read, track)
-    return Response(made, media_type=_SOUND, headers={"cache-control": "private, no-store"})
+    """The stretch, made in memory: it lies nowhere in the clear. In parts too (Range), so that players seek."""
+    read = read_id(id, "link.invalid")
+    signed_links.check(_path(read, track), whom, expires, signature, principal)
+    made = await reviews.sound(whom, read, track)
+    headers = {"cache-control": "private, no-store", "accept-ranges": "bytes"}
+    asked = ranges.part(request.headers.get("range"), len(made))
+    if asked is None:
+        return Response(made, media_type=_SOUND, headers=headers)
+    headers["content-range"] = f"bytes {asked.start}-{asked.end - 1}/{len(made)}"
+    return Response(made[asked.start : asked.end], status_code=206, media_type=_SOUND, headers=headers)
 
 
 @get(
@@ -196,23 +206,23 @@ async def reads(
     space: SpaceQuery = None,
     limit: Limit = 50,
     cursor: CursorText = None,
-) -> ReadPage:
+) -> ReviewReadPage:
     """Every read, latest first. For operators."""
     about = None if space is None else read_space(space)
     page = await reviews.page(principal, space=about, before=before(cursors, "reviews", cursor), limit=limit)
-    return ReadPage(
+    return ReviewReadPage(
         data=[_read(one) for one in page], next=next_before(cursors, "reviews", [one.id for one in page], limit)
     )
 
 
-def _read(one: ReviewRead) -> ReadView:
-    return ReadView(
+def _read(one: ReviewRead) -> ReviewReadView:
+    return ReviewReadView(
         id=str(one.id),
         at=wire.timestamp(one.at_ms),
         moderator=None if one.moderator is None else wire.account_text(one.moderator),
         case=str(one.case),
         space=wire.space_text(one.space),
-        stretch=StretchView(from_ms=one.from_ms, to_ms=one.to_ms),
+        stretch=HeardView(from_ms=one.from_ms, to_ms=one.to_ms),
         why=one.why,
         fetched=one.fetched,
     )

@@ -26,13 +26,13 @@ from spaces_ctl.model import Status
 from spaces_ctl.policy import RULES
 from spaces_ctl.service.errors import ServiceError
 
-__all__ = ["ACCOUNT_HANDLERS", "SPACE_HANDLERS", "refusals"]
+__all__ = ["ACCOUNT_HANDLERS", "AFTERWARDS", "SPACE_HANDLERS", "refusals"]
 
 _VERBS = {"POST": post, "PUT": put, "PATCH": patch, "DELETE": delete}
 _RATES = {c.React: "reaction", c.ReportSpace: "report", c.ReportAccount: "report", c.ReportClip: "report"}
 _MODERATION = (c.BanFromLive, c.LiftBan, c.ResolveAppeal)
 
-_AFTERWARDS = ("space.not_found", "version.conflict", "store.unavailable", "engine.unavailable", "graph.unavailable")
+AFTERWARDS = ("space.not_found", "version.conflict", "store.unavailable", "engine.unavailable", "graph.unavailable")
 _ACCOUNT_REFUSALS: dict[Any, tuple[str, ...]] = {
     c.Block: ("account.not_found", "target.self", "engine.unavailable", "version.conflict"),
     c.Unblock: ("account.not_found", "target.self", "engine.unavailable"),
@@ -122,7 +122,7 @@ def _space_handler(command: Any, route: routes.Route) -> HTTPRouteHandler:
         summary=_summary(command),
         tags=["Commands"],
         opt={"rate": _RATES.get(command)},
-        responses=problems(*refusals(command), *_AFTERWARDS),
+        responses=problems(*refusals(command), *AFTERWARDS),
     )(_described(handle, command, _slots(command, *first), Done))
 
 
@@ -163,5 +163,10 @@ def _typed(command: Any, path: str) -> str:
     return path
 
 
-SPACE_HANDLERS = [_space_handler(command, route) for command, route in routes.SPACE_ROUTES.items()]
+_COUNTED = (c.PlayReplay,)
+"""Have a handler of their own (`api.media.plays`)."""
+
+SPACE_HANDLERS = [
+    _space_handler(command, route) for command, route in routes.SPACE_ROUTES.items() if command not in _COUNTED
+]
 ACCOUNT_HANDLERS = [_account_handler(command, route) for command, route in routes.ACCOUNT_ROUTES.items()]

@@ -145,6 +145,22 @@ class ReplayView(_View, frozen=True, kw_only=True):
     start_ms: int
 
 
+class DisclosureView(_View, frozen=True, kw_only=True):
+    """What becomes of what is said: recorded, kept for review, clipped, captioned."""
+
+    recorded: bool
+    """A public replay is made."""
+    replay_days: int | None
+    """How long it is there; null: until its creator deletes it."""
+    review_days: int | None
+    """A copy is kept for moderators for so long after the end, recorded or not; null: none is."""
+    violation_days: int | None
+    """The same if a violation is found."""
+    clips: bool
+    captions: bool
+    """Of those who consent."""
+
+
 class SpaceView(_View, frozen=True, kw_only=True):
     """A Space as the viewer sees it."""
 
@@ -179,6 +195,8 @@ class SpaceView(_View, frozen=True, kw_only=True):
     requests: int | None
     """Waiting; told to the hosts."""
     replay: ReplayView
+    disclosure: DisclosureView
+    """To be shown before anybody joins."""
     you: You
 
 
@@ -315,6 +333,7 @@ def space_view(look: Look, viewer: AccountId | None) -> SpaceView:
         replay=ReplayView(
             status=space.replay.status.value, duration_ms=space.replay.duration_ms, start_ms=space.replay.start_ms
         ),
+        disclosure=DisclosureView(**msgspec.structs.asdict(look.disclosure)),
         you=_you(space, look.role, viewer),
     )
 

@@ -50,14 +50,15 @@ function spaceIn(query) {
 }
 
 /** A change needs to show that it comes from this page, if the browser is signed in (docs/security.md). */
-async function command(method, path, body, guest, failure) {
+export async function command(method, path, body, guest, failure) {
   const headers = {};
   if (!guest) headers["x-csrf-token"] = (await ask("/api/v1/me/csrf", { cache: "no-store" }, failure)).token;
   if (body !== undefined) headers["content-type"] = "application/json";
   return ask(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" }, failure);
 }
 
-async function ask(path, options, failure) {
+/** JSON of the API. Throws JoinError, which begins with `failure`. */
+export async function ask(path, options, failure) {
   let response;
   try {
     response = await fetch(path, options);

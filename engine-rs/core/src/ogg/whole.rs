@@ -117,13 +117,12 @@ impl WholeWriter {
 
     /// The pages that are complete, to be appended to the file.
     pub fn take(&mut self) -> Vec<u8> {
-        self.begun = true;
-        self.track.take()
+        // The first packet may still change the front.
+        if self.begun { self.track.take() } else { Vec::new() }
     }
 
-    /// The rest of the file.
-    #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
+    /// The rest of the file. Nothing can be added after it.
+    pub fn finish(&mut self) -> Vec<u8> {
         self.track.finish(self.info.end_group.saturating_sub(1));
         self.track.take()
     }

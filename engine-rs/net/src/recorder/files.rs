@@ -57,9 +57,9 @@ pub struct RecordingFile {
     pub finished: bool,
 }
 
-/// The directory of a Space.
+/// The directory of a Space. By number: names differ in case alone, which is nothing to some file systems.
 pub(super) fn directory(root: &Path, space: SpaceId) -> PathBuf {
-    root.join(space.to_string())
+    root.join(space.0.to_string())
 }
 
 pub(super) fn log_name(part: u32, sequence: u32) -> String {
@@ -123,8 +123,8 @@ pub(super) fn log_end(storage: &dyn Storage, path: &Path) -> io::Result<LogEnd> 
 }
 
 /// The first group of a file.
-fn log_start(path: &Path) -> io::Result<Option<u64>> {
-    let front = Disk.front(path, FRONT)?;
+pub(super) fn log_start(storage: &dyn Storage, path: &Path) -> io::Result<Option<u64>> {
+    let front = storage.front(path, FRONT)?;
     let Ok((_, records)) = Reader::new(&front) else { return Ok(None) };
     Ok(records.flatten().find_map(|record| record.last_group()))
 }
@@ -163,7 +163,7 @@ pub fn files(root: &Path, space: SpaceId) -> io::Result<Vec<RecordingFile>> {
 fn look(space: SpaceId, part: u32, kind: FileKind, path: PathBuf) -> io::Result<RecordingFile> {
     let bytes = std::fs::metadata(&path)?.len();
     let (start_group, groups, finished) = if let FileKind::Log { .. } = kind {
-        let (start, end) = (log_start(&path)?.unwrap_or_default(), log_end(&Disk, &path)?);
+        let (start, end) = (log_start(&Disk, &path)?.unwrap_or_default(), log_end(&Disk, &path)?);
         (start, end.group.map_or(0, |last| last.saturating_add(1).saturating_sub(start)), end.finished)
     } else {
         let front = Disk.front(&path, ogg::FRONT)?;

@@ -12,7 +12,7 @@ pub trait Appendable: Send {
     /// Of the storage; nothing was appended then.
     fn append(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Makes what was appended durable.
+    /// Makes what was appended durable, and the file's name.
     ///
     /// # Errors
     /// Of the storage: then it is unknown what is durable, also after a later success.
@@ -21,7 +21,7 @@ pub trait Appendable: Send {
 
 /// Where recordings are kept.
 pub trait Storage: Send {
-    /// Makes `path` and what lies above it, if it is not there yet.
+    /// Makes `path` and what lies above it, if it is not there yet, and their names durable.
     ///
     /// # Errors
     /// Of the storage.
@@ -70,16 +70,26 @@ impl Appendable for DiskFile {
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
         if let Some(directory) = self.directory.take() {
-            // Not all file systems can do this, and the file is good without.
-            let _ = File::open(directory).and_then(|directory| directory.sync_all());
+            sync_names(&directory);
         }
         Ok(())
     }
 }
 
+/// Makes the names in a directory durable.
+fn sync_names(directory: &Path) {
+    // Not all file systems can do this, and the files are good without.
+    let _ = File::open(directory).and_then(|directory| directory.sync_all());
+}
+
 impl Storage for Disk {
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        let new: Vec<_> = path.ancestors().take_while(|directory| !directory.exists()).collect();
+        fs::create_dir_all(path)?;
+        for parent in new.into_iter().filter_map(Path::parent).filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_names(parent);
+        }
+        Ok(())
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {

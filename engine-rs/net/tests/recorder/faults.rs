@@ -6,11 +6,10 @@ use std::time::Duration;
 use spaces_core::event::EventKind;
 use spaces_core::ids::SpaceId;
 use spaces_core::ogg::TrackEnd;
-use spaces_core::record::RecordItem;
 use spaces_core::segment::GapCause;
 use spaces_net::recorder::FsyncPolicy;
 
-use super::feed::{Desk, Voice, assert_accounted, end, read, sits, start, time, track_end};
+use super::feed::{Desk, Voice, assert_accounted, end, of, read, sits, start, time, track_end};
 use super::tools;
 
 const TRACK: &str = "part-0001.seat-00.account-1.opus";
@@ -218,10 +217,7 @@ fn less_than_a_second_is_ever_held_back() {
 #[test]
 fn many_spaces_are_made_durable_a_few_files_a_turn_and_all_in_the_end() {
     let (voice, mut desk) = (Voice::new(), Desk::new(FsyncPolicy::Every(Duration::from_millis(100))));
-    let of = |space: u64, item: RecordItem| match item {
-        RecordItem::Tick { group, frames, .. } => RecordItem::Tick { space: SpaceId(space), group, frames },
-        _ => RecordItem::Start { space: SpaceId(space), started_at_ms: 0, group: 0 },
-    };
+    let of = |space, item| of(SpaceId(space), item);
     (0..100).for_each(|space| desk.at(0, &of(space, start(0))));
     let mut most = 0;
     for group in 0..200 {

@@ -12,6 +12,7 @@ mod feed;
 mod kill;
 mod memory;
 mod mix;
+mod power;
 mod queue;
 mod rotation;
 mod storm;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use spaces_net::recorder::{Appendable, Storage};
 
@@ -22,6 +23,10 @@ pub(crate) struct Inner {
     pub(crate) attempts: usize,
     pub(crate) syncs: usize,
     pub(crate) synced: BTreeSet<PathBuf>,
+    /// How much of each file a power loss leaves for certain.
+    durable: BTreeMap<PathBuf, usize>,
+    /// Every append and every sync takes so long.
+    pub(crate) slow: Duration,
     /// Appends wait.
     stuck: bool,
 }
@@ -40,6 +45,25 @@ impl Memory {
         self.0.1.notify_all();
     }
 
+    /// What is left after the power was lost. Of what was not durable of a file, `survives` says how much was so by chance;
+    /// a file of which nothing is left lost its name, too.
+    pub(crate) fn lose_power(&self, mut survives: impl FnMut(usize) -> usize) -> Self {
+        let mut left = BTreeMap::new();
+        self.with(|inner| {
+            for (path, data) in &inner.files {
+                let durable = inner.durable.get(path).copied().unwrap_or(0);
+                let kept = durable + survives(data.len() - durable).min(data.len() - durable);
+                if kept > 0 || inner.durable.contains_key(path) {
+                    left.insert(path.clone(), data[..kept].to_vec());
+                }
+            }
+        });
+        let durable = left.iter().map(|(path, data)| (path.clone(), data.len())).collect();
+        let memory = Self::default();
+        memory.with(|inner| (inner.files, inner.durable) = (left, durable));
+        memory
+    }
+
     pub(crate) fn file(&self, name: &str) -> Vec<u8> {
         self.with(|inner| inner.files.iter().find(|(path, _)| path.ends_with(name)).map(|(_, data)| data.clone()))
             .unwrap_or_else(|| panic!("no file {name}"))
@@ -47,7 +71,12 @@ impl Memory {
 
     /// The files of a part's log, in order.
     pub(crate) fn log(&self, part: u64) -> Vec<Vec<u8>> {
-        let name = |sequence: u32| PathBuf::from(format!("part-{part:04}.{sequence:06}.seg"));
+        self.log_of("", part)
+    }
+
+    /// The same below a directory of that name.
+    pub(crate) fn log_of(&self, directory: &str, part: u64) -> Vec<Vec<u8>> {
+        let name = |sequence: u32| Path::new(directory).join(format!("part-{part:04}.{sequence:06}.seg"));
         self.with(|inner| {
             let find = |sequence| inner.files.iter().find(|(path, _)| path.ends_with(name(sequence)));
             (0..).map_while(find).map(|(_, data)| data.clone()).collect()
@@ -75,6 +104,7 @@ fn full() -> io::Error {
 impl Appendable for File {
     fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let (lock, wake) = &*self.0.0;
+        std::thread::sleep(self.0.with(|inner| inner.slow));
         let mut inner = wake.wait_while(lock.lock().unwrap(), |inner| inner.stuck).unwrap();
         inner.attempts += 1;
         if let Some(kind) = inner.broken {
@@ -90,10 +120,16 @@ impl Appendable for File {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        std::thread::sleep(self.0.with(|inner| inner.slow));
         self.0.with(|inner| {
             inner.syncs += 1;
             inner.synced.insert(self.1.clone());
-            if inner.sync_broken { Err(io::ErrorKind::Other.into()) } else { Ok(()) }
+            if inner.sync_broken {
+                return Err(io::ErrorKind::Other.into());
+            }
+            let length = inner.files.get(&self.1).map_or(0, Vec::len);
+            inner.durable.insert(self.1.clone(), length);
+            Ok(())
         })
     }
 }

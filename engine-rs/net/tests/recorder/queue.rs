@@ -1,17 +1,19 @@
 //! The queue, with the recorder's real thread behind it.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::mpsc;
-use std::time::Duration;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use spaces_core::event::EventKind;
 use spaces_core::ogg::TrackEnd;
 use spaces_core::record::RecordItem;
-use spaces_core::segment::GapCause;
+use spaces_core::segment::{Contents, GapCause};
+use spaces_core::time::Time;
 use spaces_net::recorder::{FsyncPolicy, Recorder, RecorderConfig};
 
-use super::feed::{SPACE, Voice, assert_accounted, end, read, sits, start, track_end};
-use super::memory::Memory;
+use super::feed::{SPACE, Voice, assert_accounted, end, mix, read, sits, start, track_end};
+use super::memory::{Inner, Memory};
 
 fn config(queue_items: usize) -> RecorderConfig {
     RecorderConfig { queue_items, fsync: FsyncPolicy::Never, ..RecorderConfig::new(PathBuf::from("/recordings")) }
@@ -109,4 +111,76 @@ fn stopping_writes_what_is_queued() {
     let log = read(&memory.log(1));
     assert_eq!(log.ticks, (0..3_000).collect());
     assert!(!handle.push(RecordItem::End { space: SPACE, group: 3_000 }), "nobody is there any more");
+}
+
+/// Whatever is wrong with the disk, handing in costs next to nothing, and when the disk is well again everything is there
+/// or marked. An append of the slow disk takes longer than all pushing may.
+#[test]
+fn pushing_never_waits_for_a_slow_full_or_broken_disk() {
+    const WAIT: Duration = Duration::from_millis(800);
+    let voice = Voice::new();
+    type Fault = fn(&mut Inner);
+    let faults: [(&str, Fault); 5] = [
+        ("slow", |inner| inner.slow = WAIT),
+        ("full", |inner| inner.room = Some(5_000)),
+        ("broken", |inner| inner.broken = Some(ErrorKind::Other)),
+        ("slow and short", |inner| (inner.slow, inner.at_once) = (WAIT, Some(100))),
+        ("cannot sync", |inner| (inner.slow, inner.sync_broken) = (WAIT, true)),
+    ];
+    for (name, fault) in faults {
+        let (memory, origin) = (Memory::default(), Instant::now());
+        // The engine's clock, by which the ticks below are not late.
+        let clock = move || Time(u64::try_from(origin.elapsed().as_micros()).unwrap());
+        let config = RecorderConfig {
+            fsync: FsyncPolicy::Every(Duration::from_millis(100)),
+            segment: Duration::from_millis(400),
+            clock: Arc::new(clock),
+            ..config(256)
+        };
+        let recorder = Recorder::start_on(config, memory.clone(), |_| {}).unwrap();
+        let handle = recorder.handle();
+        assert!(handle.push(start(0)) && handle.push(sits(0, 1, 1, 2)));
+        for group in 0..50 {
+            handle.push(voice.tick(group, &[(1, 1)]));
+        }
+        while memory.names().is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        memory.with(fault);
+        let mut slowest = Duration::ZERO;
+        for group in 50..1_000 {
+            let began = Instant::now();
+            handle.push(voice.tick(group, &[(1, 1)]));
+            handle.push(mix(&voice, group, 1));
+            slowest = slowest.max(began.elapsed());
+            std::thread::sleep(Duration::from_micros(300));
+        }
+        // Not a bound for a real-time system, but far below what the disk takes.
+        assert!(slowest < WAIT / 4, "{name}: a push took {slowest:?}");
+        handle.push(end(999));
+        memory.with(|inner| {
+            (inner.slow, inner.room, inner.broken, inner.at_once) = (Duration::ZERO, None, None, None);
+            inner.sync_broken = false;
+        });
+        // A stalled recording is tried again after a pause; a stop would give up what is still stuck.
+        let began = Instant::now();
+        while recorder.stats().recording > 0 || !memory.log(1).last().is_some_and(|file| ended(file)) {
+            assert!(began.elapsed() < Duration::from_secs(30), "{name}: {:?}", recorder.stats());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        println!("{name}: the slowest push took {slowest:?}, {} of 1,900 were refused", handle.refused());
+        recorder.stop();
+        let log = read(&memory.log(1));
+        for group in 0..1_000 {
+            let missing = |cause| matches!(cause, GapCause::Queue | GapCause::Storage);
+            let gap =
+                log.gaps.iter().any(|(from, groups, cause)| missing(*cause) && (*from..from + groups).contains(&group));
+            assert!(gap || log.ticks.contains(&group), "{name}: group {group} is nowhere; {:?}", log.gaps);
+        }
+        assert!(log.closed, "{name}");
+    }
+}
+
+fn ended(file: &[u8]) -> bool {
+    Contents::read(file).is_ok_and(|contents| contents.is_final())
 }

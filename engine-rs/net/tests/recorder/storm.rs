@@ -8,19 +8,8 @@ use std::time::Duration;
 use spaces_core::segment::GapCause;
 use spaces_net::recorder::FsyncPolicy;
 
-use super::feed::{Desk, SPACE, Voice, end, read, sits, start, track_end};
+use super::feed::{Desk, Dice, SPACE, Voice, end, read, sits, start, track_end};
 use super::tools;
-
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound
-    }
-}
 
 /// What happened, to be sure that the storm was one.
 #[derive(Debug, Default)]
@@ -33,7 +22,7 @@ struct Seen {
 }
 
 fn storm(seed: u64, voice: &Voice, seen: &mut Seen) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice = Dice::new(seed);
     let memory = super::memory::Memory::default();
     let mut group = 1;
     let mut parts = Vec::new();

@@ -3,7 +3,7 @@
 use spaces_core::ogg::TrackEnd;
 use spaces_core::record::RecordItem;
 use spaces_core::segment::GapCause;
-use spaces_net::recorder::{FileKind, FsyncPolicy, files};
+use spaces_net::recorder::{ExportLog, FileKind, FsyncPolicy, export, files};
 
 use super::feed::{Desk, SPACE, Voice, end, read, seat, sits, start, track_end};
 use super::memory::Memory;
@@ -216,7 +216,7 @@ fn the_files_of_a_recording_are_listed() {
         killed.at(group, &voice.tick(group, &[(12, 1)]));
     }
     let root = tools::file("listing", b"").with_file_name("root");
-    let directory = root.join(SPACE.to_string());
+    let directory = root.join(SPACE.0.to_string());
     std::fs::create_dir_all(&directory).unwrap();
     std::fs::write(directory.join("notes.txt"), "not ours").unwrap();
     for name in desk.memory.names() {
@@ -239,4 +239,36 @@ fn the_files_of_a_recording_are_listed() {
     );
     assert!(listed.iter().all(|file| file.space == SPACE && file.bytes == file.path.metadata().unwrap().len()));
     assert_eq!(files(&root, spaces_core::ids::SpaceId(1)).unwrap(), []);
+}
+
+/// The wall clock is read once by the process that starts a Space again, for the group at which it goes on. If it was set back
+/// or forth meanwhile, nothing of what was written moves: the timeline has a hole, or what was said twice at a time is
+/// there once.
+#[test]
+fn a_wall_clock_that_jumps_between_processes_moves_nothing() {
+    for (again, gaps) in [(20_000, vec![(300, 19_700)]), (150, vec![])] {
+        let (voice, memory) = (Voice::new(), Memory::default());
+        let mut logs = Vec::new();
+        for (part, first, started_at_ms) in [(1, 0, 5_000), (2, again, 7_777_777)] {
+            let mut desk = Desk::on(memory.clone(), FsyncPolicy::Never);
+            let start = RecordItem::Start { space: SPACE, started_at_ms, group: first };
+            desk.at(first, &start);
+            desk.at(first, &sits(first, 2, 1, 3));
+            (first..first + 300).for_each(|group| desk.at(group, &voice.tick(group, &[(2, 1)])));
+            if part == 2 {
+                desk.at(first + 300, &end(first + 299));
+            }
+            desk.pass(first + 310);
+            logs.extend(memory.log(part));
+        }
+        assert_eq!(
+            read(&memory.log(2)).gaps.iter().map(|(from, groups, _)| (*from, *groups)).collect::<Vec<_>>(),
+            gaps
+        );
+        let to = tools::file("jump", b"").with_file_name(format!("jump-{again}"));
+        let files = export(&logs.into_iter().map(ExportLog::Bytes).collect::<Vec<_>>(), &to, 0.0).unwrap();
+        assert_eq!(files, [to.join("account-3.opus")]);
+        assert_eq!(tools::opusinfo(&files[0]).problems, Vec::<String>::new());
+        assert_eq!(tools::ffmpeg(&files[0]).len() as u64, (again + 300) * 960);
+    }
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use spaces_core::ogg::TrackEnd;
+use spaces_core::segment::GapCause;
 use spaces_core::time::Time;
 use spaces_net::recorder::{Disk, FsyncPolicy, RecorderConfig, TURN, Worker, files};
 
-use super::feed::{SPACE, Voice, assert_accounted, end, log_files, read, sits, start, time, track_end};
+use super::feed::{SPACE, Voice, assert_accounted, end, log_files, mix, read, sits, start, time, track_end};
 use super::tools;
 
 struct Mounted(PathBuf);
@@ -53,6 +54,7 @@ fn a_full_file_system_costs_a_marked_gap_and_is_used_again_when_there_is_room() 
     let mut stalled_at = None;
     for group in 0..1_500 {
         worker.item(time(group), &voice.tick(group, &[(0, 1)]));
+        worker.item(time(group), &mix(&voice, group, 1));
         while turn <= time(group) {
             worker.turn(turn);
             turn = turn + TURN;
@@ -68,13 +70,17 @@ fn a_full_file_system_costs_a_marked_gap_and_is_used_again_when_there_is_room() 
     worker.item(time(1_500), &end(1_499));
     worker.turn(time(1_500));
     assert_eq!((worker.stats().stalled, worker.stats().recording), (0, 0));
-    let directory = mounted.0.join(SPACE.to_string());
+    let directory = mounted.0.join(SPACE.0.to_string());
     let log = read(&log_files(&directory, 1));
     assert_accounted(&log, 0..1_500);
-    assert_eq!((log.gaps.len(), log.torn), (1, 0));
+    let causes: Vec<_> = log.gaps.iter().map(|(.., cause)| *cause).collect();
+    assert_eq!((&causes[..], log.torn), (&[GapCause::Storage, GapCause::Mix][..], 0));
     let track = directory.join("part-0001.seat-00.account-1.opus");
     assert_eq!(track_end(&fs::read(&track).unwrap()), Some(TrackEnd { groups: 1_500, finished: true }));
     assert_eq!(tools::opusinfo(&track).problems, Vec::<String>::new());
     assert_eq!(tools::ffmpeg(&track).len(), 1_500 * 960);
-    assert_eq!(files(&root, SPACE).unwrap().len(), log.files + 1);
+    let mixed = directory.join("part-0001.mix.opus");
+    assert_eq!(tools::opusinfo(&mixed).problems, Vec::<String>::new());
+    assert_eq!(tools::ffmpeg(&mixed).len(), 1_500 * 960);
+    assert_eq!(files(&root, SPACE).unwrap().len(), log.files + 2);
 }

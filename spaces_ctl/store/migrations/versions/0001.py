@@ -112,6 +112,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_blocks_account_by", "blocks", ["account", "by"], unique=False)
     op.create_table(
+        "captions",
+        sa.Column("space", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("n", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("account", sa.BigInteger(), nullable=False),
+        sa.Column("start_ms", sa.BigInteger(), nullable=False),
+        sa.Column("end_ms", sa.BigInteger(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("space", "n", name=op.f("pk_captions")),
+    )
+    op.create_table(
         "communities",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("handle", sa.String(length=30), nullable=False),
@@ -131,6 +141,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("community", "account", name=op.f("pk_community_roles")),
     )
     op.create_index("ix_community_roles_account_community", "community_roles", ["account", "community"], unique=False)
+    op.create_table(
+        "deletions",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("space", sa.BigInteger(), nullable=False),
+        sa.Column("what", sa.String(length=16), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("why", sa.String(length=16), nullable=False),
+        sa.Column("cause", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("asked_ms", sa.BigInteger(), nullable=False),
+        sa.Column("due_ms", sa.BigInteger(), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("done_ms", sa.BigInteger(), nullable=True),
+        sa.Column("objects", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deletions")),
+        sa.UniqueConstraint("space", "what", "number", "cause", name=op.f("uq_deletions_space_what_number_cause")),
+    )
+    op.create_index(op.f("ix_deletions_due_ms"), "deletions", ["due_ms"], unique=False)
+    op.create_index("ix_deletions_state_id", "deletions", ["state", "id"], unique=False)
     op.create_table(
         "direct_messages",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -154,6 +185,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_email_links")),
     )
     op.create_index(op.f("ix_email_links_account"), "email_links", ["account"], unique=False)
+    op.create_table(
+        "exports",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("space", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("account", sa.BigInteger(), nullable=False),
+        sa.Column("cause", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("requested_ms", sa.BigInteger(), nullable=False),
+        sa.Column("ready_ms", sa.BigInteger(), nullable=True),
+        sa.Column("expires_ms", sa.BigInteger(), nullable=True),
+        sa.Column("due_ms", sa.BigInteger(), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("files", sa.JSON(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_exports")),
+        sa.UniqueConstraint("cause", name=op.f("uq_exports_cause")),
+        sa.UniqueConstraint("space", "number", name=op.f("uq_exports_space_number")),
+    )
+    op.create_index(op.f("ix_exports_due_ms"), "exports", ["due_ms"], unique=False)
     op.create_table(
         "follows",
         sa.Column("by", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -189,6 +241,18 @@ def upgrade() -> None:
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("log", name=op.f("pk_log_heads")),
     )
+    op.create_table(
+        "media_work",
+        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("space", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("due_ms", sa.BigInteger(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("sequence", name=op.f("pk_media_work")),
+    )
+    op.create_index(op.f("ix_media_work_due_ms"), "media_work", ["due_ms"], unique=False)
+    op.create_index(op.f("ix_media_work_space"), "media_work", ["space"], unique=False)
     op.create_table(
         "moderation_actions",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -388,6 +452,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", "sequence", name=op.f("pk_reactor_parked")),
     )
     op.create_table(
+        "recordings",
+        sa.Column("space", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("first_group", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("summary", sa.JSON(), nullable=True),
+        sa.PrimaryKeyConstraint("space", name=op.f("pk_recordings")),
+    )
+    op.create_index(op.f("ix_recordings_state"), "recordings", ["state"], unique=False)
+    op.create_table(
         "report_cases",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("space", sa.BigInteger(), nullable=False),
@@ -418,6 +492,21 @@ def upgrade() -> None:
     )
     op.create_index("ix_reports_by_at_ms", "reports", ["by", "at_ms"], unique=False)
     op.create_index(op.f("ix_reports_case"), "reports", ["case"], unique=False)
+    op.create_table(
+        "review_reads",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("moderator", sa.BigInteger(), nullable=True),
+        sa.Column("case", sa.BigInteger(), nullable=False),
+        sa.Column("space", sa.BigInteger(), nullable=False),
+        sa.Column("from_ms", sa.BigInteger(), nullable=False),
+        sa.Column("to_ms", sa.BigInteger(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("expires_ms", sa.BigInteger(), nullable=False),
+        sa.Column("fetched", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_review_reads")),
+    )
+    op.create_index(op.f("ix_review_reads_space"), "review_reads", ["space"], unique=False)
     op.create_table(
         "revoked_sids",
         sa.Column("sid", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -761,12 +850,16 @@ def downgrade() -> None:
     op.drop_table("service_keys")
     op.drop_index(op.f("ix_revoked_sids_until_ms"), table_name="revoked_sids")
     op.drop_table("revoked_sids")
+    op.drop_index(op.f("ix_review_reads_space"), table_name="review_reads")
+    op.drop_table("review_reads")
     op.drop_index(op.f("ix_reports_case"), table_name="reports")
     op.drop_index("ix_reports_by_at_ms", table_name="reports")
     op.drop_table("reports")
     op.drop_index("ix_report_cases_state_id", table_name="report_cases")
     op.drop_index(op.f("ix_report_cases_space"), table_name="report_cases")
     op.drop_table("report_cases")
+    op.drop_index(op.f("ix_recordings_state"), table_name="recordings")
+    op.drop_table("recordings")
     op.drop_table("reactor_parked")
     op.drop_table("reactor_cursors")
     op.drop_index(op.f("ix_push_subscriptions_account"), table_name="push_subscriptions")
@@ -800,19 +893,28 @@ def downgrade() -> None:
     op.drop_index("ix_mutes_account_by", table_name="mutes")
     op.drop_table("mutes")
     op.drop_table("moderation_actions")
+    op.drop_index(op.f("ix_media_work_space"), table_name="media_work")
+    op.drop_index(op.f("ix_media_work_due_ms"), table_name="media_work")
+    op.drop_table("media_work")
     op.drop_table("log_heads")
     op.drop_table("live_bans")
     op.drop_index(op.f("ix_idempotency_keys_expires_ms"), table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
     op.drop_index("ix_follows_account_by", table_name="follows")
     op.drop_table("follows")
+    op.drop_index(op.f("ix_exports_due_ms"), table_name="exports")
+    op.drop_table("exports")
     op.drop_index(op.f("ix_email_links_account"), table_name="email_links")
     op.drop_table("email_links")
     op.drop_index("ix_direct_messages_to_id", table_name="direct_messages")
     op.drop_table("direct_messages")
+    op.drop_index("ix_deletions_state_id", table_name="deletions")
+    op.drop_index(op.f("ix_deletions_due_ms"), table_name="deletions")
+    op.drop_table("deletions")
     op.drop_index("ix_community_roles_account_community", table_name="community_roles")
     op.drop_table("community_roles")
     op.drop_table("communities")
+    op.drop_table("captions")
     op.drop_index("ix_blocks_account_by", table_name="blocks")
     op.drop_table("blocks")
     op.drop_index(op.f("ix_assertions_seen_expires_ms"), table_name="assertions_seen")
