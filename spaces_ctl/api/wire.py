@@ -16,7 +16,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from spaces_ctl import commands, routes
+from spaces_ctl import base62, commands, routes
 from spaces_ctl.clock import timestamp
 from spaces_ctl.model import Ticketing
 
@@ -40,8 +40,6 @@ __all__ = [
     "timestamp",
 ]
 
-_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
 _ROUTES: dict[Any, routes.Route] = {**routes.SPACE_ROUTES, **routes.ACCOUNT_ROUTES}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_ID = (1 << 63) - 1
@@ -78,24 +76,12 @@ class TicketingBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 def space_text(space: int) -> str:
     """A Space's id as base62, without leading zeros."""
-    if space == 0:
-        return "0"
-    digits: list[str] = []
-    while space:
-        space, digit = divmod(space, 62)
-        digits.append(_DIGITS[digit])
-    return "".join(reversed(digits))
+    return base62.encode(space)
 
 
 def space_id(text: str) -> int:
     """Reads base62. Raises ValueError for what is none, or above 63 bits."""
-    if not 1 <= len(text) <= 11:
-        raise ValueError("expected 1 to 11 characters of base62")
-    value = 0
-    for character in text:
-        if character not in _VALUES:
-            raise ValueError(f"not a base62 digit: {character!r}")
-        value = value * 62 + _VALUES[character]
+    value = base62.decode(text)
     if value > _MOST_ID:
         raise ValueError("the id is above 63 bits")
     return value

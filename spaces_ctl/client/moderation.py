@@ -226,9 +226,9 @@ class Moderation:
         self,
         *,
         space: str | None = None,
-        state: Literal["pending", "done", "withdrawn"] | None = None,
+        state: str | None = None,
         page_size: int | None = None,
     ) -> AsyncIterator[Deletion]:
-        """What was deleted of recordings, latest first."""
+        """What was deleted of recordings, latest first; `state` as in `Deletion`."""
         query = {name: value for name, value in (("space", space), ("state", state)) if value is not None}
         return items(self._transport, f"{_BASE}/deletions", Deletion, query=query, page_size=page_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -138,6 +139,15 @@ class Objects:
                 raise StoreUnavailable(str(error)) from error
             raise
 
+    async def make_durable(self, name: str) -> None:
+        """Returns when a power loss cannot take the object any more; a store elsewhere sees to that in `put`.
+
+        Raises OSError of the disk.
+        """
+        if self.local is not None:
+            with suppress(FileNotFoundError):  # deleted in the meantime
+                await asyncio.to_thread(_sync, self.local / name)
+
     async def get(self, name: str) -> bytes:
         """Reads an object whole. Raises NoObject, StoreUnavailable."""
         try:
@@ -217,3 +227,13 @@ class Objects:
 def _remove_tree(directory: Path) -> None:
     with suppress(FileNotFoundError, NotADirectoryError):
         shutil.rmtree(directory)
+
+
+def _sync(path: Path) -> None:
+    """The file, and its name in the directory."""
+    for place in (path, path.parent):
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

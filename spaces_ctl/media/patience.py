@@ -61,9 +61,13 @@ class PatientObjects(Objects):
         self._sleep = sleep
 
     async def put(self, name: str, data: bytes) -> None:
-        """Writes an object whole."""
+        """Writes an object whole. In a directory it is durable against power loss when this returns.
+
+        What has been put may be deleted from the spool, where it was durable. Raises OSError of the disk.
+        """
         async with self._slots:
             await self._again(lambda: self._objects.put(name, data))
+            await self._objects.make_durable(name)
         self._tally.objects += 1
         self._tally.bytes += len(data)
 

@@ -11,9 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from spaces_ctl import base62
 from spaces_ctl.segments import Contents
 
-__all__ = ["Entry", "LogFiles", "Spool", "SpoolFile"]
+__all__ = ["Entry", "LogFiles", "Spool", "SpoolFile", "spool_of"]
 
 
 class SpoolFile(Protocol):
@@ -52,6 +53,11 @@ class LogFiles(Protocol):
         ...
 
 
+def spool_of(directory: Path, space: int) -> Path:
+    """Where the recorder writes a Space's log, in the directory of recordings."""
+    return directory / base62.encode(space)
+
+
 class Entry(NamedTuple):
     """A file in the spool."""
 
@@ -76,9 +82,14 @@ class Spool:
 
     def spaces(self) -> list[int]:
         """Of which something is there."""
+        found: list[int] = []
         with suppress(FileNotFoundError):
-            return sorted(int(entry.name) for entry in self.directory.iterdir() if entry.name.isdecimal())
-        return []
+            for entry in self.directory.iterdir():
+                with suppress(ValueError):
+                    space = base62.decode(entry.name)
+                    if entry == spool_of(self.directory, space):
+                        found.append(space)
+        return sorted(found)
 
     def entries(self, space: int) -> list[Entry]:
         """A Space's files in order."""
@@ -106,11 +117,11 @@ class Spool:
 
     def clear(self, space: int) -> None:
         """Deletes everything of a Space."""
-        shutil.rmtree(self.directory / str(space), ignore_errors=True)
+        shutil.rmtree(spool_of(self.directory, space), ignore_errors=True)
 
     def size(self) -> int:
         """Bytes of all Spaces."""
-        return sum(_size(self.directory / str(space)) for space in self.spaces())
+        return sum(_size(spool_of(self.directory, space)) for space in self.spaces())
 
     def free(self) -> int:
         """Bytes that still fit on the disk."""

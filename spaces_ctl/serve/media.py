@@ -45,7 +45,7 @@ class MediaProcess:
             return None
         opened = Open(
             spool=str(wanted.directory.absolute()),
-            store=wanted.store or str(wanted.directory.absolute() / "objects"),
+            store=wanted.store or str(wanted.directory.absolute() / "object-store"),
             access_key_id=wanted.access_key_id,
             secret_access_key=wanted.secret_access_key,
             least_free_bytes=wanted.warn_free_mb * 2**20,

@@ -20,6 +20,7 @@ from spaces_ctl import events as e
 from spaces_ctl.clock import Clock
 from spaces_ctl.events import Recorded
 from spaces_ctl.media.objects import Objects, StoreUnavailable
+from spaces_ctl.media.spool import spool_of
 from spaces_ctl.model import SpaceId
 from spaces_ctl.policy.state import ReplayStatus, Retention, Space
 from spaces_ctl.service.errors import ServiceError
@@ -275,7 +276,7 @@ class Deletions:
         return await self._objects.list(prefix(row.space, row.what, row.number))
 
     def _directory(self, space: SpaceId) -> Path | None:
-        return None if self._spool is None else self._spool / str(space)
+        return None if self._spool is None else spool_of(self._spool, space)
 
 
 def _files(directory: Path | None) -> list[tuple[str, int]]:

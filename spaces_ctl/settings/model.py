@@ -135,7 +135,7 @@ class Recordings(Section, frozen=True, kw_only=True):
     segment_ms: Annotated[int, Meta(ge=1000, le=60_000)] = 4000
     """A file is closed, and goes to the store, after this long."""
     store: str = ""
-    """Kept in a directory, or s3://BUCKET/PREFIX?region=R&endpoint=URL. Empty: in `objects` below `directory`."""
+    """Kept in a directory, or s3://BUCKET/PREFIX?region=R&endpoint=URL. Empty: in `object-store` below `directory`."""
     access_key_id: str = ""
     """Of an S3 store; empty: AWS_ACCESS_KEY_ID, or whatever else the environment has."""
     secret_access_key: Annotated[str, SECRET] = ""

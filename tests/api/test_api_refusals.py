@@ -591,7 +591,16 @@ async def _(room: Room) -> Response:
     return await room.client.get(f"/api/v1/me/orders/{order.id}", headers=bearer(ANN))
 
 
+_RETENTION = "test_retention_api"
 ELSEWHERE = {
+    "evidence.gone": f"{_RETENTION}.test_listening_needs_rights_a_reason_and_something_that_is_there",
+    "evidence.none": f"{_RETENTION}.test_listening_needs_rights_a_reason_and_something_that_is_there",
+    "media.unavailable": f"{_RETENTION}.test_listening_needs_rights_a_reason_and_something_that_is_there",
+    "export.gone": f"{_RETENTION}.test_a_link_to_an_export_ends_with_what_it_was_made_of",
+    "export.not_found": f"{_RETENTION}.test_a_creator_polls_and_downloads_in_parts",
+    "export.not_ready": f"{_RETENTION}.test_a_link_to_what_is_not_ready_says_so",
+    "link.expired": f"{_RETENTION}.test_a_creator_polls_and_downloads_in_parts",
+    "link.invalid": f"{_RETENTION}.test_a_moderator_gets_links_that_play_by_themselves_for_ten_minutes",
     "rate.limited": "test_limits.test_limits_are_told_in_headers",
     "node.timeout": "test_operation.test_an_answer_that_takes_too_long_is_refused",
     "request.timeout": "test_operation.test_a_body_that_does_not_arrive_is_refused",

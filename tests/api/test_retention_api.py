@@ -15,7 +15,8 @@ from spaces_ctl.api import wire
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.model import SpaceId
 from spaces_ctl.policy.limits import PRESETS, Limits
-from spaces_ctl.store import recordings
+from spaces_ctl.service.ports import Principal
+from spaces_ctl.store.tables.recordings import recordings
 from spaces_ctl.store.tables.reviews import review_reads
 from tests.support.api_scenarios import replay_of, standing
 from tests.support.api_scenarios_retention import exported, keep, reviewable, reviewed
@@ -103,9 +104,16 @@ async def test_listening_needs_rights_a_reason_and_something_that_is_there(clien
     assert await refused(client, "POST", url, MODERATOR, json=body) == "media.unavailable"
     world.more.media.fails = MediaError("source.gone")
     assert await refused(client, "POST", url, MODERATOR, json=body) == "evidence.none"
-    await world.db.write(lambda k: k.execute(sa.delete(recordings.recordings)))
+    await world.db.write(lambda k: k.execute(sa.delete(recordings)))
     assert await refused(client, "POST", url, MODERATOR, json=body) == "evidence.gone"
     assert len((await asked(client, "GET", f"{API}/moderation/reviews", OPERATOR)).json()["data"]) == 3
+
+
+async def test_an_operator_without_an_account_listens_too(client: Client, world: ApiWorld) -> None:
+    reviews, links = world.more.retention.reviews, world.more.retention.links
+    opened = await reviews.open(Principal(operator=True), await reviewable(world), "for the court")
+    url = f"{API}/moderation/reviews/{opened.read.id}/mix"
+    await asked(client, "GET", f"{url}?{links.query(url, None, opened.read.expires_ms)}", None)
 
 
 async def test_a_link_of_a_read_that_nobody_wrote_down_leads_nowhere(client: Client, world: ApiWorld) -> None:
@@ -151,6 +159,16 @@ async def test_a_link_to_an_export_ends_with_what_it_was_made_of(client: Client,
     await asked(client, "GET", link, None)
     await world.more.objects.delete(f"spaces/{space}/export")
     assert await refused(client, "GET", link, None) == "export.gone"
+
+
+async def test_a_link_to_what_is_not_ready_says_so(client: Client, world: ApiWorld) -> None:
+    space = await replay_of(world)
+    await keep(world, space)
+    await world.do(HOST, space, c.Export())
+    await world.more.react()
+    url = path(space, "/exports/1/download")
+    query = world.more.retention.links.query(url, HOST, world.clock.now_ms() + 1_000)
+    assert await refused(client, "GET", f"{url}?{query}", None) == "export.not_ready"
 
 
 async def test_plays_are_counted_once_a_viewer_and_half_an_hour(client: Client, world: ApiWorld) -> None:

@@ -1,6 +1,7 @@
 """From the spool into the store: on a directory and on S3, with outages, restarts and every kind of Space."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.media.requests import Delete, Deleted, Done, Figures, Finalize, Finalized, Follow, Forget, Plan
+from spaces_ctl.media.spool import spool_of
 from spaces_ctl.segments import Contents
 from tests.support.log_files import Recording, a_packet
 from tests.support.media_worker import KEY, SPACE, Breaking, ListPackager, a_worker, ask, named
@@ -363,6 +365,27 @@ async def test_many_spaces_upload_side_by_side_but_never_more_than_may_be(
         await time.pass_(3)
         assert len(await named(objects, "spaces")) == 20
     assert counting.most == 4
+
+
+async def test_what_leaves_the_spool_is_durable_in_a_directory(
+    spool: Path, tmp_path: Path, time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    durable: list[str] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        durable.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        assert list((spool_of(spool, SPACE)).iterdir()), "before anything goes"
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    objects = Breaking(Objects.open(str(tmp_path / "objects")), time)
+    async with a_worker(spool, objects, time) as worker:
+        recording(spool, time).write(final=True)
+        await finalized(worker, time, finalize(PUBLIC))
+    for name in await named(objects, f"spaces/{SPACE}"):
+        path = tmp_path / "objects" / name
+        assert {str(path), str(path.parent)} <= set(durable)
 
 
 def test_contents_are_what_a_log_says() -> None:

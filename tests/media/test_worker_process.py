@@ -17,6 +17,7 @@ from spaces_ctl.media.errors import MediaError, WorkerGone
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.media.remote import RemoteWorker
 from spaces_ctl.media.requests import Done, Finalize, Finalized, Follow, Open, Plan, Spooled
+from spaces_ctl.media.spool import spool_of
 from tests.support.log_files import Recording
 from tests.support.media_worker import KEY, SPACE, named
 
@@ -87,7 +88,7 @@ async def test_killed_in_mid_upload_and_nothing_is_lost(
     assert len(await named(objects, SOURCE)) == 13
     groups = msgspec.json.decode(await objects.get(f"spaces/{SPACE}/replay/audio.opus"), type=list[int])
     assert groups == [packet.group for packet in log.packets]
-    assert not (spool / str(SPACE)).exists()
+    assert not spool_of(spool, SPACE).exists()
 
 
 async def _restarted(worker: RemoteWorker, times: int) -> bool:
@@ -114,7 +115,7 @@ async def test_killed_in_mid_finalize_and_it_is_finished_by_the_next(
         kill(worker)
         with pytest.raises(WorkerGone):
             await asking
-        assert len(list((spool / str(SPACE)).iterdir())) == 11
+        assert len(list(spool_of(spool, SPACE).iterdir())) == 11
         assert (await worker.ask("spooled", Done(), Spooled)).spaces == (SPACE,)
         assert (await worker.ask("finalize", request, Finalized)).duration_ms == 11 * 4000
     groups = msgspec.json.decode(await objects.get(f"spaces/{SPACE}/replay/audio.opus"), type=list[int])

@@ -22,7 +22,6 @@ from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve import composition
 from spaces_ctl.service.around import Around, AroundSettings
 from spaces_ctl.service.authentication import Authentication
-from spaces_ctl.service.captions import Captions
 from spaces_ctl.service.clip_pages import ClipPages
 from spaces_ctl.service.clips import Clips
 from spaces_ctl.service.email_links import EmailLinks
@@ -155,12 +154,11 @@ class Everything:
         )
 
         self.recordings = FakeRecordings()
-        muted_by = self.graph.muted_by
         self.clips = Clips(
             objects=self.objects,
             clock=clock,
             graph=self.graph,
-            hiding=Hiding(graph=self.graph, clock=clock, muted_by=muted_by),
+            hiding=Hiding(graph=self.graph, clock=clock, muted_by=self.graph.muted_by),
             visible=world.reading.visible,
             check=world.spaces.check,
             cutter=self.recordings,
@@ -172,8 +170,6 @@ class Everything:
             base_url=url,
             reasons=world.limits.report_reasons,
         )
-
-        self.captions = Captions(db=db, spaces=world.spaces, engine=world.engine, clock=clock)
         self.media = ScriptedMedia()
         self.retention = Retention.build(
             db=db,
@@ -209,7 +205,6 @@ class Everything:
             "service_keys": self.service_keys,
             "sessions": self.sessions,
             **self.around.injected(),
-            "captions": self.captions,
             "clips": self.clips,
             "clip_pages": self.clip_pages,
             "plays": self.plays,

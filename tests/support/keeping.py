@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spaces_ctl.media.objects import Objects, StoreUnavailable
+from spaces_ctl.media.spool import spool_of
 from spaces_ctl.model import SpaceId
 from spaces_ctl.service.deletions import Deletion, DeletionReaction, Deletions, What
 from spaces_ctl.service.fakes import FakeRecordings
@@ -97,8 +98,8 @@ class Keeping:
         for part in parts or PARTS:
             for name in PARTS[part]:
                 await self.objects.put(f"spaces/{space}/{name}", name.encode())
-        (self.spool / str(space)).mkdir(exist_ok=True, parents=True)
-        (self.spool / str(space) / "part-0001.000002.seg").write_bytes(b"sound")
+        (spool_of(self.spool, space)).mkdir(exist_ok=True, parents=True)
+        (spool_of(self.spool, space) / "part-0001.000002.seg").write_bytes(b"sound")
         self.rows[What.CAPTIONS, space] = 7
         self.rows[What.KEY, space] = 1
 
@@ -117,7 +118,7 @@ class Keeping:
     async def kept(self, space: SpaceId) -> set[str]:
         """The parts of which anything is left anywhere."""
         found = {name.split("/")[2] for name, _ in await Objects.list(self.objects, f"spaces/{space}")}
-        if (self.spool / str(space)).exists():
+        if (spool_of(self.spool, space)).exists():
             found.add("spool")
         return found | {what.value for (what, of), left in self.rows.items() if of == space and left}
 

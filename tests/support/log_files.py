@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from spaces_ctl.media.spool import spool_of
 from spaces_ctl.segments import Contents, MixPacket
 
 __all__ = ["PlainLogs", "Recording", "a_packet"]
@@ -29,7 +30,7 @@ class PlainLogs:
 
     def files(self, directory: Path, space: int) -> Sequence[_File]:
         found = []
-        for path in sorted((directory / str(space)).iterdir()):
+        for path in sorted(spool_of(directory, space).iterdir()):
             part, sequence, kind = path.name.split(".")
             found.append(_File(path, int(part), int(sequence), kind == "seg"))
         return found
@@ -47,7 +48,7 @@ class Recording:
     """One Space's recording, as it grows."""
 
     def __init__(self, spool: Path, space: int, *, started_at_ms: int, part: int = 1, group: int = 0) -> None:
-        self.directory = spool / str(space)
+        self.directory = spool_of(spool, space)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.space = space
         self.started_at_ms = started_at_ms

@@ -36,6 +36,10 @@ class Breaking(Objects):
         with self._answering():
             await super().put(name, data)
 
+    async def make_durable(self, name: str) -> None:
+        with self.time.busy():
+            await super().make_durable(name)
+
     async def get(self, name: str) -> bytes:
         with self._answering():
             return await super().get(name)

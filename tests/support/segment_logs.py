@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spaces_ctl import segments
-from spaces_ctl.engine import space_name
 
 
 def _table() -> list[int]:
@@ -78,7 +77,7 @@ class LogWriter:
 
     def save(self, directory: Path, space: int) -> Path:
         """Writes it where the engine would, with `directory` for its recordings."""
-        path = directory / space_name(space) / self.name
+        path = directory / str(space) / self.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.bytes)
         return path

@@ -15,7 +15,8 @@ use spaces_core::ids::{MAX_SEATS, SeatNo, SpaceId};
 use spaces_core::mix::{MAX_PACKET, MixPacket};
 use spaces_core::record::{RecordItem, RecordedFrame};
 use spaces_core::segment::{
-    Damage, GapCause, HEADER, Header, HeaderError, MAX_PAYLOAD, Oversized, RECORD_HEADER, Reader, Record, Writer,
+    Contents, Damage, GapCause, HEADER, Header, HeaderError, MAX_PAYLOAD, Oversized, RECORD_HEADER, Reader, Record,
+    Writer,
 };
 use spaces_core::uplink::{Level, MAX_FRAME, Spurt};
 
@@ -136,6 +137,8 @@ fn one_wrong_byte_in_the_header_costs_nothing() {
             let mut bad = file.clone();
             bad[at] ^= change;
             assert_eq!(Reader::new(&bad).unwrap().0, HEAD, "byte {at}");
+            let (clean, gaps) = Contents::read(&bad).unwrap().repaired().unwrap();
+            assert_eq!((clean, gaps), (file.clone(), vec![]), "byte {at}: nothing else is lost with it");
             assert_eq!(read(&bad), (records.clone(), vec![Damage { offset: at, bytes: 1 }], file.len()), "byte {at}");
         }
     }

@@ -44,7 +44,7 @@ create_exception!(
 create_exception!(
     spaces_ctl._engine,
     BadLog,
-    EngineError,
+    PyValueError,
     "Not a segment log of this version, or its header is damaged."
 );
 create_exception!(spaces_ctl._engine, ConnectionFailed, EngineError, "A client could not connect, or not any more.");

@@ -90,7 +90,7 @@ fn repair_log(py: Python<'_>, path: PathBuf, to: PathBuf) -> PyResult<(ReportRow
 /// A log: a path or bytes.
 #[derive(FromPyObject)]
 enum Given {
-    Bytes(Vec<u8>),
+    Bytes(PyBackedBytes),
     Path(PathBuf),
 }
 
@@ -100,7 +100,7 @@ fn export_logs(py: Python<'_>, logs: Vec<Given>, directory: PathBuf, gain_db: f6
     let logs: Vec<ExportLog> = logs
         .into_iter()
         .map(|log| match log {
-            Given::Bytes(data) => ExportLog::Bytes(data),
+            Given::Bytes(data) => ExportLog::Bytes(data.to_vec()),
             Given::Path(path) => ExportLog::File(path),
         })
         .collect();

@@ -14,7 +14,7 @@ from spaces_ctl.api.media import ranges
 from spaces_ctl.api.media.links import Expires, For, Signature
 from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.settings import ApiSettings
-from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_account, read_space
+from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_space
 from spaces_ctl.clock import Clock
 from spaces_ctl.media.objects import NoObject
 from spaces_ctl.service.errors import ServiceError
@@ -118,7 +118,6 @@ async def get_export(
         "link.expired",
         "role.forbidden",
         "space.not_found",
-        "account.not_found",
         "export.not_found",
         "export.not_ready",
         "export.gone",
@@ -138,9 +137,9 @@ async def download(
     objects: Injected,
 ) -> Response[Any]:
     """In parts too (Range, RFC 9110 section 14)."""
-    key, account = read_space(space), read_account(whom)
-    signed_links.check(_path(key, number), account, expires, signature, principal)
-    file = await exports.file(account, key, number)
+    key = read_space(space)
+    signed_links.check(_path(key, number), whom, expires, signature, principal)
+    file = await exports.file(whom, key, number)
     headers = {"content-disposition": f'attachment; filename="{file.filename}"'}
     try:
         return await ranges.answer(

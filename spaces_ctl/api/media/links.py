@@ -6,12 +6,11 @@ from typing import Annotated
 
 from litestar.params import QueryParameter
 
-from spaces_ctl.api import wire
-
 __all__ = ["Expires", "For", "Signature"]
 
 For = Annotated[
-    str, QueryParameter(name="for", pattern=wire.ACCOUNT_PATTERN, description="The account that the link is for.")
+    int,
+    QueryParameter(name="for", ge=0, le=2**63 - 1, description="The account that the link is for; 0: an operator's."),
 ]
 Expires = Annotated[int, QueryParameter(ge=0, le=2**53, description="Until when (milliseconds since 1970).")]
 Signature = Annotated[str, QueryParameter(pattern="^[A-Za-z0-9_-]{27}$", description="Our signature.")]

@@ -16,7 +16,7 @@ from spaces_ctl.api.media.links import Expires, For, Signature
 from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.paging import CursorText, Limit
 from spaces_ctl.api.settings import ApiSettings
-from spaces_ctl.api.spaces.params import Asker, Injected, read_account, read_space
+from spaces_ctl.api.spaces.params import Asker, Injected, read_space
 from spaces_ctl.service.reviews import Review, ReviewRead
 
 __all__ = ["router"]
@@ -33,14 +33,14 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     to_ms: int | None = None
 
 
-class StretchView(msgspec.Struct, frozen=True, kw_only=True):
+class HeardView(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds since the Space's start."""
 
     from_ms: int
     to_ms: int
 
 
-class TrackView(msgspec.Struct, frozen=True, kw_only=True):
+class HeardTrackView(msgspec.Struct, frozen=True, kw_only=True):
     """Ogg Opus of the stretch."""
 
     account: str | None
@@ -49,7 +49,7 @@ class TrackView(msgspec.Struct, frozen=True, kw_only=True):
     url: str
 
 
-class LineView(msgspec.Struct, frozen=True, kw_only=True):
+class HeardLineView(msgspec.Struct, frozen=True, kw_only=True):
     """A caption."""
 
     account: str
@@ -63,15 +63,15 @@ class ReviewView(msgspec.Struct, frozen=True, kw_only=True):
 
     read: str
     space: str
-    stretch: StretchView
-    evidence: StretchView
+    stretch: HeardView
+    evidence: HeardView
     """All that the case is about."""
     expires: str
-    tracks: list[TrackView]
-    captions: list[LineView]
+    tracks: list[HeardTrackView]
+    captions: list[HeardLineView]
 
 
-class ReadView(msgspec.Struct, frozen=True, kw_only=True):
+class ReviewReadView(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody listened."""
 
     id: str
@@ -79,16 +79,16 @@ class ReadView(msgspec.Struct, frozen=True, kw_only=True):
     moderator: str | None
     case: str
     space: str
-    stretch: StretchView
+    stretch: HeardView
     why: str
     fetched: int
     """Tracks that were made for it."""
 
 
-class ReadPage(msgspec.Struct, frozen=True, kw_only=True):
+class ReviewReadPage(msgspec.Struct, frozen=True, kw_only=True):
     """Latest first."""
 
-    data: list[ReadView]
+    data: list[ReviewReadView]
     next: str | None
 
 
@@ -132,11 +132,11 @@ def _view(opened: Review, signed_links: Any, settings: ApiSettings) -> ReviewVie
     return ReviewView(
         read=str(read.id),
         space=wire.space_text(read.space),
-        stretch=StretchView(from_ms=read.from_ms, to_ms=read.to_ms),
-        evidence=StretchView(from_ms=opened.evidence[0], to_ms=opened.evidence[1]),
+        stretch=HeardView(from_ms=read.from_ms, to_ms=read.to_ms),
+        evidence=HeardView(from_ms=opened.evidence[0], to_ms=opened.evidence[1]),
         expires=wire.timestamp(read.expires_ms),
         tracks=[
-            TrackView(
+            HeardTrackView(
                 account=None if track.account is None else wire.account_text(track.account),
                 spoke_ms=track.spoke_ms,
                 url=url(track.name),
@@ -144,7 +144,9 @@ def _view(opened: Review, signed_links: Any, settings: ApiSettings) -> ReviewVie
             for track in opened.tracks
         ],
         captions=[
-            LineView(account=wire.account_text(line.account), from_ms=line.from_ms, to_ms=line.to_ms, text=line.text)
+            HeardLineView(
+                account=wire.account_text(line.account), from_ms=line.from_ms, to_ms=line.to_ms, text=line.text
+            )
             for line in opened.captions
         ],
     )
@@ -165,7 +167,6 @@ def _path(read: int, track: str) -> str:
         "evidence.gone",
         "evidence.none",
         "media.unavailable",
-        "account.not_found",
         "request.range",
     ),
 )
@@ -181,9 +182,9 @@ async def sound(
     signed_links: Injected,
 ) -> Response[bytes]:
     """The stretch, made in memory: it lies nowhere in the clear. In parts too (Range), so that players seek."""
-    read, account = read_id(id, "link.invalid"), read_account(whom)
-    signed_links.check(_path(read, track), account, expires, signature, principal)
-    made = await reviews.sound(account, read, track)
+    read = read_id(id, "link.invalid")
+    signed_links.check(_path(read, track), whom, expires, signature, principal)
+    made = await reviews.sound(whom, read, track)
     headers = {"cache-control": "private, no-store", "accept-ranges": "bytes"}
     asked = ranges.part(request.headers.get("range"), len(made))
     if asked is None:
@@ -205,23 +206,23 @@ async def reads(
     space: SpaceQuery = None,
     limit: Limit = 50,
     cursor: CursorText = None,
-) -> ReadPage:
+) -> ReviewReadPage:
     """Every read, latest first. For operators."""
     about = None if space is None else read_space(space)
     page = await reviews.page(principal, space=about, before=before(cursors, "reviews", cursor), limit=limit)
-    return ReadPage(
+    return ReviewReadPage(
         data=[_read(one) for one in page], next=next_before(cursors, "reviews", [one.id for one in page], limit)
     )
 
 
-def _read(one: ReviewRead) -> ReadView:
-    return ReadView(
+def _read(one: ReviewRead) -> ReviewReadView:
+    return ReviewReadView(
         id=str(one.id),
         at=wire.timestamp(one.at_ms),
         moderator=None if one.moderator is None else wire.account_text(one.moderator),
         case=str(one.case),
         space=wire.space_text(one.space),
-        stretch=StretchView(from_ms=one.from_ms, to_ms=one.to_ms),
+        stretch=HeardView(from_ms=one.from_ms, to_ms=one.to_ms),
         why=one.why,
         fetched=one.fetched,
     )

@@ -121,9 +121,8 @@ impl WholeWriter {
         if self.begun { self.track.take() } else { Vec::new() }
     }
 
-    /// The rest of the file.
-    #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
+    /// The rest of the file. Nothing can be added after it.
+    pub fn finish(&mut self) -> Vec<u8> {
         self.track.finish(self.info.end_group.saturating_sub(1));
         self.track.take()
     }

@@ -1,6 +1,6 @@
 //! A whole file at once: what is in it, what is wrong with it, and a clean copy of it.
 
-use super::{Damage, GapCause, Header, HeaderError, Oversized, Reader, Record, Writer};
+use super::{Damage, GapCause, HEADER, Header, HeaderError, Oversized, Reader, Record, Writer};
 
 /// Everything that can be read of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub struct Contents {
     pub header: Header,
     /// Its whole records, in order.
     pub records: Vec<Record>,
-    /// Bytes between them that are none; `at` is the number of records before.
+    /// Bytes between them that are none, with the number of records before; also a byte of the header that was put right.
     pub damage: Vec<(usize, Damage)>,
     /// Bytes behind the last one: the writer was killed, or the last record is damaged.
     pub torn: usize,
@@ -78,7 +78,8 @@ impl Contents {
             writer.record(&Record::Start { group, started_at_ms: self.header.started_at_ms })?;
         }
         for (at, record) in self.records.iter().enumerate() {
-            if self.damage.iter().any(|(before, _)| *before == at) {
+            // Nothing is lost with a byte of the header that was put right.
+            if self.damage.iter().any(|(before, damage)| *before == at && damage.offset >= HEADER) {
                 let lost = self.lost_before(at);
                 for gap in &lost {
                     writer.record(gap)?;

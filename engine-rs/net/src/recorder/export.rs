@@ -4,8 +4,8 @@
 //! in any of them is a time in the Space. What was not recorded, and the time between parts, is silence.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use spaces_core::ids::{SeatNo, SpaceId};
@@ -14,6 +14,9 @@ use spaces_core::segment::{Contents, Header, HeaderError, Record};
 use thiserror::Error;
 
 use super::track::channels;
+
+/// Bytes of a file that are written at once.
+const GATHERED: usize = 32 << 10;
 
 /// A file of the log.
 #[derive(Clone, Debug)]
@@ -104,9 +107,10 @@ fn plan(logs: &[Log]) -> Result<Plan, ExportError> {
     Ok(Plan { space, started_at_ms, start_group, end_group, accounts, order })
 }
 
+/// A file that is opened only to be appended to: thousands may speak in a long Space.
 struct Output {
     path: PathBuf,
-    file: BufWriter<File>,
+    pending: Vec<u8>,
     writer: WholeWriter,
 }
 
@@ -114,7 +118,13 @@ impl Output {
     fn packet(&mut self, group: u64, ticks: u8, opus: &[u8]) -> io::Result<()> {
         // A second frame for a place: of two logs of the same time, or of somebody who changed seats within a tick.
         let _ = self.writer.packet(group, ticks, opus);
-        self.file.write_all(&self.writer.take())
+        self.pending.append(&mut self.writer.take());
+        if self.pending.len() >= GATHERED { self.append() } else { Ok(()) }
+    }
+
+    fn append(&mut self) -> io::Result<()> {
+        let mut file = OpenOptions::new().append(true).open(&self.path)?;
+        file.write_all(&core::mem::take(&mut self.pending))
     }
 }
 
@@ -181,14 +191,14 @@ fn output<'a>(
             ],
             serial: outputs.len() as u32 + 1,
         };
-        let file = BufWriter::new(File::create(&path)?);
-        outputs.insert(name.clone(), Output { path, file, writer: WholeWriter::new(info)? });
+        File::create(&path)?;
+        outputs.insert(name.clone(), Output { path, pending: Vec::new(), writer: WholeWriter::new(info)? });
     }
     outputs.get_mut(&name).ok_or(ExportError::Nothing)
 }
 
 fn finish(mut output: Output) -> Result<PathBuf, ExportError> {
-    output.file.write_all(&output.writer.finish())?;
-    output.file.flush()?;
+    output.pending.extend(output.writer.finish());
+    output.append()?;
     Ok(output.path)
 }

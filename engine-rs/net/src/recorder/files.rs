@@ -57,9 +57,9 @@ pub struct RecordingFile {
     pub finished: bool,
 }
 
-/// The directory of a Space.
+/// The directory of a Space. By number: names differ in case alone, which is nothing to some file systems.
 pub(super) fn directory(root: &Path, space: SpaceId) -> PathBuf {
-    root.join(space.to_string())
+    root.join(space.0.to_string())
 }
 
 pub(super) fn log_name(part: u32, sequence: u32) -> String {

@@ -1,64 +1,31 @@
-//! One Space's recording: a state machine over what is handed in and what the storage does.
-//!
-//! | state   | all written | all written, and ended | writing failed             |
-//! |---------|-------------|------------------------|----------------------------|
-//! | Writing | Writing     | Closed                 | Stalled, first pause       |
-//! | Stalled | Writing     | Closed                 | Stalled, twice the pause   |
-//! | Closed  | –           | –                      | –                          |
+//! One Space's recording: what is handed in becomes records and frames, and reaches the storage when it can be ([`State`]).
 //!
 //! While it is stalled, ticks are dropped and counted; nothing is added to what waits to be written.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use spaces_core::event::{Event, EventKind};
 use spaces_core::ids::SpaceId;
 use spaces_core::mix::MixPacket;
 use spaces_core::record::{RecordItem, RecordedFrame};
-use spaces_core::segment::{GapCause, Header, Record};
+use spaces_core::segment::{GapCause, Record};
 use spaces_core::time::{TICK, Time};
 
-use super::files::{self, FileKind};
-use super::log::Log;
+use super::part::Part;
+use super::state::State;
 use super::storage::Storage;
-use super::track::{Sitting, Tracks};
+use super::track::Sitting;
 use super::worker::Stats;
 
-/// The first pause before writing is tried again.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Without an item for so long, time is carried on by the clock.
 const IDLE: Duration = Duration::from_millis(400);
 /// Groups by which the clock stays behind the engine, so that a late tick finds its place free.
 const BEHIND: u64 = 20;
 /// Seats given while the recording is stalled; more than a stage has.
 const MOST_OWED: usize = 64;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Writing,
-    Stalled { retry_at: Time, pause: Duration },
-    Closed,
-}
-
-impl State {
-    /// The table above.
-    fn after(self, now: Time, written: bool, ended: bool) -> Self {
-        match (self, written, ended) {
-            (Self::Closed, ..) | (_, true, true) => Self::Closed,
-            (_, true, false) => Self::Writing,
-            (Self::Writing, false, _) => Self::Stalled { retry_at: now + FIRST_PAUSE, pause: FIRST_PAUSE },
-            (Self::Stalled { pause, .. }, false, _) => {
-                let pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
-                Self::Stalled { retry_at: now + pause, pause }
-            }
-        }
-    }
-}
 
 /// How a recording ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,21 +49,6 @@ pub(super) struct Context<'a> {
     pub(super) durable: bool,
     pub(super) events: &'a mut VecDeque<Event>,
     pub(super) stats: &'a mut Stats,
-}
-
-/// The files of one part.
-struct Part {
-    directory: PathBuf,
-    log: Log,
-    tracks: Tracks,
-}
-
-impl Part {
-    fn write(&mut self, storage: &dyn Storage, durable: bool) -> io::Result<usize> {
-        // Both are tried, so that as much as possible is out if the process ends now.
-        let (log, tracks) = (self.log.write(storage, durable), self.tracks.write(storage));
-        Ok(log? + tracks?)
-    }
 }
 
 /// One Space being recorded.
@@ -164,14 +116,14 @@ impl Recording {
     }
 
     pub(super) fn pending(&self) -> usize {
-        self.part.as_ref().map_or(0, |part| part.log.pending() + part.tracks.pending())
+        self.part.as_ref().map_or(0, Part::pending)
     }
 
     /// A seat was given to somebody, or vacated.
     pub(super) fn seat(&mut self, context: &Context<'_>, group: u64, sitting: Sitting) {
         self.heard = (group, context.now);
         match &mut self.part {
-            Some(part) if self.state == State::Writing => give(part, group, sitting),
+            Some(part) if self.state == State::Writing => part.sit(group, sitting),
             _ if self.owed.len() < MOST_OWED => self.owed.push((group, sitting)),
             _ => {}
         }
@@ -262,7 +214,7 @@ impl Recording {
 
     /// Files with data that is not durable.
     pub(super) fn unsynced(&self) -> usize {
-        self.part.as_ref().map_or(0, |part| part.log.unsynced() + part.tracks.unsynced())
+        self.part.as_ref().map_or(0, Part::unsynced)
     }
 
     /// Files of the log that are complete, but not durable.
@@ -273,8 +225,7 @@ impl Recording {
     /// Makes what was written durable, as far as the storage can.
     pub(super) fn sync(&mut self, context: &mut Context<'_>) {
         let Some(part) = &mut self.part else { return };
-        let log = part.log.sync();
-        let synced = part.tracks.sync().and(log);
+        let synced = part.sync();
         self.synced(context, synced, self.written_group);
     }
 
@@ -338,8 +289,11 @@ impl Recording {
 
     fn try_write(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if self.part.is_none() {
-            let part = self.open(context)?;
+            let (part, missed) = Part::open(context, self.space, self.started_at_ms, self.start_group)?;
             self.part = Some(part);
+            for (from, until) in missed {
+                self.tell(context, from, until - from);
+            }
         }
         // What was kept comes first. Only when the storage takes it again is more added.
         self.write_part(context)?;
@@ -370,61 +324,6 @@ impl Recording {
         Ok(())
     }
 
-    /// Finds the part's number and makes its first bytes.
-    fn open(&mut self, context: &mut Context<'_>) -> io::Result<Part> {
-        let directory = files::directory(context.root, self.space);
-        context.storage.create_directory(&directory)?;
-        let names = context.storage.list(&directory)?;
-        let last = names.iter().filter_map(|name| files::parse_name(name)).map(|(part, _)| part).max();
-        let before = self.before(context, &directory, &names)?;
-        let number = last.unwrap_or(0).saturating_add(1);
-        let salt = RandomState::new().hash_one(number);
-        let header = Header { space: self.space, part: number, sequence: 0, started_at_ms: self.started_at_ms, salt };
-        let mut part = Part {
-            log: Log::new(directory.clone(), header, self.start_group, context.segment),
-            directory,
-            tracks: Tracks::new(header, self.start_group, context.tracks),
-        };
-        for (from_group, until) in before {
-            let Some(groups) = until.checked_sub(from_group).filter(|groups| *groups > 0) else { continue };
-            part.log.record(&Record::Gap { from_group, groups, cause: GapCause::Restart });
-            self.tell(context, from_group, groups);
-        }
-        Ok(part)
-    }
-
-    /// What the process before, if it was killed, did not record before this one: from a group to before another. Its last
-    /// file may have nothing whole in it, and after a power loss several of the last may lack their ends.
-    fn before(&self, context: &Context<'_>, directory: &Path, names: &[String]) -> io::Result<Vec<(u64, u64)>> {
-        let mut logs: Vec<_> = names
-            .iter()
-            .filter_map(|name| files::parse_name(name))
-            .filter_map(
-                |(part, kind)| if let FileKind::Log { sequence } = kind { Some((part, sequence)) } else { None },
-            )
-            .collect();
-        logs.sort_unstable();
-        let (mut missing, mut until, mut newest) = (Vec::new(), self.start_group, None);
-        for (part, sequence) in logs.into_iter().rev() {
-            if newest.is_some_and(|newest| newest != part) {
-                break; // the part before that was looked at when that one began
-            }
-            let path = directory.join(files::log_name(part, sequence));
-            let end = files::log_end(context.storage, &path)?;
-            let Some(last) = end.group else { continue };
-            newest = Some(part);
-            if !end.ended {
-                missing.push((last.saturating_add(1), until));
-            }
-            if end.finished {
-                break;
-            }
-            until = files::log_start(context.storage, &path)?.unwrap_or(until);
-        }
-        missing.reverse();
-        Ok(missing)
-    }
-
     /// The storage works again: marks what was dropped and hands on what must not be.
     fn resume(&mut self, context: &mut Context<'_>) {
         if let Some((from, to)) = self.dropped.take() {
@@ -435,7 +334,7 @@ impl Recording {
         }
         for (group, sitting) in core::mem::take(&mut self.owed) {
             if let Some(part) = &mut self.part {
-                give(part, group, sitting);
+                part.sit(group, sitting);
             }
         }
         self.state = State::Writing;
@@ -504,34 +403,4 @@ impl Recording {
 /// The groups of `known` and those from `from` to `to`, as one range.
 fn join(known: Option<(u64, u64)>, from: u64, to: u64) -> (u64, u64) {
     known.map_or((from, to), |(first, last)| (first.min(from), last.max(to)))
-}
-
-fn give(part: &mut Part, group: u64, sitting: Sitting) {
-    part.log.sit(group, sitting);
-    part.tracks.sit(group, sitting);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The whole product of states and events, as the table at the top of this file has it.
-    #[test]
-    fn every_state_meets_every_event() {
-        let now = Time::from_millis(10_000);
-        let stalled = |pause: Duration| State::Stalled { retry_at: now + pause, pause };
-        let before = State::Stalled { retry_at: now, pause: FIRST_PAUSE };
-        let longest = State::Stalled { retry_at: now, pause: LONGEST_PAUSE };
-        for (state, going_on, ended, failed) in [
-            (State::Writing, State::Writing, State::Closed, stalled(FIRST_PAUSE)),
-            (before, State::Writing, State::Closed, stalled(FIRST_PAUSE * 2)),
-            (longest, State::Writing, State::Closed, stalled(LONGEST_PAUSE)),
-            (State::Closed, State::Closed, State::Closed, State::Closed),
-        ] {
-            assert_eq!(state.after(now, true, false), going_on, "{state:?}");
-            assert_eq!(state.after(now, true, true), ended, "{state:?}");
-            assert_eq!(state.after(now, false, false), failed, "{state:?}");
-            assert_eq!(state.after(now, false, true), failed, "{state:?}");
-        }
-    }
 }

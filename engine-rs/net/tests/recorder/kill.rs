@@ -190,7 +190,7 @@ fn drill(seed: u64) -> Vec<Cost> {
     for part in 1..=PARTS {
         let life = Duration::from_millis(300 + dice.below(4_200));
         let last = record_and_kill(&directory, first, segment, life);
-        let space = directory.join(SPACE.to_string());
+        let space = directory.join(SPACE.0.to_string());
         let files = log_files(&space, part);
         let log = read(&files);
         if part > 1 {

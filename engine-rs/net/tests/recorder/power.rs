@@ -114,7 +114,7 @@ fn the_loss_with_many_spaces_is_what_the_turns_of_fsync_take() {
         if group >= 100 && group % 7 == 0 {
             let left = desk.memory.lose_power(|_| 0);
             for space in 0..spaces {
-                let directory = spaces_core::ids::SpaceId(space).to_string();
+                let directory = space.to_string();
                 let (ticks, ..) = survey(&left.log_of(&directory, 1));
                 worst = worst.max(group + 1 - ticks.len() as u64);
             }

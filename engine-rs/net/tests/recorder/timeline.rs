@@ -216,7 +216,7 @@ fn the_files_of_a_recording_are_listed() {
         killed.at(group, &voice.tick(group, &[(12, 1)]));
     }
     let root = tools::file("listing", b"").with_file_name("root");
-    let directory = root.join(SPACE.to_string());
+    let directory = root.join(SPACE.0.to_string());
     std::fs::create_dir_all(&directory).unwrap();
     std::fs::write(directory.join("notes.txt"), "not ours").unwrap();
     for name in desk.memory.names() {

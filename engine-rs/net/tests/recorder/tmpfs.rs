@@ -70,7 +70,7 @@ fn a_full_file_system_costs_a_marked_gap_and_is_used_again_when_there_is_room() 
     worker.item(time(1_500), &end(1_499));
     worker.turn(time(1_500));
     assert_eq!((worker.stats().stalled, worker.stats().recording), (0, 0));
-    let directory = mounted.0.join(SPACE.to_string());
+    let directory = mounted.0.join(SPACE.0.to_string());
     let log = read(&log_files(&directory, 1));
     assert_accounted(&log, 0..1_500);
     let causes: Vec<_> = log.gaps.iter().map(|(.., cause)| *cause).collect();
