@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import av
 import numpy as np
-import soxr
 
 from spaces_ctl.captions.recogniser import RATE, Pcm
 
@@ -25,7 +24,7 @@ class SpeechDecoder:
         self._opus = av.AudioCodecContext.create("libopus", "r")
         self._opus.sample_rate = _OPUS_RATE
         self._opus.layout = "mono"
-        self._resample = soxr.ResampleStream(_OPUS_RATE, RATE, 1, dtype="int16")
+        self._resample = av.AudioResampler(format="s16", layout="mono", rate=RATE)
 
     def packet(self, opus: bytes) -> Pcm:
         """20 ms. What cannot be decoded is silence: a broken packet says nothing."""
@@ -49,4 +48,7 @@ class SpeechDecoder:
         return whole
 
     def _resampled(self, pcm: Pcm) -> Pcm:
-        return np.asarray(self._resample.resample_chunk(pcm), np.int16)
+        frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = _OPUS_RATE
+        pieces = [made.to_ndarray().reshape(-1) for made in self._resample.resample(frame)]
+        return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)

@@ -34,6 +34,8 @@ async def finalize(worker: Worker, request: Finalize) -> Finalized:
     worker.finishing[space] = follower
     try:
         await follower.stop()
+        if plan.keep and not follower.plan.keep:
+            follower.keep_from_now_on()
         follower.plan = plan
         return await _finish(worker, follower, request.end_group)
     finally:

@@ -85,6 +85,10 @@ class Follower:
                 await self._task
             self._task = None
 
+    def keep_from_now_on(self) -> None:
+        """What is still in the spool is kept, too: somebody has reported what they heard a moment ago."""
+        self._done = {key: end for key, end in self._done.items() if key in (self._stored or {})}
+
     async def take(self, *, all_of_it: bool = False) -> None:
         """Deals with every finished file that is new; `all_of_it`: with those, too, that nobody has finished."""
         await self._catch_up()
@@ -153,6 +157,8 @@ class Follower:
             name = SourceName(contents.part, contents.sequence, contents.first_group, end_group)
             path = name.under(self.space)
             await worker.patient.put(path, seal(worker.keys.of(self.space), path, data))
+            if self._stored is not None:
+                self._stored[entry.key] = name
         if self._packages:
             await self._package(contents)
         self._done[entry.key] = end_group
@@ -179,6 +185,9 @@ class Follower:
         for entry in entries if self.final and not self.plan.keep else entries[:-1]:
             if 0 < self._done.get(entry.key, 0) <= oldest:
                 self._worker.spool.remove(entry)
+                if not self.plan.keep:
+                    # The recorder may begin with the same number again when it finds none of its files.
+                    del self._done[entry.key]
 
     def _now_group(self) -> int:
         if self._started_at_ms is None:
@@ -209,6 +218,8 @@ async def follow(worker: Worker, request: Follow) -> Done:
     if follower is None:
         follower = worker.followers[request.space] = Follower(worker, request.space, request.plan)
         follower.start()
+    if request.plan.keep and not follower.plan.keep:
+        follower.keep_from_now_on()
     follower.plan = request.plan
     return Done()
 

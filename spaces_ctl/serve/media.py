@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 
 from spaces_ctl.api.recording_figures import RecordingHealth
+from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.objects import BadStoreUrl, Objects
 from spaces_ctl.media.remote import RemoteWorker
 from spaces_ctl.media.requests import Open
 from spaces_ctl.serve.errors import BadSettings
+from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.media import MediaReaction
 from spaces_ctl.service.recordings import WorkerRecordings
 from spaces_ctl.service.spaces import Spaces
 from spaces_ctl.settings.model import Settings
 from spaces_ctl.store.database import Database
+from spaces_ctl.store.errors import Unavailable
 
 __all__ = ["MediaProcess"]
 
 _log = logging.getLogger(__name__)
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
 
 
 class MediaProcess:
@@ -78,7 +84,14 @@ class MediaProcess:
         recordings = self.made_by
 
         async def resume() -> None:
-            await reaction.resume(await recordings.spooled())
+            pause_s = _FIRST_PAUSE_S
+            while True:
+                try:
+                    return await reaction.resume(await recordings.spooled())
+                except (MediaError, ServiceError, Unavailable) as error:
+                    _log.warning("recordings are not all followed yet: %s", error)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
         self.worker.started = resume
         await self.worker.run()

@@ -201,6 +201,7 @@ class ClipPages:
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>{escape(title)} · {escape(self._site)}</title>\n{again}{head}<style>{_STYLE}</style>\n"
+            '<link rel="icon" href="/icon.svg">\n'
             f'</head>\n<body class="{kind}">\n{body}\n</body>\n</html>\n'
         )
 

@@ -5,6 +5,7 @@ What is to be deleted, another reader writes down (`service.deletions`).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 
@@ -79,20 +80,26 @@ class MediaReaction:
     async def resume(self, spooled: Iterable[SpaceId]) -> None:
         """After the worker began anew: it follows what is live, and finishes what was left in the spool by others.
 
-        Raises what the recordings raise.
+        All of them are tried; then raises what the recordings raised for one.
         """
-        for space in dict.fromkeys((*self._spaces.live, *spooled)):
-            try:
-                state = await self._spaces.get(space)
-            except ServiceError as unknown:
-                if unknown.code != "space.not_found":
-                    raise
-                _log.warning("the spool has a recording of a Space that nobody knows: %d", space)
-                continue
-            if state.status is Status.LIVE:
-                await self._recordings.follow(space)
-            elif state.status is Status.ENDED:
-                await self._finalize(space)
+        spaces = dict.fromkeys((*self._spaces.live, *spooled))
+        results = await asyncio.gather(*map(self._resume, spaces), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _resume(self, space: SpaceId) -> None:
+        try:
+            state = await self._spaces.get(space)
+        except ServiceError as unknown:
+            if unknown.code != "space.not_found":
+                raise
+            _log.warning("the spool has a recording of a Space that nobody knows: %d", space)
+            return
+        if state.status is Status.LIVE:
+            await self._recordings.follow(space)
+        elif state.status is Status.ENDED:
+            await self._finalize(space)
 
     async def _finalize(self, space: SpaceId) -> None:
         duration_ms = await self._recordings.finalize(space)

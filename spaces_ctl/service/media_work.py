@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import sqlalchemy as sa
 
@@ -63,6 +63,9 @@ class MediaWork:
         self._clock = clock
         self._at_once = at_once
         self._running: dict[int, tuple[Work, asyncio.Task[None]]] = {}
+        self._settled: set[int] = set()
+        """Rows that came to an end while the rows were read: what was read of them is old."""
+        self._reading = asyncio.Lock()
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -91,13 +94,20 @@ class MediaWork:
     async def finish(self) -> None:
         """Does all that is due now."""
         while await self._start_due():
-            await asyncio.wait([task for _, task in self._running.values()], return_when=asyncio.FIRST_COMPLETED)
+            if self._running:
+                await asyncio.wait([task for _, task in self._running.values()], return_when=asyncio.FIRST_COMPLETED)
 
     async def _start_due(self) -> bool:
         """Begins what may begin; whether anything is under way. Raises Unavailable."""
+        async with self._reading:
+            self._settled.clear()
+            rows = await self._db.read(store.pending)
+            return self._start(row for row in rows if row.sequence not in self._settled)
+
+    def _start(self, rows: Iterable[Work]) -> bool:
         now_ms = self._clock.now_ms()
         behind: set[SpaceId] = set()
-        for work in await self._db.read(store.pending):
+        for work in rows:
             if work.sequence in self._running or work.due_ms > now_ms:
                 continue
             if len(self._running) >= self._at_once:
@@ -125,6 +135,7 @@ class MediaWork:
             _log.warning("recordings: %s", down)  # it is done again
         finally:
             self._running.pop(work.sequence, None)
+            self._settled.add(work.sequence)
             self._woken.set()
 
     async def _try(self, work: Work) -> str | None:

@@ -156,8 +156,7 @@ class Captions(Section, frozen=True, kw_only=True):
     key: Annotated[str, SECRET] = ""
     """Sent to it as a bearer token."""
     languages: tuple[str, ...] = ("en",)
-    """What the recogniser understands (BCP 47). A Space that names no language is taken for the first; one that names
-    another has no captions. Moonshine's model knows en."""
+    """What the recogniser understands (BCP 47); the first where a Space names none, no captions for another one."""
     max_streams: Positive = 4
     """People who are recognised at once, in all Spaces; what others say meanwhile is marked as missing."""
 

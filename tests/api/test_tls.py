@@ -7,6 +7,7 @@ import logging
 import shutil
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ async def test_new_handshakes_take_the_new_certificate_and_open_connections_live
         told.append((chain, key))
 
     files = CertificateFiles(*used, on_renewed=renewed)
-    factory = {"ssl_context_factory": lambda config, default: files.context, "lifespan": "off"}
+    factory: dict[str, Any] = {"ssl_context_factory": lambda config, default: files.context, "lifespan": "off"}
     async with serving(app, **factory) as url:
         assert await asyncio.to_thread(subject_served, address(url)) == "first"
         trusting = ssl.create_default_context()

@@ -158,7 +158,7 @@ async def test_a_killed_process_is_started_again_and_told_everything(caplog: pyt
     await asyncio.sleep(0.05)
     assert remote.process.pid is None, "there is no process before it is needed"
     remote.send(follow(7))
-    pids = set()
+    pids = set[int]()
     async with asyncio.timeout(60):
         for life in range(3):
             assert isinstance(await heard.get(), Heard)

@@ -31,7 +31,6 @@ from spaces_ctl.service.captioning import Captioning, Door
 from spaces_ctl.service.captions import CaptionLine, Captions
 from spaces_ctl.store import captions as store
 from spaces_ctl.store.bus import LocalBus
-from spaces_ctl.store.database import Database
 from tests.support.captions import CountingRecogniser, utterances, word_error_rate, words
 from tests.support.real_server import RealServer
 from tests.support.rooms import GONE, Deployment, a_deployment
@@ -65,12 +64,6 @@ class Server(RealServer):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, more="[captions]\nenabled = true\n")
-
-    async def prepare(self) -> None:
-        self.migrate()
-        db = await Database.open(f"sqlite:///{self.directory}/spaces.db")
-        await db.create_tables()
-        await db.aclose()
 
     def captions_process(self) -> psutil.Process | None:
         for child in psutil.Process(self.ready["pid"]).children():
@@ -123,7 +116,7 @@ async def test_who_does_not_consent_leaves_no_word_and_a_killed_process_is_repla
     hidden = long_words(hidden_text, but=shown_text)
     assert len(hidden) >= 4
     server = Server(tmp_path)
-    await server.prepare()
+    await asyncio.to_thread(server.migrate)
     try:
         await asyncio.to_thread(server.start)
         async with AsyncExitStack() as stack:

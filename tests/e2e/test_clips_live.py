@@ -211,7 +211,7 @@ async def test_a_live_clip_is_the_thirty_seconds_that_a_listener_heard(
 
 def objects_of(server: DevServer, space: str, clip: int) -> list[Path]:
     """What lies in the store of a clip."""
-    found = server.directory.rglob(f"objects/spaces/{wire.space_id(space)}/clips/{clip}/*")
+    found = server.directory.rglob(f"spaces/{wire.space_id(space)}/clips/{clip}/*")
     return sorted(path for path in found if path.is_file())
 
 

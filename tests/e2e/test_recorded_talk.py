@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from spaces_ctl import segments
@@ -21,6 +22,7 @@ from spaces_ctl.engine import Frame, Speaker
 from spaces_ctl.media.archive import Archive, Keys
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.media.spool import Spool
+from tests.support.audio import decode
 from tests.support.proxy import a_proxy
 from tests.support.real_server import RealServer, real_server
 from tests.support.rooms import GONE, Ear
@@ -184,6 +186,11 @@ async def test_speech_becomes_a_replay_within_seconds_of_the_end(
             assert {"replay/audio.opus", "replay/ready.json", "replay/timeline.json"} <= set(found)
             assert [name for name in found if name.startswith("replay/hls/")]
             await gone(tmp_path / "recordings" / talk.space)
+            replay = tmp_path / "replay.opus"
+            replay.write_bytes(await objects_of(store).get(f"spaces/{talk.id}/replay/audio.opus"))
+            sound = np.abs(decode(replay).astype(np.int32))
+            loud = sound[: len(sound) // 480 * 480].reshape(-1, 480).max(axis=1) > 500
+            assert loud.mean() > 0.5, "two people who read aloud are heard in it"
             # Every frame that a listener heard of the host is in the source, byte for byte.
             source = {frame.opus for frame in await kept_frames(server, store, talk.id) if frame.seat == 0}
             heard = talk.heard(0)

@@ -273,6 +273,37 @@ async def test_after_the_stop_the_review_goes_on_and_the_replay_does_not(
         assert 490 <= groups[-1] <= 497
 
 
+async def test_a_report_keeps_what_was_said_before_it(spool: Path, objects: Breaking, time: VirtualTime) -> None:
+    async with a_worker(spool, objects, time) as worker:
+        log = recording(spool, time)
+        await ask(worker, "follow", follow(UNKEPT), Done)
+        await live(time, log, 60)
+        assert await named(objects, "spaces") == []
+        await ask(worker, "follow", follow(KEPT), Done)
+        await live(time, log, 2)
+        assert 31 <= len(await named(objects, SOURCE)) <= 33, "the last two minutes, and what came since"
+        log.write(final=True)
+        await finalized(worker, time, finalize(KEPT))
+        assert 32 <= len(await named(objects, SOURCE)) <= 34
+
+
+async def test_a_log_that_begins_anew_with_the_same_number_is_not_taken_for_the_old_one(
+    spool: Path, objects: Breaking, time: VirtualTime
+) -> None:
+    """Clips are switched off, nothing is logged; then somebody reports, and the recorder finds none of its files."""
+    async with a_worker(spool, objects, time) as worker:
+        log = recording(spool, time)
+        await ask(worker, "follow", follow(UNKEPT), Done)
+        log.write(final=True)
+        await time.pass_(130)
+        assert worker.spool.entries(SPACE) == []
+        await ask(worker, "follow", follow(KEPT), Done)
+        again = Recording(spool, SPACE, started_at_ms=log.started_at_ms, group=6600)
+        again.write(final=True)
+        await finalized(worker, time, finalize(KEPT))
+        assert await archived(worker, 0, 1 << 40) == [packet.group for packet in again.packets]
+
+
 async def test_a_wrong_key_is_told_and_never_silence(spool: Path, objects: Breaking, time: VirtualTime) -> None:
     async with a_worker(spool, objects, time) as worker:
         recording(spool, time).write(final=True)

@@ -298,6 +298,7 @@ async def test_the_process_follows_who_consents(world: World, followed: Any) -> 
     (follow,) = await settle()
     assert isinstance(follow, Follow)
     seat = (await world.state(space)).seat_of(ANN)
+    assert seat is not None
     assert follow.seats == {seat.seat: seat.generation}
     assert follow.url.startswith("https://127.0.0.1:4433/spaces/")
     assert follow.language == "en"

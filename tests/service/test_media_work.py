@@ -1,8 +1,11 @@
 """Recordings follow the log through outages and restarts, and no Space waits for another one's."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from spaces_ctl import commands as c
 from spaces_ctl.media.errors import WorkerGone
@@ -29,15 +32,20 @@ class Recordings(FakeRecordings):
         super().__init__(duration_ms=5_000)
         self.down = False
         self.slow: dict[SpaceId, asyncio.Event] = {}
+        self.cutting: set[int] = set()
+        self.begun: list[SpaceId] = []
+        """Finalized."""
 
     async def finalize(self, space: SpaceId) -> int:
         if self.down:
             raise WorkerGone("gone", "no worker")
+        self.begun.append(space)
         if space in self.slow:
             await self.slow[space].wait()
         return await super().finalize(space)
 
     async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
+        self.cutting.add(clip)
         if space in self.slow:
             await self.slow[space].wait()
         await super().cut(space, clip, start_ms, end_ms)
@@ -131,14 +139,59 @@ async def test_clips_are_cut_side_by_side_and_before_what_follows_them(world: Wo
     await world.do(HOST, space, c.End())
     gate = media.recordings.slow[space] = asyncio.Event()
     running = asyncio.create_task(media.drain())
-    for _ in range(50):
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(20):
+        # All at once but the deleted one; the end waits for them.
+        while len(media.recordings.cutting) < 9:
+            await asyncio.sleep(0.01)
     assert media.calls(space) == ["follow"]
-    assert len(media.work._running) == 9, "all at once but the deleted one; the end waits for them"
     gate.set()
     await running
     assert sorted(clip for name, _, clip in media.recordings.calls if name == "cut") == [1, 2, 3, 4, 5, 6, 8, 9, 10]
-    assert media.calls(space)[-1] == "finalize"
+    names = media.calls(space)
+    assert names.index("finalize") > max(n for n, name in enumerate(names) if name == "cut")
+
+
+async def test_a_row_that_is_done_while_the_rows_are_read_is_not_done_again(world: World) -> None:
+    class LateAnswers:
+        """Reads at once, and answers when it is told to."""
+
+        def __init__(self) -> None:
+            self.answer = asyncio.Event()
+            self.has_read = asyncio.Event()
+
+        async def read(self, unit: Callable[[sa.Connection], Any]) -> Any:
+            found = await world.db.read(unit)
+            if unit is store.pending:
+                self.has_read.set()
+                await self.answer.wait()
+            return found
+
+        async def write(self, unit: Callable[[sa.Connection], Any]) -> Any:
+            return await world.db.write(unit)
+
+    late, recordings = LateAnswers(), Recordings()
+    media = Media(world, recordings)
+    media.work = MediaWork(media.reaction.take, db=late, clock=world.clock)  # type: ignore[arg-type]
+    space = await world.live(record=True)
+    await world.do(HOST, space, c.End())
+    recordings.slow[space] = asyncio.Event()
+    await media.reactor.drain()
+    late.answer.set()
+    first = asyncio.create_task(media.work.finish())
+    async with asyncio.timeout(10):
+        while not media.work._running or recordings.begun != [space]:
+            await asyncio.sleep(0.01)
+    late.answer.clear()
+    late.has_read.clear()
+    second = asyncio.create_task(media.work.finish())
+    await late.has_read.wait()
+    recordings.slow[space].set()
+    async with asyncio.timeout(10):
+        while await world.db.read(store.pending) or media.work._running:
+            await asyncio.sleep(0.01)
+    late.answer.set()
+    await asyncio.gather(first, second)
+    assert recordings.begun == [space]
 
 
 async def test_what_was_not_done_is_done_by_the_next_process(database: Database) -> None:
@@ -161,9 +214,19 @@ async def test_a_worker_that_begins_is_told_of_live_spaces_and_of_what_lies_in_t
     await world.do(HOST, ended, c.End())
     live = await world.live()
     await media.reaction.resume([ended, 99])
-    assert media.recordings.calls == [("follow", live, 0), ("finalize", ended, 0)]
+    assert set(media.recordings.calls) == {("follow", live, 0), ("finalize", ended, 0)}
     assert (await world.state(ended)).replay.status is ReplayStatus.AVAILABLE
     assert "nobody knows: 99" in caplog.text, "what may be somebody's is left alone"
+
+
+async def test_one_space_that_cannot_be_resumed_does_not_stop_the_others(world: World, media: Media) -> None:
+    ended = await world.live(record=True)
+    await world.do(HOST, ended, c.End())
+    live = await world.live()
+    media.recordings.down = True
+    with pytest.raises(WorkerGone):
+        await media.reaction.resume([ended])
+    assert media.recordings.calls == [("follow", live, 0)]
 
 
 async def test_a_replay_deleted_before_it_was_ready_is_completed_for_review_alone(world: World, media: Media) -> None:

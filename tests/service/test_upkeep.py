@@ -140,7 +140,7 @@ async def test_a_recording_becomes_a_replay_and_clips_follow_the_log(world: Worl
     await reactor.drain()
     state = await world.state(space)
     assert (state.replay.status, state.replay.duration_ms) == (ReplayStatus.AVAILABLE, 5_000)
-    assert [name for name, _, _ in recordings.calls] == ["cut", "finalize"]
+    assert [name for name, _, _ in recordings.calls] == ["cut", "finalize", "complete"]
     unrecorded = await world.live()
     await reactor.drain()
     await world.do(HOST, unrecorded, c.End())

@@ -1,5 +1,6 @@
 //! Two shards under any commands, joins, frames and delays. Whatever happens: a seat that the table silences is in no
-//! object that is sent afterwards, nobody hears themselves, bundles are well-formed, recordings go forward in time.
+//! object that is sent afterwards, of the stage or the mix, nobody hears themselves, nobody is captioned or tapped without
+//! consent, bundles are well-formed, recordings go forward in time.
 #![no_main]
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,8 +11,11 @@ use libfuzzer_sys::fuzz_target;
 use spaces_core::admission::Claims;
 use spaces_core::bundle;
 use spaces_core::command::{AclKind, Command, Role, SpaceTable, StageRow};
-use spaces_core::engine::{Config, Engine, Feedback, Object, Output, Sent, ShardMessage, Sink, Track};
+use spaces_core::engine::{Config, Engine, Feedback, Object, Output, Purge, Sent, ShardMessage, Sink, Track};
 use spaces_core::ids::{AccountId, SeatMask, SeatNo, SessionKey, Sid, SpaceId};
+use spaces_core::mix::MixPacket;
+use spaces_core::mix_bundle;
+use spaces_core::mix_feed::{MixItem, Mixed};
 use spaces_core::record::RecordItem;
 use spaces_core::refusal::Refusal;
 use spaces_core::time::Time;
@@ -21,14 +25,21 @@ use spaces_fuzz::input::Input;
 const SHARDS: u16 = 2;
 const SPACES: u64 = 3;
 
+/// Who is behind a session: shard and key to Space, account, and whether it is a service.
+type People = BTreeMap<(u16, u32), (SpaceId, Option<u64>, bool)>;
+
 #[derive(Default)]
 struct World {
     engines: Vec<Engine>,
     now: Time,
     version: u64,
     tables: BTreeMap<SpaceId, SpaceTable>,
-    /// Who is behind a session: shard and key to Space and account.
-    people: BTreeMap<(u16, u32), (SpaceId, Option<u64>)>,
+    people: People,
+    /// On their way to the mixer and back.
+    mixing: VecDeque<MixItem>,
+    mixed: VecDeque<Mixed>,
+    /// The last epoch of each Space that the mixer has seen.
+    epochs: BTreeMap<SpaceId, u64>,
     mail: VecDeque<(u16, u16, ShardMessage)>,
     recorded: BTreeMap<SpaceId, u64>,
 }
@@ -36,7 +47,7 @@ struct World {
 /// What the tables say must not be sent, held against what is.
 struct Listeners<'a> {
     tables: &'a BTreeMap<SpaceId, SpaceTable>,
-    people: &'a BTreeMap<(u16, u32), (SpaceId, Option<u64>)>,
+    people: &'a People,
     shard: u16,
     busy: u8,
 }
@@ -52,7 +63,7 @@ impl Sink for Listeners<'_> {
             return Sent::Blocked;
         }
         let person = self.people.get(&(self.shard, session.0));
-        let (space, account) = person.unwrap_or_else(|| panic!("{session:?} left, and is sent {object:?}"));
+        let (space, account, service) = person.unwrap_or_else(|| panic!("{session:?} left, and is sent {object:?}"));
         assert_eq!(object.space, *space);
         let table = &self.tables[space];
         match object.track {
@@ -65,13 +76,33 @@ impl Sink for Listeners<'_> {
                     assert!(account.is_none() || row.map(|row| row.account.0) != *account, "{session:?} hears itself");
                 }
             }
-            Track::Seat(seat) => assert!(audible(table, seat).is_some(), "seat {seat:?} is silenced, and sent"),
+            Track::Seat(seat) => {
+                let row = audible(table, seat).unwrap_or_else(|| panic!("seat {seat:?} is silenced, and sent"));
+                // Generations here are less than 16: a varint of one byte.
+                assert!(!service || (row.caption && u32::from(object.payload[0]) == row.generation), "tapped: {row:?}");
+            }
+            Track::Mix | Track::MixGroups => {
+                let opus = match object.track {
+                    Track::Mix => mix_bundle::parse(object.group, &object.payload).unwrap().opus,
+                    _ => object.payload.clone(),
+                };
+                let seats = SeatMask::from_be_bytes([opus[0], opus[1]]);
+                for seat in (0..13).filter_map(SeatNo::new).filter(|seat| seats & seat.bit() != 0) {
+                    assert!(audible(table, seat).is_some(), "seat {seat:?} is silenced, and mixed");
+                }
+                let on_stage = table.stage.iter().any(|row| Some(row.account.0) == *account);
+                assert!(!service && !on_stage, "{session:?} gets the mix");
+            }
+            Track::Captions => {
+                let row = table.stage.iter().find(|row| row.seat.get() == object.payload[0] && table.live);
+                assert!(!service && row.is_some_and(|row| row.caption), "captioned: {row:?}");
+            }
             Track::State | Track::Catalog => {}
         }
         Sent::Yes
     }
 
-    fn purge(&mut self, _: SessionKey, _: SpaceId, _: SeatMask) {}
+    fn purge(&mut self, _: SessionKey, _: SpaceId, _: Purge) {}
 }
 
 impl World {
@@ -83,6 +114,7 @@ impl World {
                     self.mail.extend(others.map(|other| (shard, other, message.clone())));
                 }
                 Output::Record(item) => self.record(item),
+                Output::Mix(item) => self.mixing.push_back(item),
                 Output::Close { session, .. } => {
                     self.people.remove(&(shard, session.0));
                 }
@@ -139,6 +171,51 @@ impl World {
             self.engines[usize::from(to)].shard_message(self.now, message);
             self.outputs(to);
         }
+    }
+
+    /// The mixer takes one item, and makes a packet of a tick at once.
+    fn mix_one(&mut self) {
+        match self.mixing.pop_front() {
+            Some(MixItem::Tick { space, epoch, group, frames }) => {
+                let seen = self.epochs.entry(space).or_default();
+                *seen = epoch.max(*seen);
+                let mut levels = [None; 13];
+                for frame in frames.iter() {
+                    levels[frame.seat.index()] = Some(frame.level);
+                }
+                let mut packet = MixPacket { group, ticks: 1, spurt: Spurt::default(), levels, opus: Bytes::new() };
+                packet.opus = Bytes::copy_from_slice(&packet.seats().to_be_bytes());
+                self.mixed.push_back(Mixed { space, epoch: *seen, packet });
+            }
+            Some(MixItem::Silence { space, epoch, .. }) => {
+                let seen = self.epochs.entry(space).or_default();
+                *seen = epoch.max(*seen);
+            }
+            Some(MixItem::End { .. }) | None => {}
+        }
+    }
+
+    fn mixed_one(&mut self) {
+        if let Some(mixed) = self.mixed.pop_front() {
+            let home = mixed.space.0 % u64::from(SHARDS);
+            self.engines[home as usize].mixed(self.now, mixed);
+            self.all_outputs();
+        }
+    }
+
+    fn caption(&mut self, input: &mut Input<'_>) -> Option<()> {
+        let (which, how) = (input.byte()?, input.byte()?);
+        let (space, seat) = (SpaceId(u64::from(which >> 4) % SPACES), SeatNo::new(which & 0x0f)?);
+        let home = (space.0 % u64::from(SHARDS)) as usize;
+        let generation = u32::from(how & 0x0f);
+        let row = self.tables.get(&space).filter(|table| table.live);
+        let row = row.and_then(|table| table.stage.iter().find(|row| row.seat == seat));
+        let allowed = row.is_some_and(|row| row.caption && row.generation == generation);
+        let line = Bytes::copy_from_slice(&[seat.get(), how]);
+        let said = self.engines[home].caption(self.now, space, seat, generation, line);
+        assert_eq!(said.is_ok(), allowed, "{said:?}");
+        self.all_outputs();
+        Some(())
     }
 
     fn deliver(&mut self, busy: u8) {
@@ -211,14 +288,15 @@ impl World {
                     sid: Sid(u64::from(operation >> 3 & 7)),
                     epoch: 0,
                     anonymous: operation & 0xc0 == 0xc0,
+                    service: operation & 0xc0 == 0x80 && which & 1 == 0,
                 };
                 let admitted = engine.admit(self.now, key, space, &claims);
                 if let Ok(admitted) = admitted {
                     if let Some(older) = admitted.supersedes {
                         self.people.remove(&(shard, older.0));
                     }
-                    let own = claims.account.filter(|_| !claims.anonymous).map(|account| account.0);
-                    self.people.insert((shard, key.0), (space, own));
+                    let own = claims.named().map(|account| account.0);
+                    self.people.insert((shard, key.0), (space, own, claims.service));
                 }
             }
             2 | 3 => {
@@ -229,7 +307,10 @@ impl World {
                     Track::StageGroups,
                     Track::State,
                     Track::Seat(seat),
-                ][usize::from(operation >> 3) % 5];
+                    Track::Mix,
+                    Track::MixGroups,
+                    Track::Captions,
+                ][usize::from(operation >> 3) % 8];
                 let _ = engine.subscribe(self.now, key, track);
                 if operation & 0x80 != 0 {
                     engine.unsubscribe(key, track);
@@ -279,7 +360,14 @@ fuzz_target!(|data: &[u8]| {
             1 => world.session(&mut input),
             2..=4 => world.frame(&mut input),
             5 => {
-                world.mail_one();
+                match operation >> 3 & 7 {
+                    0 => {
+                        let _ = world.caption(&mut input);
+                    }
+                    1 => world.mix_one(),
+                    2 => world.mixed_one(),
+                    _ => world.mail_one(),
+                }
                 Some(())
             }
             6 => {
@@ -296,6 +384,8 @@ fuzz_target!(|data: &[u8]| {
                     while !world.mail.is_empty() {
                         world.mail_one();
                     }
+                    world.mix_one();
+                    world.mixed_one();
                 }
                 let key = SessionKey(u32::from(operation >> 4));
                 world.engines[0].feedback(

@@ -73,10 +73,11 @@ impl Contents {
     pub fn repaired(&self) -> Result<(Vec<u8>, Vec<Record>), Oversized> {
         let mut writer = Writer::new(&self.header);
         let mut gaps = Vec::new();
-        if !matches!(self.records.first(), Some(Record::Start { .. })) {
-            let group = self.first_group().unwrap_or_default();
-            writer.record(&Record::Start { group, started_at_ms: self.header.started_at_ms })?;
-        }
+        // It comes first, whatever is lost in front of it.
+        let group = self.first_group().unwrap_or_default();
+        let made = Record::Start { group, started_at_ms: self.header.started_at_ms };
+        let own = self.records.first().filter(|first| matches!(first, Record::Start { .. }));
+        writer.record(own.unwrap_or(&made))?;
         for (at, record) in self.records.iter().enumerate() {
             // Nothing is lost with a byte of the header that was put right.
             if self.damage.iter().any(|(before, damage)| *before == at && damage.offset >= HEADER) {
@@ -86,7 +87,9 @@ impl Contents {
                 }
                 gaps.extend(lost);
             }
-            writer.record(record)?;
+            if at > 0 || own.is_none() {
+                writer.record(record)?;
+            }
         }
         if !self.is_closed() {
             let group = self.last_group().or_else(|| self.first_group().map(|first| first.saturating_sub(1)));

@@ -19,8 +19,8 @@ pub enum Heard {
 }
 
 pub(super) enum Ears {
-    Stage(Receiver<OpusDecoder>),
-    Mix(MixReceiver<OpusDecoder>),
+    Stage(Box<Receiver<OpusDecoder>>),
+    Mix(Box<MixReceiver<OpusDecoder>>),
     /// libopus has no memory: nothing is heard.
     Deaf,
 }
@@ -29,9 +29,9 @@ impl Ears {
     pub(super) fn new(heard: Heard, playout: PlayoutConfig) -> Self {
         match heard {
             // A seat that libopus has no memory for stays silent.
-            Heard::Stage => Self::Stage(Receiver::new(playout, || OpusDecoder::new().ok())),
+            Heard::Stage => Self::Stage(Box::new(Receiver::new(playout, || OpusDecoder::new().ok()))),
             Heard::Mix => match OpusDecoder::new() {
-                Ok(decoder) => Self::Mix(MixReceiver::new(playout, decoder)),
+                Ok(decoder) => Self::Mix(Box::new(MixReceiver::new(playout, decoder))),
                 Err(_) => Self::Deaf,
             },
         }
