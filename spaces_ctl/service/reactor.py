@@ -124,8 +124,7 @@ class Reactor:
                     _log.exception("%s: trying again", self._name)
                     await asyncio.sleep(min(self._idle_s, 1.0))
                     continue
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), self._idle_s)
+                await _woken(wake, self._idle_s)
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
@@ -181,6 +180,13 @@ class Reactor:
         reactors.unpark(c, self._name, sequence)
 
 
+async def _woken(wake: asyncio.Event, idle_s: float) -> None:
+    # Not `wait_for`: in Python 3.11 it forgets a cancellation that comes together with what it waits for.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(idle_s):
+            await wake.wait()
+
+
 async def _wake_by(bus: EventBus, wake: asyncio.Event) -> None:
     while True:
         async with bus.subscribe() as events:
@@ -223,5 +229,4 @@ class Worker:
                 continue
             if busy:
                 continue
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._idle_s)
+            await _woken(self._woken, self._idle_s)

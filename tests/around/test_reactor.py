@@ -190,3 +190,23 @@ def test_the_tables_of_readers_are_part_of_the_schema() -> None:
     import spaces_ctl.store.tables.all  # noqa: F401
 
     assert {"reactor_cursors", "reactor_parked"} <= set(metadata.tables)
+
+
+async def test_a_worker_that_is_woken_and_cancelled_at_once_ends() -> None:
+    """In Python 3.11 `asyncio.wait_for` forgets a cancellation that comes with what it waits for."""
+
+    async def nothing() -> bool:
+        return False
+
+    worker = Worker("idle", nothing, idle_s=60)
+    running = asyncio.create_task(worker.run())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    worker.wake()
+    running.cancel()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    ended = running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert ended
