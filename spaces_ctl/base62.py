@@ -1,4 +1,4 @@
-"""Ids of Spaces as people, URLs and directories have them: base62, digits before capitals before small letters.
+"""Ids of Spaces as people and URLs have them: base62, digits before capitals before small letters.
 
 The engine writes the same (`engine.space_name`).
 """

@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from spaces_ctl import base62
 from spaces_ctl.segments import Contents
 
 __all__ = ["Entry", "LogFiles", "Spool", "SpoolFile", "spool_of"]
@@ -55,7 +54,7 @@ class LogFiles(Protocol):
 
 def spool_of(directory: Path, space: int) -> Path:
     """Where the recorder writes a Space's log, in the directory of recordings."""
-    return directory / base62.encode(space)
+    return directory / str(space)
 
 
 class Entry(NamedTuple):
@@ -86,7 +85,7 @@ class Spool:
         with suppress(FileNotFoundError):
             for entry in self.directory.iterdir():
                 with suppress(ValueError):
-                    space = base62.decode(entry.name)
+                    space = int(entry.name)
                     if entry == spool_of(self.directory, space):
                         found.append(space)
         return sorted(found)
