@@ -114,7 +114,7 @@ fn what_is_said_in_a_space_is_in_its_files_and_a_mute_is_kept() {
     let files = server.recordings(SPACE).unwrap();
     let kinds: Vec<_> = files.iter().map(|file| file.kind).collect();
     let track = |number: u8| FileKind::Track { seat: seat(number), account: 100 + u64::from(number) };
-    assert_eq!(kinds, [FileKind::Log { sequence: 0 }, track(0), track(1)]);
+    assert_eq!(kinds, [FileKind::Log { sequence: 0 }, FileKind::Mix, track(0), track(1)]);
     let log = std::fs::read(&files[0].path).unwrap();
     let mut heard = [BTreeSet::new(), BTreeSet::new()];
     let mut said = [Vec::new(), Vec::new()];
