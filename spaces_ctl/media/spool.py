@@ -84,10 +84,9 @@ class Spool:
         found: list[int] = []
         with suppress(FileNotFoundError):
             for entry in self.directory.iterdir():
-                with suppress(ValueError):
-                    space = int(entry.name)
-                    if entry == spool_of(self.directory, space):
-                        found.append(space)
+                space = int(entry.name) if entry.name.isdecimal() else -1
+                if entry == spool_of(self.directory, space) and space >= 0:
+                    found.append(space)
         return sorted(found)
 
     def entries(self, space: int) -> list[Entry]:
