@@ -83,8 +83,10 @@ class MediaWork:
                     _log.warning("recordings: %s", error)
                 except Exception:
                     _log.exception("recordings: trying again")
+                # Not `wait_for`, which in Python 3.11 forgets a cancellation that comes with what it waits for.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), _IDLE_S)
+                    async with asyncio.timeout(_IDLE_S):
+                        await self._woken.wait()
         finally:
             tasks = [task for _, task in self._running.values()]
             for task in tasks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,9 +13,11 @@ import sqlalchemy as sa
 
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
+from spaces_ctl.clock import Clock
 from spaces_ctl.media.errors import WorkerGone
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.media.requests import Open
+from spaces_ctl.media.spool import spool_of
 from spaces_ctl.media.worker import Worker
 from spaces_ctl.model import AccountId, SpaceId
 from spaces_ctl.service.media import MediaReaction
@@ -137,12 +140,15 @@ class Retained:
 
     async def lies(self, space: SpaceId) -> set[str]:
         """What is left of a Space on any disk: the first part of each path below it."""
-        found = {
-            "/".join(path.relative_to(self.directory).parts)
-            for path in self.directory.rglob("*")
-            if path.is_file() and str(space) in path.parts
-        }
-        return {name.split(f"{space}/", 1)[1].split("/")[0] if "objects" in name else "spool" for name in found}
+        parts = {name.split("/")[2] for name, _ in await self.objects.list(f"spaces/{space}")}
+        named = {str(space), spool_of(self.directory, space).name}
+        files = [path for path in self.directory.rglob("*") if path.is_file() and named & set(path.parts)]
+        # Beside what the store tells of, whatever a file is called: half-written objects too.
+        if any("objects" not in path.parts for path in files):
+            parts.add("spool")
+        if not parts and files:
+            parts.add("something")
+        return parts
 
     async def tables_with(self, space: SpaceId) -> set[str]:
         """Tables in which anything names the Space."""
@@ -186,11 +192,27 @@ class Retained:
         return rows
 
 
+class _Hurried:
+    """The worker's clock: the world's, and the time that the worker slept."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._slept_ms = 0
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms() + self._slept_ms
+
+    async def sleep(self, seconds: float) -> None:
+        self._slept_ms += round(seconds * 1000)
+        await asyncio.sleep(min(seconds, 0.02))
+
+
 @asynccontextmanager
 async def retained(world: World, directory: Path, *, packager: Any = ListPackager) -> AsyncIterator[Retained]:
     (directory / "spool").mkdir(parents=True)
     objects = Objects.open(str(directory / "objects"))
     opened = Open(spool=str(directory / "spool"), store="")
-    worker = Worker(opened, objects=objects, files=PlainLogs(), packager=packager, clock=world.clock)
+    clock = _Hurried(world.clock)
+    worker = Worker(opened, objects=objects, files=PlainLogs(), packager=packager, clock=clock, sleep=clock.sleep)
     async with worker:
         yield Retained(world, directory, worker)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from spaces_ctl.demo.speech import voices
+from spaces_ctl.media.spool import spool_of
 from spaces_ctl.segments import Contents, Gap, SeatFrame, SeatGiven
 from tests.support.clip_logs import RATE, Pcm, contents, mix
 
@@ -74,7 +75,7 @@ class SpokenLogs:
 
     def write(self, files: Sequence[Contents]) -> None:
         for file in files:
-            directory = self._spool / str(file.space)
+            directory = spool_of(self._spool, file.space)
             directory.mkdir(parents=True, exist_ok=True)
             name = f"{file.part:04}.{file.sequence:06}.seg"
             (directory / name).write_bytes(msgspec.msgpack.encode(file))
