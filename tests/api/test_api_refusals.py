@@ -593,6 +593,8 @@ async def _(room: Room) -> Response:
 
 _RETENTION = "test_retention_api"
 ELSEWHERE = {
+    "captions.unavailable": ("test_captions_api.test_a_space_in_a_language_that_nobody_here_writes_has_no_captions"),
+    "clip.processing": ("test_clips_api.test_a_clip_is_processing_then_ready_and_says_who_made_it_when_and_of_what"),
     "evidence.gone": f"{_RETENTION}.test_listening_needs_rights_a_reason_and_something_that_is_there",
     "evidence.none": f"{_RETENTION}.test_listening_needs_rights_a_reason_and_something_that_is_there",
     "media.unavailable": f"{_RETENTION}.test_listening_needs_rights_a_reason_and_something_that_is_there",

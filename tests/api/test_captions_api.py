@@ -193,3 +193,8 @@ async def test_the_replays_captions_are_refused_with_the_replay(world: ApiWorld,
     assert (await client.get(path(space, "/replay/captions.vtt"))).status_code == 200
     await world.do(HOST, space, c.DeleteReplay())
     assert await code(client, path(space, "/replay/captions.vtt")) == (404, "replay.deleted")
+
+
+async def test_a_space_in_a_language_that_nobody_here_writes_has_no_captions(world: ApiWorld, client: Client) -> None:
+    space = await captioned(world, lang="ja")
+    assert await code(client, path(space, "/captions"), DAN) == (409, "captions.unavailable")
