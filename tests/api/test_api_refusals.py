@@ -603,6 +603,7 @@ ELSEWHERE = {
     "export.not_ready": f"{_RETENTION}.test_a_link_to_what_is_not_ready_says_so",
     "link.expired": f"{_RETENTION}.test_a_creator_polls_and_downloads_in_parts",
     "link.invalid": f"{_RETENTION}.test_a_moderator_gets_links_that_play_by_themselves_for_ten_minutes",
+    "request.range": "test_ranges.test_a_range_that_is_not_there",
     "rate.limited": "test_limits.test_limits_are_told_in_headers",
     "node.timeout": "test_operation.test_an_answer_that_takes_too_long_is_refused",
     "request.timeout": "test_operation.test_a_body_that_does_not_arrive_is_refused",
