@@ -4,7 +4,7 @@ SpacesError
 ├── Unreachable          no answer at all
 ├── UnexpectedAnswer     an answer that is not this API's
 └── Refused              the server said no: `code`, `detail`, `status`
-    ├── Invalid          400, 405, 413, 415, 422
+    ├── Invalid          400, 405, 413, 415, 416, 422
     ├── Unauthorized     401
     ├── PaymentRequired  402
     ├── Forbidden        403
@@ -118,6 +118,7 @@ _BY_STATUS: dict[int, type[Refused]] = {
     410: Gone,
     413: Invalid,
     415: Invalid,
+    416: Invalid,
     422: Invalid,
     429: RateLimited,
 }

@@ -21,7 +21,7 @@ from spaces_ctl.demo import speech
 from spaces_ctl.engine import Frame, Speaker
 from spaces_ctl.media.archive import Archive, Keys
 from spaces_ctl.media.objects import Objects
-from spaces_ctl.media.spool import Spool
+from spaces_ctl.media.spool import Spool, spool_of
 from tests.support.audio import decode
 from tests.support.proxy import a_proxy
 from tests.support.real_server import RealServer, real_server
@@ -185,7 +185,7 @@ async def test_speech_becomes_a_replay_within_seconds_of_the_end(
             found = await names(store, talk.id)
             assert {"replay/audio.opus", "replay/ready.json", "replay/timeline.json"} <= set(found)
             assert [name for name in found if name.startswith("replay/hls/")]
-            await gone(tmp_path / "recordings" / talk.space)
+            await gone(spool_of(tmp_path / "recordings", talk.id))
             replay = tmp_path / "replay.opus"
             replay.write_bytes(await objects_of(store).get(f"spaces/{talk.id}/replay/audio.opus"))
             sound = np.abs(decode(replay).astype(np.int32))
@@ -223,7 +223,7 @@ async def test_the_store_is_away_and_nobody_hears_it(tmp_path: Path, voices: lis
                 print(f"replay ready {seconds:.2f} s after the store was back")
                 found = await names(store, talk.id)
                 assert "replay/audio.opus" in found
-                await gone(tmp_path / "recordings" / talk.space)
+                await gone(spool_of(tmp_path / "recordings", talk.id))
                 groups = [frame.group for frame in await kept_frames(server, store, talk.id) if frame.seat == 0]
                 spoken = {group for group in groups if during[0] <= group <= during[-1]}
                 assert spoken == set(during), "all of it was heard, and all of it is kept"
@@ -250,7 +250,7 @@ async def test_killed_in_mid_talk_and_again_at_the_end(tmp_path: Path, voices: l
             async with Watcher(talk.clients["lee"], talk.space) as watcher:
                 ready = await watcher.sees("replay_ready")
             assert ready.data["duration_ms"] >= (again - 10) * 20
-            await gone(tmp_path / "recordings" / talk.space)
+            await gone(spool_of(tmp_path / "recordings", talk.id))
             groups = [frame.group for frame in await kept_frames(server, store, talk.id) if frame.seat == 0]
             assert max(group for group in groups if group <= last) > last - 50, "a second at most is lost"
             assert [group for group in groups if group >= again], "and it went on"
@@ -265,7 +265,7 @@ async def test_nothing_of_an_unrecorded_space_lies_about(
         async with a_talk(server, voices, record=False) as talk:
             await asyncio.sleep(9)
             packets = {frame.opus for frame in talk.ear.frames if len(frame.opus) > 30}
-            spool = tmp_path / "recordings" / talk.space
+            spool = spool_of(tmp_path / "recordings", talk.id)
             written = b"".join(path.read_bytes() for path in spool.iterdir())
             assert any(packet in written for packet in packets), "the last minutes are there for clips"
             await talk.end()
