@@ -112,7 +112,8 @@ async def test_every_code_has_its_exception(script: Any, code: str) -> None:
     expected = {
         400: api.Invalid, 401: api.Unauthorized, 402: api.PaymentRequired, 403: api.Forbidden, 404: api.NotFound,
         405: api.Invalid, 408: api.Unavailable, 409: api.Conflict, 410: api.Gone, 413: api.Invalid, 415: api.Invalid,
-        416: api.Invalid, 422: api.Invalid, 429: api.RateLimited, 500: api.Unavailable, 503: api.Unavailable, 504: api.Unavailable,
+        416: api.Invalid, 422: api.Invalid, 429: api.RateLimited, 500: api.Unavailable,
+        503: api.Unavailable, 504: api.Unavailable,
     }  # fmt: skip
     assert type(caught.value) is expected[status]
     assert caught.value.code == code
