@@ -35,15 +35,16 @@ async def everything(objects: Objects) -> dict[str, bytes]:
 
 
 class Failing(Objects):
-    """A store that refuses every other write at random."""
+    """A store that refuses a share of all writes at random."""
 
-    def __init__(self, objects: Objects, seed: int) -> None:
+    def __init__(self, objects: Objects, seed: int, share: float = 0.5) -> None:
         super().__init__(objects._store)
+        self.share = share
         self.random = random.Random(seed)
         self.refused = 0
 
     async def put(self, name: str, data: bytes) -> None:
-        if self.random.random() < 0.5:
+        if self.random.random() < self.share:
             self.refused += 1
             raise StoreUnavailable("not now")
         await super().put(name, data)

@@ -113,7 +113,7 @@ async def test_broken_off_anywhere_it_is_done_the_next_time(objects: Objects) ->
     other = Objects.memory()
     await packaged(talk(), other)
     await trim_replay(objects, PREFIX, source, 9_000)
-    failing = Failing(other, 1)
+    failing = Failing(other, 1, 0.2)  # of some dozen writes all have to be taken in one attempt
     attempts = 0
     while True:
         attempts += 1
