@@ -13,23 +13,13 @@ export type Reported =
   | { kind: "account"; space: string; account: string; name: string }
   | { kind: "clip"; space: string; clip: number };
 
-const REASONS = [
-  "hate",
-  "harassment",
-  "violence",
-  "selfharm",
-  "sexual",
-  "minors",
-  "privacy",
-  "fraud",
-  "spam",
-  "other",
-] as const;
+/** As `limits.report_reasons` of the server. */
+const REASONS = ["abuse", "hate", "violence", "self_harm", "private_information", "spam", "other"] as const;
 type Reason = (typeof REASONS)[number];
 
 /** Asks why, and tells the moderators. */
 export function ReportDialog({ of, onClose }: { of: Reported | null; onClose: () => void }) {
-  const reason = useSignal<Reason>("harassment");
+  const reason = useSignal<Reason>("abuse");
   const detail = useSignal("");
   const trouble = useSignal<string | null>(null);
   if (!of) return null;
