@@ -1,6 +1,6 @@
 // Names and pictures of accounts, asked once each and kept: most lists of the API name accounts by id.
 
-import { type Signal, signal } from "@preact/signals";
+import { effect, type Signal, signal } from "@preact/signals";
 import { api, ok, type Schema } from "@/api/client";
 
 export type Profile = Schema<"ProfileView">;
@@ -21,6 +21,24 @@ export function profile(id: string): Signal<Profile | null> {
     );
   }
   return found;
+}
+
+const PATIENCE_MS = 3_000;
+
+/** The account's name, for a text that is shown once; "" if it is not known in time. */
+export function nameOf(id: string): Promise<string> {
+  const found = profile(id);
+  return new Promise((resolve) => {
+    const done = (name: string) => {
+      clearTimeout(late);
+      queueMicrotask(() => end());
+      resolve(name);
+    };
+    const late = setTimeout(() => done(""), PATIENCE_MS);
+    const end = effect(() => {
+      if (found.value) done(found.value.name);
+    });
+  });
 }
 
 /** What a list told anyway. */
