@@ -9,6 +9,7 @@ import { profile } from "@/state/profiles";
 import { Button } from "@/ui/button";
 import { Icon } from "@/ui/icon";
 import styles from "./calls.module.css";
+import { toggleMic } from "./consent";
 import { useRoom } from "./room-context";
 import { useNow } from "./use-now";
 
@@ -68,7 +69,8 @@ function Invitation() {
 }
 
 function AskedToUnmute({ by }: { by: string }) {
-  const { session } = useRoom();
+  const room = useRoom();
+  const { session } = room;
   const name = profile(by).value?.name ?? t("room.theHost");
   return (
     <Call icon={Mic} text={t("room.askedToUnmute", { name })} strong>
@@ -80,7 +82,7 @@ function AskedToUnmute({ by }: { by: string }) {
       >
         {t("room.stayMuted")}
       </Button>
-      <Button kind="primary" icon={Mic} onClick={() => session.toggleMic()}>
+      <Button kind="primary" icon={Mic} onClick={() => toggleMic(room)}>
         {t("room.unmute")}
       </Button>
     </Call>

@@ -10,12 +10,13 @@ import { toast } from "@/ui/toast";
 import { Bar } from "./bar";
 import { Calls } from "./calls";
 import { CaptionStrip, useCaptions } from "./captions";
+import { toggleMic } from "./consent";
 import { RoomHeader } from "./header";
 import { PanelSheet, SidePanel } from "./panel";
 import { OpenPoll, Pins } from "./posts";
 import { ReactionRain } from "./reaction-rain";
 import styles from "./room.module.css";
-import { makeRoom, RoomContext, type Room as RoomParts, useRoom } from "./room-context";
+import { makeRoom, RoomContext, type Room as RoomParts, showPanel, useRoom } from "./room-context";
 import type { RoomSession } from "./session";
 import { type Shortcut, shortcutOf } from "./shortcuts";
 import { Stage } from "./stage";
@@ -119,7 +120,7 @@ async function act(room: RoomParts, shortcut: Shortcut): Promise<void> {
   if (!state) return;
   switch (shortcut) {
     case "mic":
-      return onStage(state.you.role) ? session.toggleMic() : undefined;
+      return onStage(state.you.role) ? toggleMic(room) : undefined;
     case "hand": {
       if (session.me === null || session.anonymous.peek() || onStage(state.you.role)) return;
       const at = { params: { path: { space: state.id } } };

@@ -96,6 +96,8 @@ export class RoomSession {
         live: true,
         leave: () => void this.leave(),
       };
+      // A page that was loaded again has its microphone closed: nobody is to think that we can be heard.
+      if (admission.seat !== null && !admission.muted) await this.#muteOnServer();
       // Who we are to the Space is known to the server once we are connected.
       void this.feed.reload();
     } catch (error) {
@@ -124,11 +126,7 @@ export class RoomSession {
     if (!audio || !seat || !this.me) return;
     if (this.onAir.peek()) {
       audio.mute(true);
-      await ok(
-        api.POST("/api/v1/spaces/{space}/stage/{account}/mute", {
-          params: { path: { space: this.space, account: this.me } },
-        }),
-      );
+      await this.#muteOnServer();
       return;
     }
     this.askedBy.value = null;
@@ -152,6 +150,13 @@ export class RoomSession {
 
   get #at() {
     return { params: { path: { space: this.space } } };
+  }
+
+  async #muteOnServer(): Promise<void> {
+    const account = this.me ?? "";
+    await ok(
+      api.POST("/api/v1/spaces/{space}/stage/{account}/mute", { params: { path: { space: this.space, account } } }),
+    );
   }
 
   #admission(): Promise<Admission> {
@@ -220,8 +225,9 @@ export class RoomSession {
     }
     // Left by the device's own media controls.
     if (audio?.phase.value === "idle" && this.stay.peek() === "inside") return void this.leave();
-    if (audio?.phase.value !== "refused") return;
-    const { code, text } = audio.refusal.value ?? { code: "internal", text: "" };
+    const refused = audio?.refusal.value;
+    if (audio?.phase.value !== "refused" || !refused) return;
+    const { code, text } = refused;
     // An end is told by the events, with what follows from it.
     if (code !== "state.ended") this.#putOut(explain(new ApiError(code, 0, text)));
   }

@@ -200,7 +200,7 @@ export default function HostActions({ account, name, onDone }: Props) {
               removing.value = true;
             }}
           >
-            {t("room.removeSomebody", { name })}
+            {t("room.removeSomebody")}
           </Button>
         ))}
     </>
