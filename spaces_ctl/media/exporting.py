@@ -26,7 +26,6 @@ from spaces_ctl.media.handouts import ExportBundle, Exported
 from spaces_ctl.media.opus import LOOKAHEAD, RATE, TICK, Decoder
 from spaces_ctl.media.voices import Holders, Spans, timeline
 
-
 __all__ = ["export", "ogg_of"]
 
 _PART_GROUPS = 2 * 3600 * 50
