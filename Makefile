@@ -11,6 +11,9 @@ VENV := .venv
 PROFILE ?= ci
 FUZZ_SECONDS ?= 20
 ARGS ?=
+# Tests that listen to sound while it is spoken, or measure how long something takes: one after the other, nothing beside
+# them. All others run on every core. `pytest` alone runs everything in one process.
+BY_CLOCK := tests/captions tests/demo tests/e2e tests/engine tests/peers
 # cmake (libopus is built from source) comes as a wheel into the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -56,7 +59,9 @@ test-rust: $(TOOLS) wasm
 test-python: build
 	tools/system-packages ffmpeg opusinfo:opus-tools chromium psql:postgresql \
 		/usr/share/pocketsphinx/test/data/librivox:pocketsphinx-testdata
-	pytest -q
+# In the order of collection: the longest file is among the first, not left for the end.
+	pytest -q -n auto --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(BY_CLOCK))
+	pytest -q $(BY_CLOCK)
 
 fuzz: $(TOOLS)
 	engine-rs/fuzz/run $(FUZZ_SECONDS)

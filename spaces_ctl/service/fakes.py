@@ -29,10 +29,9 @@ from spaces_ctl.engine import (
     UpsertSpace,
 )
 from spaces_ctl.model import AccountId, SpaceId
+from spaces_ctl.service.tables import AclKey
 
 __all__ = ["FakeEngine", "FakeRecordings"]
-
-AclKey = tuple[str, AccountId]
 
 
 @dataclass(slots=True)

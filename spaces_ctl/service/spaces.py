@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -200,7 +201,7 @@ class Spaces:
         """As `settle`, for a boot: the engine knows nothing yet. Raises ServiceError (`store.unavailable`)."""
         for space in self._unlogged():
             with store_down_is_unavailable():
-                await self._alone(space, lambda space=space: self._settle(space))  # type: ignore[misc]
+                await self._alone(space, partial(self._settle, space))
 
     async def refresh(self, space: SpaceId) -> None:
         """Refolds a Space from the log and programs the engine from it. Raises ServiceError."""

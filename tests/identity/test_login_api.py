@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -214,13 +216,20 @@ async def test_what_nobody_came_back_for_is_forgotten(identity: Identity) -> Non
     """Links sent by e-mail and logins at other providers that were given up."""
     account = await identity.person("ada")
     now = identity.clock.now_ms()
-    link = {"digest": b"l" * 32, "account": account, "purpose": "verify", "email": "ada@example.org"}
-    state = {"state": b"s" * 32, "provider": "p", "nonce": "n", "verifier": "v", "browser": b"b", "return_to": ""}
+    link: dict[str, Any] = {"digest": b"l" * 32, "account": account, "purpose": "verify", "email": "ada@example.org"}
+    state: dict[str, Any] = {
+        "state": b"s" * 32,
+        "provider": "p",
+        "nonce": "n",
+        "verifier": "v",
+        "browser": b"b",
+        "return_to": "",
+    }
     for life in (1_000, 2_000):
         link |= {"digest": str(life).encode(), "purpose": str(life), "expires_ms": now + life}
         state |= {"state": str(life).encode(), "expires_ms": now + life}
-        await identity.db.write(lambda c: session_store.add_link(c, **link))  # noqa: B023
-        await identity.db.write(lambda c: oidc_store.add_state(c, now, **state))  # noqa: B023
+        await identity.db.write(partial(session_store.add_link, **link))
+        await identity.db.write(partial(oidc_store.add_state, now_ms=now, **state))
     assert await identity.sessions.forget_expired() == 0
     identity.clock.advance(ms=1_000)
     assert await identity.sessions.forget_expired() == 2

@@ -111,7 +111,7 @@ async def test_a_cut_that_was_interrupted_goes_on_where_it_was(bench: Bench) -> 
     assert await bench.objects.get(picture) == b"kept"
 
 
-async def test_a_live_clip_waits_for_the_log_to_reach_its_end() -> None:
+async def test_a_live_clip_waits_for_the_log_to_reach_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     packets = mix(speech(10))
     bench = Bench([contents([packet for packet in packets if packet.group < 330], closed=False)])
     bench.clock.advance(ms=7_000)  # it is asked for at its end; the last 0.4 s are not written yet
@@ -121,7 +121,7 @@ async def test_a_live_clip_waits_for_the_log_to_reach_its_end() -> None:
         if bench.slept_ms >= 500:
             bench.files = [contents(packets, closed=False)]
 
-    bench.sleep = sleep  # type: ignore[method-assign]
+    monkeypatch.setattr(bench, "sleep", sleep)
     await cut(bench, asked())
     assert bench.slept_ms == 500
     with av.open(io.BytesIO(await bench.objects.get(name_of(1, 1, "audio.opus"))), "r") as file:

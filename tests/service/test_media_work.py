@@ -169,9 +169,10 @@ async def test_a_row_that_is_done_while_the_rows_are_read_is_not_done_again(worl
         async def write(self, unit: Callable[[sa.Connection], Any]) -> Any:
             return await world.db.write(unit)
 
-    late, recordings = LateAnswers(), Recordings()
+    late: Any = LateAnswers()
+    recordings = Recordings()
     media = Media(world, recordings)
-    media.work = MediaWork(media.reaction.take, db=late, clock=world.clock)  # type: ignore[arg-type]
+    media.work = MediaWork(media.reaction.take, db=late, clock=world.clock)
     space = await world.live(record=True)
     await world.do(HOST, space, c.End())
     recordings.slow[space] = asyncio.Event()
