@@ -85,7 +85,7 @@ fn plain(server: SocketAddr, count: usize) -> Result<(), Failure> {
             Ok(())
         },
         || {
-            runtime.block_on(tokio::time::sleep(Duration::from_millis(1)));
+            runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
             Ok(())
         },
     )
