@@ -4,6 +4,7 @@ import { lazy } from "preact-iso";
 
 export const ROUTES = [
   ["/", lazy(() => import("./views/home/home"))],
+  ["/s/:space", lazy(() => import("./views/space/space"))],
   ["/s/:space/clips", lazy(() => import("./views/clips/clips"))],
   ["/s/:space/clips/:clip", lazy(() => import("./views/clips/clip"))],
   ["/s/:space/replay", lazy(() => import("./views/replay/replay"))],
