@@ -224,7 +224,7 @@ def _payments(settings: Settings, running: Running) -> SandboxPayments | None:
     return SandboxPayments(
         secret=secret if len(secret) >= 16 else derived(settings, f"payments {settings.payments.secret}"),
         base_url=f"{running.place.public_url}{_SANDBOX}",
-        return_url=running.place.public_url,
+        return_url=f"{running.place.public_url}/orders/{{order}}",
     )
 
 

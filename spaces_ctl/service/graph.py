@@ -158,6 +158,7 @@ def profile_of(row: sa.Row[Any]) -> Profile:
         id=row.id,
         handle=row.handle,
         name=row.name,
+        description=row.description,
         picture=row.picture,
         protected=row.protected,
         listening_visible=row.listening_visible,

@@ -60,6 +60,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     handle: str
     """Unique, lower case, `^[a-z0-9_]{1,15}$`."""
     name: str
+    description: str = ""
     picture: str = ""
     """URL."""
     protected: bool = False
