@@ -87,9 +87,7 @@ async def measure(what: Round, tools: Tools) -> Measurement:
     return _measurement(what, target.server, target.version, report, cpu, (full - empty) / max(1, everybody))
 
 
-def _measurement(
-    what: Round, server: str, version: str, report: load.Report, cpu: float, each: float
-) -> Measurement:
+def _measurement(what: Round, server: str, version: str, report: load.Report, cpu: float, each: float) -> Measurement:
     def group(name: str) -> GroupReport | None:
         return next((group for group in report.groups if group.name == name), None)
 
