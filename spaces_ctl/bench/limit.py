@@ -9,7 +9,7 @@ import msgspec
 from spaces_ctl.bench.processes import child, line
 from spaces_ctl.bench.servers import LOAD_CORE, SERVER_CORE, Tools
 
-__all__ = ["Ceiling", "SIZES", "limit"]
+__all__ = ["SIZES", "Ceiling", "limit"]
 
 SIZES = (126, 286, 378, 882)
 """UDP payload of a packet of the stage with 1 speaker, of the mix, of the stage with 4 and with 10 speakers."""

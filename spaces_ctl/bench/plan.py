@@ -1,8 +1,7 @@
 """What an audience needs: cores, bandwidth, machines, money. Pure; every number says where it comes from.
 
-The model is a product of few factors, on purpose: costs per listener were measured to be flat in the audience's size, so
-what is left are rates, sizes and prices. Where a price or habit had to be assumed, it is an assumption that can be said
-otherwise.
+The model is a product of few factors, on purpose: a listener is taken to cost the same in any crowd (the growth rows of
+RESULTS.md say how true that is), what is left are rates, sizes and prices. What had to be assumed can be said otherwise.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import msgspec
 from spaces_ctl.bench.calibration import Calibration, TierCost
 from spaces_ctl.bench.rows import Tier
 
-__all__ = ["Assumptions", "Fleet", "Figure", "NotCalibrated", "Plan", "plan"]
+__all__ = ["Assumptions", "Figure", "Fleet", "NotCalibrated", "Plan", "plan"]
 
 Source = Literal["measured", "assumed", "computed", "specified"]
 
@@ -104,11 +103,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def packet_bytes(tier: Tier, assumptions: Assumptions) -> float:
     """IP bytes of a packet to one listener, on average."""
     frame = assumptions.bitrate / 8 / _TICKS_PER_SECOND
-    if tier == "mix":
-        payload = frame * _MIX_TICKS + _MIX_HEAD
-    else:
-        payload = assumptions.talking * (frame + _STAGE_ENTRY)
-    return payload + _OBJECT + _QUIC + _UDP_IP
+    payload = {"mix": frame * _MIX_TICKS + _MIX_HEAD, "stage": assumptions.talking * (frame + _STAGE_ENTRY)}
+    return payload[tier] + _OBJECT + _QUIC + _UDP_IP
 
 
 def packets_per_second(tier: Tier) -> float:

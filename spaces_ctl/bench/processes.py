@@ -25,9 +25,9 @@ async def child(
     cwd: Path | None = None,
     quiet: bool = False,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Runs a command on these cores; it is gone when the block is left. `quiet`: what it says on stderr is of no interest.
+    """Runs a command on these cores; it is gone when the block is left.
 
-    Raises BenchFailed if it cannot be run.
+    `quiet`: what it says on stderr is of no interest. Raises BenchFailed if it cannot be run.
     """
     try:
         process = await asyncio.create_subprocess_exec(

@@ -140,7 +140,7 @@ def markdown(run: Run, pictures: Sequence[Path]) -> str:
     lines = [
         "# Results",
         "",
-        "Made by `make results` from the measurements in `results/`; what the columns mean stands in `docs/benchmarks.md`.",
+        "Made by `make results` from the measurements in `results/`; what columns mean stands in `docs/benchmarks.md`.",
         "",
         f"Commit {_commits(run)}.",
         "",

@@ -69,6 +69,8 @@ class Scene:
     cores: Sequence[int] = (SERVER_CORE,)
     load_cores: Sequence[int] = (LOAD_CORE,)
     host: str = "127.0.0.1"
+    realtime: bool = False
+    """Speakers stamp by a clock that other hosts share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,8 @@ def _version(program: Path, *arguments: str) -> str:
 
 
 async def _speaking(stack: AsyncExitStack, tools: Tools, scene: Scene, *words: str) -> asyncio.subprocess.Process:
-    speakers = await stack.enter_async_context(child(scene.load_cores, tools.program("speakers"), *words))
+    env = {"SPACES_BENCH_CLOCK": "realtime"} if scene.realtime else None
+    speakers = await stack.enter_async_context(child(scene.load_cores, tools.program("speakers"), *words, env=env))
     if await line(speakers, _PATIENCE_S) != "speaking":
         raise BenchFailed("the speakers do not speak")
     return speakers

@@ -25,8 +25,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help="""Load a server with thousands of listeners, compare servers, plan for audiences that fit no machine.
 
-    A server has core 0, the load and the speakers have core 1. What counts is frames of 20 ms delivered for a second of
-    the server's own processor time, so a slow load flatters nobody; compare only rows with little loss and p99 <= 40 ms.
+    A server has core 0, load and speakers have core 1. What counts is frames of 20 ms delivered for a second of the
+    server's own processor time, so a slow load flatters nobody; compare only rows with little loss and p99 <= 40 ms.
     Speakers stamp every frame with the time it was due, so a stall makes frames late and hides none.
 
     `run` and `compare` need the programs that `make bench-build` builds in a checkout; `compare` also the servers of
@@ -155,8 +155,8 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="COMMAND",
-            help="Put this in front of the load, such as 'ssh host-a taskset -c 1'; repeat for many hosts, which share the "
-            "listeners. Their clocks must agree (PTP, chrony); --programs must name the same path everywhere.",
+            help="Put this in front of the load, such as 'ssh host-a taskset -c 1'; repeat for many hosts, which share "
+            "the listeners. Their clocks must agree (PTP, chrony); --programs must name the same path everywhere.",
         ),
     ] = None,
     out: Out = None,
