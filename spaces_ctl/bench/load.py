@@ -76,6 +76,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     ack_frequency: bool = False
     connections_per_socket: int = 100
+    realtime: bool = False
+    """Frames are stamped by CLOCK_REALTIME, which several hosts can share, instead of CLOCK_MONOTONIC."""
 
 
 class GroupReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,36 +103,30 @@ class GroupReport(msgspec.Struct, frozen=True, kw_only=True):
 
     def __add__(self, other: GroupReport) -> GroupReport:
         """Both, of several hosts."""
-
-        def added(name: str) -> Any:
-            return getattr(self, name) + getattr(other, name)
-
-        def times(name: str) -> list[tuple[int, int]]:
-            return list(Times.of(added(name)).counts)
-
-        delivered, expected = added("delivered"), added("expected")
+        delivered, expected = self.delivered + other.delivered, self.expected + other.expected
         return GroupReport(
             name=self.name,
+            listeners=self.listeners + other.listeners,
+            joined=self.joined + other.joined,
+            heard_audio=self.heard_audio + other.heard_audio,
+            failed=self.failed + other.failed,
             first_failure=self.first_failure or other.first_failure,
+            expected=expected,
+            delivered=delivered,
+            repeated=self.repeated + other.repeated,
+            checked=self.checked + other.checked,
+            broken=self.broken + other.broken,
+            unplaced=self.unplaced + other.unplaced,
             loss_ratio=1 - delivered / expected if expected else 0.0,
             worst_listener_loss=max(self.worst_listener_loss, other.worst_listener_loss),
-            **{name: added(name) for name in _SUMS},
-            **{name: times(name) for name in ("latency_us", "first_audio_us", "admission_us")},
+            latency_us=_added(self.latency_us, other.latency_us),
+            first_audio_us=_added(self.first_audio_us, other.first_audio_us),
+            admission_us=_added(self.admission_us, other.admission_us),
         )
 
 
-_SUMS = (
-    "listeners",
-    "joined",
-    "heard_audio",
-    "failed",
-    "expected",
-    "delivered",
-    "repeated",
-    "checked",
-    "broken",
-    "unplaced",
-)
+def _added(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    return list((Times.of(one) + Times.of(other)).counts)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +140,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return Report(
             groups=[one + two for one, two in zip(self.groups, other.groups, strict=True)],
             cpu_seconds=self.cpu_seconds + other.cpu_seconds,
-            turn_us=list(Times.of(self.turn_us + other.turn_us).counts),
+            turn_us=_added(self.turn_us, other.turn_us),
         )
 
 
@@ -187,9 +183,8 @@ class Load:
             front = shlex.split(host)
             # ssh hands its words to a shell.
             words = (*front, str(self.program), shlex.quote(text) if "ssh" in front[:1] else text)
-            env = {"SPACES_BENCH_CLOCK": "realtime"} if self.hosts else None
             cores = () if self.hosts else self.cores
-            self._running.append(await self._stack.enter_async_context(child(cores, *words, env=env)))
+            self._running.append(await self._stack.enter_async_context(child(cores, *words)))
         return self
 
     async def __aexit__(self, *_: object) -> None:

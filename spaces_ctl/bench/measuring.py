@@ -35,8 +35,8 @@ class Round:
     spaces: int = 1
     shards: int = 1
     seconds: int = 5
-    curve: load.Linear | load.Steps | load.Logistic = Linear(500.0)
-    network: Network = Network()
+    curve: load.Linear | load.Steps | load.Logistic = Linear(500.0)  # noqa: RUF009
+    network: Network = Network()  # noqa: RUF009
     seed: int = 1
     ack_frequency: bool = False
     connections_per_socket: int = 100
@@ -54,7 +54,13 @@ async def measure(what: Round, tools: Tools) -> Measurement:
     cores = tuple(range(what.shards))
     mixed = any(group.tier == "mix" for group in what.others) or what.tier == "mix"
     scene = Scene(
-        speakers=what.speakers, spaces=what.spaces, shards=what.shards, mix=mixed, cores=cores, host=what.host
+        speakers=what.speakers,
+        spaces=what.spaces,
+        shards=what.shards,
+        mix=mixed,
+        cores=cores,
+        host=what.host,
+        realtime=bool(what.load_hosts),
     )
     listeners = Group(name=LISTENERS, listeners=what.listeners, tier=what.tier, curve=what.curve)
     async with start(tools, scene) as target:
@@ -69,6 +75,7 @@ async def measure(what: Round, tools: Tools) -> Measurement:
             seed=what.seed,
             ack_frequency=what.ack_frequency,
             connections_per_socket=what.connections_per_socket,
+            realtime=scene.realtime,
         )
         await asyncio.sleep(0.5)
         empty = processes.resident_bytes(target.pid)
@@ -87,9 +94,7 @@ async def measure(what: Round, tools: Tools) -> Measurement:
     return _measurement(what, target.server, target.version, report, cpu, (full - empty) / max(1, everybody))
 
 
-def _measurement(
-    what: Round, server: str, version: str, report: load.Report, cpu: float, each: float
-) -> Measurement:
+def _measurement(what: Round, server: str, version: str, report: load.Report, cpu: float, each: float) -> Measurement:
     def group(name: str) -> GroupReport | None:
         return next((group for group in report.groups if group.name == name), None)
 

@@ -19,14 +19,22 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @asynccontextmanager
 async def child(
-    cores: Sequence[int], *command: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    cores: Sequence[int],
+    *command: str | Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    quiet: bool = False,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Runs a command on these cores; it is gone when the block is left. Raises BenchFailed if it cannot be run."""
+    """Runs a command on these cores; it is gone when the block is left.
+
+    `quiet`: what it says on stderr is of no interest. Raises BenchFailed if it cannot be run.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             *map(str, command),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL if quiet else None,
             env={**os.environ, **(env or {})},
             cwd=cwd,
             limit=1 << 26,

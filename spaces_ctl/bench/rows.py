@@ -101,7 +101,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 def median(values: Iterable[float]) -> float:
-    """The middle value; of two middle ones, the lower, so that it is one that was measured. Raises ValueError if none."""
+    """The middle value; of two, the lower, so that it is one that was measured. Raises ValueError if none."""
     ordered = sorted(values)
     if not ordered:
         raise ValueError("the median of nothing")

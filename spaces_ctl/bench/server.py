@@ -1,7 +1,7 @@
 """Our server for the bench, as a process of its own: `python -P server.py OPTIONS`, OPTIONS one JSON object.
 
-Prints one JSON line and runs until killed. Run by path, so that the engine under test may be another build than the one that
-drives the bench.
+Prints one JSON line and runs until killed. Run by path, so that the engine under test may be another build than the one
+that drives the bench.
 """
 
 from __future__ import annotations

@@ -69,6 +69,8 @@ class Scene:
     cores: Sequence[int] = (SERVER_CORE,)
     load_cores: Sequence[int] = (LOAD_CORE,)
     host: str = "127.0.0.1"
+    realtime: bool = False
+    """Speakers stamp by a clock that other hosts share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +117,9 @@ def _version(program: Path, *arguments: str) -> str:
     return found.group() if found else "unknown"
 
 
-async def _speaking(
-    stack: AsyncExitStack, tools: Tools, scene: Scene, *words: str
-) -> asyncio.subprocess.Process:
-    speakers = await stack.enter_async_context(child(scene.load_cores, tools.program("speakers"), *words))
+async def _speaking(stack: AsyncExitStack, tools: Tools, scene: Scene, *words: str) -> asyncio.subprocess.Process:
+    env = {"SPACES_BENCH_CLOCK": "realtime"} if scene.realtime else None
+    speakers = await stack.enter_async_context(child(scene.load_cores, tools.program("speakers"), *words, env=env))
     if await line(speakers, _PATIENCE_S) != "speaking":
         raise BenchFailed("the speakers do not speak")
     return speakers
@@ -167,9 +168,7 @@ async def spaces(tools: Tools, scene: Scene) -> AsyncIterator[Target]:
 async def plain_quinn(tools: Tools, scene: Scene) -> AsyncIterator[Target]:
     """The server that one would write in an afternoon: `bench/load/src/bin/plain-quinn.rs`."""
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(
-            child(scene.cores, tools.program("plain-quinn"), f"{scene.host}:0")
-        )
+        server = await stack.enter_async_context(child(scene.cores, tools.program("plain-quinn"), f"{scene.host}:0"))
         version, address = (await line(server, _PATIENCE_S)).split()
         speaking = await _speaking(stack, tools, scene, "plain", address, str(scene.speakers))
         yield Target(
@@ -256,12 +255,10 @@ async def icecast(tools: Tools, scene: Scene) -> AsyncIterator[Target]:
         root = os.geteuid() == 0
         config = Path(home) / "icecast.xml"
         config.write_text(
-            _ICECAST.format(
-                password=_PASSWORD, port=port, host=scene.host, home=home, owner=_OWNER if root else ""
-            )
+            _ICECAST.format(password=_PASSWORD, port=port, host=scene.host, home=home, owner=_OWNER if root else "")
         )
         async with AsyncExitStack() as stack:
-            server = await stack.enter_async_context(child(scene.cores, program, "-c", config))
+            server = await stack.enter_async_context(child(scene.cores, program, "-c", config, quiet=True))
             await _accepting(scene.host, port)
             address = f"{scene.host}:{port}"
             speaking = await _speaking(stack, tools, scene, "icecast", address, _PASSWORD)
@@ -302,7 +299,7 @@ async def mumble(tools: Tools, scene: Scene) -> AsyncIterator[Target]:
         config = Path(home) / "murmur.ini"
         config.write_text(_MURMUR.format(home=home, host=scene.host, port=port))
         async with AsyncExitStack() as stack:
-            server = await stack.enter_async_context(child(scene.cores, program, "-fg", "-ini", config))
+            server = await stack.enter_async_context(child(scene.cores, program, "-fg", "-ini", config, quiet=True))
             await _accepting(scene.host, port)
             address = f"{scene.host}:{port}"
             speaking = await _speaking(stack, tools, scene, "mumble", address, str(scene.speakers))

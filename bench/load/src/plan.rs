@@ -111,6 +111,9 @@ pub struct Plan {
     /// QUIC connections that share a socket, and so an address: many keep the load cheap, few spread over a server's
     /// sockets as real listeners do.
     pub connections_per_socket: u32,
+    /// Frames are stamped by CLOCK_REALTIME: see [`crate::clock::share_between_hosts`].
+    #[serde(default)]
+    pub realtime: bool,
 }
 
 #[cfg(test)]

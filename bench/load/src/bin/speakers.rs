@@ -6,14 +6,14 @@
 //! speakers mumble ADDRESS COUNT
 //! speakers spaces CERTIFICATE_SHA256_HEX (URL TOKEN)…   seat n for the nth token of a URL
 //! ```
-//! Prints `speaking`; runs until killed.
+//! Prints `speaking`; runs until killed. `SPACES_BENCH_CLOCK=realtime` stamps by a clock that other hosts share.
 
 use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::Duration;
 
 use bytes::Bytes;
-use spaces_bench_load::clock::now_us;
+use spaces_bench_load::clock::{now_us, share_between_hosts};
 use spaces_bench_load::icecast::Source;
 use spaces_bench_load::mumble::client::{Client, State};
 use spaces_bench_load::mumble::tls_config;
@@ -32,6 +32,9 @@ const LOUD: Level = Level(0x80 | 20);
 const PATIENCE_US: u64 = 20_000_000;
 
 fn main() -> Result<(), Failure> {
+    if std::env::var_os("SPACES_BENCH_CLOCK").is_some_and(|clock| clock == "realtime") {
+        share_between_hosts();
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
