@@ -87,7 +87,7 @@ async def test_a_clip_is_processing_then_ready_and_says_who_made_it_when_and_of_
 async def test_a_clip_whose_source_is_gone_says_so(client: Client, world: ApiWorld) -> None:
     space = await live(world)
     number = await clip(client, space, ANN)
-    await world.objects.put(name_of(space, number, FAILED), b"source.gone")
+    await world.more.objects.put(name_of(space, number, FAILED), b"source.gone")
     seen = await asked(client, path(space, f"/clips/{number}"), None)
     assert (seen["status"], seen["files"]) == ("failed", {})
 
