@@ -69,6 +69,7 @@ fuzz: $(TOOLS)
 wasm:
 	rustup target add wasm32-unknown-unknown
 	cargo build --profile wasm --locked --target wasm32-unknown-unknown -p spaces-wasm
+	cp $(or $(CARGO_TARGET_DIR),target)/wasm32-unknown-unknown/wasm/spaces_wasm.wasm web/src/live/receiver.wasm
 
 check: build
 	cargo fmt --all --check

@@ -5,7 +5,7 @@ import traceback
 
 import typer
 
-from spaces_ctl.cli import account, config, database, demo, key, moderation, recording, space, token
+from spaces_ctl.cli import account, bench, config, database, demo, key, moderation, recording, space, token
 from spaces_ctl.cli import login as logins
 from spaces_ctl.cli import serve as serving
 from spaces_ctl.cli.exits import Exit, Failure, tell
@@ -33,6 +33,7 @@ app.add_typer(moderation.app, name="moderation")
 app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")
 app.add_typer(recording.app, name="recording")
+app.add_typer(bench.app, name="bench")
 
 
 @app.callback()

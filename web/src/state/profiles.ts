@@ -1,7 +1,7 @@
 // Names and pictures of accounts, asked once each and kept: most lists of the API name accounts by id. What is wanted in
 // the same moment is asked for in one request.
 
-import { type Signal, signal } from "@preact/signals";
+import { effect, type Signal, signal } from "@preact/signals";
 import { api, ok, type Schema } from "@/api/client";
 
 export type Profile = Schema<"ProfileView">;
@@ -35,6 +35,24 @@ async function ask(ids: string[]): Promise<void> {
   } catch {
     for (const id of ids) known.delete(id); // asked again by whoever needs it next
   }
+}
+
+const PATIENCE_MS = 3_000;
+
+/** The account's name, for a text that is shown once; "" if it is not known in time. */
+export function nameOf(id: string): Promise<string> {
+  const found = profile(id);
+  return new Promise((resolve) => {
+    const done = (name: string) => {
+      clearTimeout(late);
+      queueMicrotask(() => end());
+      resolve(name);
+    };
+    const late = setTimeout(() => done(""), PATIENCE_MS);
+    const end = effect(() => {
+      if (found.value) done(found.value.name);
+    });
+  });
 }
 
 /** What a list told anyway. */

@@ -1,6 +1,6 @@
 //! The server that one would write in an afternoon: quinn on tokio, a task a connection, `send_datagram` for each listener.
 //!
-//! Whoever sends a datagram speaks, everybody else hears it. Prints its address, then runs until killed.
+//! Whoever sends a datagram speaks, everybody else hears it. Prints quinn's version and its address, then runs until killed.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,13 +17,20 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 async fn main() -> Result<(), Failure> {
     let bind: SocketAddr = std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:0").parse()?;
     let endpoint = Endpoint::server(config()?, bind)?;
-    println!("{}", endpoint.local_addr()?);
+    println!("{} {}", quinn_version(), endpoint.local_addr()?);
     // Room for half a second of 13 speakers: who falls behind further misses packets, as in any live system.
     let (stage, _) = broadcast::channel::<(usize, Bytes)>(325);
     while let Some(incoming) = endpoint.accept().await {
         tokio::spawn(serve(incoming, stage.clone()));
     }
     Ok(())
+}
+
+/// As it was locked when this was built.
+fn quinn_version() -> &'static str {
+    let lock = include_str!("../../../../Cargo.lock");
+    let version = lock.split_once("name = \"quinn\"\nversion = \"").and_then(|(_, rest)| rest.split('"').next());
+    version.unwrap_or("unknown")
 }
 
 fn config() -> Result<ServerConfig, Failure> {
