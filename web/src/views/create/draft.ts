@@ -134,12 +134,13 @@ export function draftOf(space: Schema<"SpaceView">): Draft {
 
 /** The body of `PATCH /spaces/{space}`, with what differs; null if nothing does. */
 export function edition(draft: Draft, was: Draft): Schema<"EditBody"> | null {
-  const body: Schema<"EditBody"> = {};
+  const body: Partial<Schema<"EditBody">> = {};
   if (draft.title.trim() !== was.title) body.title = draft.title.trim();
   if (draft.description.trim() !== was.description) body.description = draft.description.trim();
   if (draft.topics.join() !== was.topics.join()) body.topics = draft.topics;
   if (draft.scheduled && draft.at !== was.at) body.scheduled_start = new Date(draft.at).toISOString();
-  return Object.keys(body).length > 0 ? body : null;
+  if (Object.keys(body).length === 0) return null;
+  return { title: null, description: null, topics: null, scheduled_start: null, ...body };
 }
 
 const OF_CODES: Record<string, Part> = {

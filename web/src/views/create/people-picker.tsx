@@ -21,7 +21,10 @@ export async function invite(space: string, { account, as }: Invited): Promise<v
   const params = { params: { path: { space, account } } };
   if (as === "speaker") await ok(api.PUT("/api/v1/spaces/{space}/invites/{account}", params));
   else if (as === "cohost") await ok(api.PUT("/api/v1/spaces/{space}/cohosts/{account}", params));
-  else await ok(api.POST("/api/v1/accounts/{account}/messages", { params: { path: { account } }, body: { space } }));
+  else
+    await ok(
+      api.POST("/api/v1/accounts/{account}/messages", { params: { path: { account } }, body: { space, text: "" } }),
+    );
 }
 
 /** A line to name somebody by handle and what they are invited as; `onAdd` throws what is shown beside it. */

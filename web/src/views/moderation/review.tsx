@@ -18,7 +18,10 @@ export function Review({ case: id }: { case: string }) {
     trouble.value = null;
     try {
       heard.value = await ok(
-        api.POST("/api/v1/moderation/cases/{id}/review", { params: { path: { id } }, body: { why: why.value } }),
+        api.POST("/api/v1/moderation/cases/{id}/review", {
+          params: { path: { id } },
+          body: { why: why.value, from_ms: null, to_ms: null },
+        }),
       );
     } catch (error) {
       trouble.value = explain(error);

@@ -61,7 +61,6 @@ export function Compose({ replyTo, onWritten }: { replyTo?: string; onWritten: (
       )}
       {poll.value?.map((option, at) => (
         <Field
-          // biome-ignore lint/suspicious/noArrayIndexKey: options have no other name than their place
           key={at}
           label={t("home.option", { number: at + 1 })}
           maxLength={OPTIONS.longest}

@@ -28,13 +28,13 @@ export function Poll({ post }: { post: Schema<"PostView"> }) {
   };
   if (me && voted === null && me.id !== author) {
     return (
-      <div class={styles.options} role="group" aria-label={t("home.poll")}>
+      <fieldset class={styles.options} aria-label={t("home.poll")}>
         {poll.map((option, at) => (
           <Button key={option.text} onClick={() => vote(at)}>
             {option.text}
           </Button>
         ))}
-      </div>
+      </fieldset>
     );
   }
   const parts = shares(votes);
