@@ -19,9 +19,9 @@ interface Props {
 export function LinkButton({ kind = "plain", small, icon, label, children, ...rest }: Props) {
   const classes = [styles.button, styles[kind], small && styles.small, !children && styles.round];
   return (
-    <a {...rest} class={classes.filter(Boolean).join(" ")} aria-label={children ? undefined : label} title={label}>
+    <a {...rest} class={classes.filter(Boolean).join(" ")} title={label}>
       {icon && <Icon of={icon} size={small ? 16 : 20} />}
-      {children}
+      {children ?? <span class="visually-hidden">{label}</span>}
     </a>
   );
 }
