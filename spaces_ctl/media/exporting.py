@@ -15,7 +15,7 @@ import wave
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -25,10 +25,6 @@ from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.handouts import ExportBundle, Exported
 from spaces_ctl.media.opus import LOOKAHEAD, RATE, TICK, Decoder
 from spaces_ctl.media.voices import Holders, Spans, timeline
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
-
 
 __all__ = ["export", "ogg_of"]
 
@@ -52,24 +48,21 @@ async def export(worker: Stores, request: ExportBundle) -> Exported:
     return Exported(bytes=bundle.sink.total, files=tuple(bundle.files))
 
 
-class _Sink(io.RawIOBase):
+class _Sink:
     """Where the zip is written: only forwards, and what was written is taken away."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._held = bytearray()
         self.total = 0
 
-    def writable(self) -> bool:
+    def write(self, data: bytes) -> int:
         """As a file's."""
-        return True
-
-    def write(self, data: ReadableBuffer) -> int:
-        """As a file's."""
-        size = memoryview(data).nbytes
         self._held += data
-        self.total += size
-        return size
+        self.total += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """As a file's."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -90,7 +83,8 @@ class _Bundle:
         self._spans = Spans()
         self.sink = _Sink()
         self.files: list[str] = []
-        self._zip = zipfile.ZipFile(self.sink, "w", allowZip64=True)
+        file: Any = self.sink  # as much of one as a zip writes to
+        self._zip = zipfile.ZipFile(file, "w", allowZip64=True)
 
     async def look(self) -> None:
         """Who speaks at all. Raises MediaError."""

@@ -34,7 +34,7 @@ ROUTES: dict[str, tuple[str, str, int | None, Any]] = {
     "posts": ("POST", "/api/v1/posts", ANN, {"text": "Hear, hear"}),
     "moderation": ("GET", "/api/v1/moderation/cases", MODERATOR, None),
     "analytics": ("GET", "/api/v1/spaces/1/analytics", HOST, None),
-    "cards": ("GET", "/s/1", None, None),
+    "cards": ("GET", "/s/1/calendar.ics", None, None),
     "idempotency": ("POST", "/api/v1/posts", ANN, {"text": "Hear, hear"}),
 }
 

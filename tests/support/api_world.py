@@ -34,6 +34,7 @@ from spaces_ctl.store import accounts as account_store
 from spaces_ctl.store.bus import LocalBus
 from spaces_ctl.store.database import Database
 from tests.support.api_services import ROUTERS, Everything
+from tests.support.site import small_site
 from tests.support.worlds import Flaky, World
 
 HOST, ANN, BEN, CID, DAN, EVE = 1, 2, 3, 4, 5, 6
@@ -113,7 +114,7 @@ class ApiWorld(World):
         world.bus = LocalBus()  # type: ignore[assignment]  # streams listen to it
         world.spaces._bus = world.bus
         world.settings = settings or SETTINGS
-        await world.serve(**app)
+        await world.serve(**({"site": small_site(directory)} | app))
         return world
 
     async def serve(self, **app: Any) -> None:
