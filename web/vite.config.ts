@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 
 // The site is one directory of files that the server hands out as they are: names under assets/ hold a hash of the
 // content and may be kept for ever, index.html is filled in by the server for shared links.
+const server = process.env.SPACES_SERVER ?? "http://127.0.0.1:8080";
+
 export default defineConfig({
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   worker: { format: "es" },
@@ -18,9 +20,10 @@ export default defineConfig({
   server: {
     // `npm run dev` beside `spaces serve --dev`.
     proxy: Object.fromEntries(
-      ["/api", "/s", "/oembed", "/oauth", "/2"].map((path) => [
+      ["^/api/", "^/oauth", "^/oembed", "^/s/[^/]+/(card.png|calendar.ics)"].map((path) => [
         path,
-        process.env.SPACES_SERVER ?? "http://127.0.0.1:8080",
+        // The server takes changes from pages of its own origin only.
+        { target: server, headers: { origin: server } },
       ]),
     ),
   },

@@ -1,3 +1,4 @@
+import type { FunctionComponent } from "preact";
 import { ErrorBoundary, LocationProvider, Route, Router } from "preact-iso";
 import { reachable } from "./api/client";
 import { t } from "./i18n";
@@ -14,7 +15,7 @@ export function App() {
         <ErrorBoundary>
           <Router>
             {ROUTES.map(([path, view]) => (
-              <Route key={path} path={path} component={view} />
+              <Route key={path} path={path} component={view as FunctionComponent} />
             ))}
             <Route default component={NotFound} />
           </Router>

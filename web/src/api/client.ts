@@ -18,6 +18,8 @@ export class ApiError extends Error {
     detail: string,
     /** Seconds to wait before it makes sense to ask again, where the server says so. */
     readonly retryAfter: number | null = null,
+    /** What is wrong with which field, where the server says so: `pointer` is a JSON pointer into the body. */
+    readonly fields: readonly Schema<"FieldError">[] = [],
   ) {
     super(detail);
     this.name = "ApiError";
@@ -75,13 +77,14 @@ export async function ok<T>(asked: Promise<Answer<T>>): Promise<T> {
 }
 
 function problem(response: Response, body: unknown): ApiError {
-  const said = (typeof body === "object" && body !== null ? body : {}) as { code?: string; detail?: string };
+  const said = (typeof body === "object" && body !== null ? body : {}) as Partial<Schema<"Problem">>;
   const wait = Number(response.headers.get("retry-after"));
   return new ApiError(
     said.code ?? "internal",
     response.status,
     said.detail ?? `The server answered ${response.status}.`,
     Number.isFinite(wait) && wait > 0 ? wait : null,
+    said.errors,
   );
 }
 

@@ -105,6 +105,8 @@ export interface LiveAudioOptions {
   seating: Seating;
   /** A fresh admission, when the old one expired (reconnecting after hours). */
   admit: () => Promise<Schema<"AdmissionView">>;
+  /** The Space's title, for the lock screen and media keys; the page's own without it. */
+  title?: () => string;
 }
 
 export type OpenLiveAudio = (options: LiveAudioOptions) => LiveAudio;
