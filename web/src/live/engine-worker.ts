@@ -49,6 +49,7 @@ page.onmessage = ({ data }) => {
 function start(given: Extract<ToEngine, { start: unknown }>["start"], packets: MessagePort): void {
   seat = given.admission.seat;
   let first = true;
+  let live = 0;
   connection = new Connection(
     {
       space: given.space,
@@ -61,9 +62,12 @@ function start(given: Extract<ToEngine, { start: unknown }>["start"], packets: M
           admission = { resolve, reject };
         });
       },
-      onStatus: (status) => page.postMessage({ status }),
+      onStatus: (status) => {
+        if (status.phase === "live") live ||= performance.now();
+        page.postMessage({ status });
+      },
       onBundle: ({ group, payload }) => {
-        if (first) page.postMessage({ firstBundle: performance.timeOrigin + performance.now() });
+        if (first) page.postMessage({ firstBundle: performance.now() - live });
         first = false;
         const own = payload.slice(); // the datagram's memory is not ours to give
         packets.postMessage({ group, payload: own }, [own.buffer]);
