@@ -5,6 +5,7 @@ import { type Admission, Connection } from "./connection";
 import type { FromEngine, ToEngine } from "./engine-messages";
 import { ConnectError } from "./transport";
 import { transportChoice } from "./transport-any";
+import { openWebSocket } from "./transport-websocket";
 import { openWebTransport } from "./transport-webtransport";
 import { VoiceEncoder } from "./voice-encoder";
 import { Publication } from "./wire/tracks";
@@ -54,7 +55,7 @@ function start(given: Extract<ToEngine, { start: unknown }>["start"], packets: M
       space: given.space,
       origin: given.origin,
       protocol: given.protocol,
-      choice: transportChoice([openWebTransport]),
+      choice: transportChoice([openWebTransport, openWebSocket]),
       admit: () => {
         page.postMessage({ admit: true });
         return new Promise((resolve, reject) => {
