@@ -88,14 +88,14 @@ class Analytics:
         now = self._clock.now_ms()
         live = set(self._live())
         ended = self._known - live
+        self._known |= live
         if not ended and self._stored_ms is not None and now - self._stored_ms < _EVERY_MS:
             return False
         self._counters.hold(live)
-        await self._store(sorted(live | self._known), now)
+        await self._store(sorted(self._known), now)
         self._stored_ms = now
         for space in ended:
             self._forget(space)
-        self._known |= live
         return True
 
     async def peak(self, space: SpaceId) -> int:
