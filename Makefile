@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-rust test-python fuzz check bench bench-control peers wasm clean
+.PHONY: help build run test test-rust test-python fuzz check bench bench-control peers wasm web types wheel clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -23,6 +23,13 @@ STAMP := $(VENV)/.installed
 TOOLS := $(VENV)/.tools
 RUST := $(shell find engine-rs -name '*.rs' -not -path '*/target/*' -o -name Cargo.toml -not -path '*/target/*') Cargo.toml Cargo.lock
 
+# The web app: built anew when something in web/ or the decoder changed. What is generated there is no source.
+SITE := spaces_ctl/api/site/index.html
+RECEIVER := web/src/live/receiver.wasm
+PACKAGES := web/node_modules/.package-lock.json
+WEB := $(shell find web -type f -not -path 'web/node_modules/*' -not -path web/src/api/openapi.json \
+	-not -path web/src/api/schema.d.ts -not -path $(RECEIVER))
+
 help:
 	@echo "make run ARGS=...   a live Space with real speech: prints a link, records, shows a dashboard (ARGS=--help)"
 	@echo "make test           all tests, Rust and Python"
@@ -31,6 +38,8 @@ help:
 	@echo "make bench-control  what a large audience costs the Python side"
 	@echo "make fuzz           every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) seconds"
 	@echo "make peers          the heavier independent peers (not in CI)"
+	@echo "make web            the web app, into spaces_ctl/api/site (Node comes from PyPI if there is none)"
+	@echo "make wheel          a wheel with the web app in it, into dist/"
 	@echo "make build          .venv with everything, .venv/bin/spaces"
 
 $(TOOLS): constraints.txt
@@ -45,7 +54,27 @@ $(STAMP): $(TOOLS) $(RUST) pyproject.toml
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) maturin develop --profile $(PROFILE) -E server,captions,demo,test,dev
 	touch $@
 
-build: $(STAMP)
+build: $(STAMP) web
+
+web: $(SITE)
+
+$(SITE): $(STAMP) $(WEB) $(RECEIVER) $(PACKAGES)
+	@echo "building the web app ..."
+	$(MAKE) types
+	tools/npm run build
+
+$(PACKAGES): $(TOOLS) web/package-lock.json
+	tools/npm ci --no-fund --no-audit
+	touch $@
+
+# The API as TypeScript sees it.
+types: $(STAMP) $(PACKAGES)
+	spaces openapi > web/src/api/openapi.json
+	tools/npm run -s types
+
+wheel: build
+	maturin build --release --locked --out dist
+	python tools/check_wheel.py dist
 
 run: build
 	spaces demo $(ARGS)
@@ -66,10 +95,13 @@ test-python: build
 fuzz: $(TOOLS)
 	engine-rs/fuzz/run $(FUZZ_SECONDS)
 
-wasm:
+wasm: $(RECEIVER)
+
+# Left alone if it comes out the same, so that the web app is not built again for it.
+$(RECEIVER): $(RUST)
 	rustup target add wasm32-unknown-unknown
 	cargo build --profile wasm --locked --target wasm32-unknown-unknown -p spaces-wasm
-	cp $(or $(CARGO_TARGET_DIR),target)/wasm32-unknown-unknown/wasm/spaces_wasm.wasm web/src/live/receiver.wasm
+	built=$(or $(CARGO_TARGET_DIR),target)/wasm32-unknown-unknown/wasm/spaces_wasm.wasm; cmp -s $$built $@ || cp $$built $@
 
 check: build
 	cargo fmt --all --check
@@ -81,6 +113,8 @@ check: build
 	python -m mypy.stubtest spaces_ctl._engine
 	lint-imports
 	python tools/licences.py
+	$(MAKE) types
+	tools/npm run check
 
 bench: build
 	cargo build --release --locked -p spaces-bench-fanout
@@ -95,4 +129,4 @@ peers: build
 	pytest -q -m heavy tests/peers
 
 clean:
-	rm -rf $(VENV) target engine-rs/fuzz/target
+	rm -rf $(VENV) target engine-rs/fuzz/target dist web/node_modules spaces_ctl/api/site

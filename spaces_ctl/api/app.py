@@ -46,7 +46,7 @@ from spaces_ctl.service.ports import EventBus, Principal
 from spaces_ctl.service.reading import Reading
 from spaces_ctl.service.spaces import Spaces
 
-__all__ = ["ApiServices", "create_app"]
+__all__ = ["ApiServices", "create_app", "describe"]
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -125,19 +125,6 @@ def create_app(
         "csrf": csrf,
         "site": site,
     }
-    api = Router(
-        path="/api/v1",
-        route_handlers=[
-            *life.HANDLERS,
-            *reads.HANDLERS,
-            *commands.SPACE_HANDLERS,
-            *commands.ACCOUNT_HANDLERS,
-            *streams.HANDLERS,
-            *OWN_HANDLERS,
-            *routers,
-            _openapi_document,
-        ],
-    )
     metrics = PrometheusConfig(
         app_name="spaces", prefix="spaces_http", group_path=True, exclude=["^/metrics$", "^/healthz$", "^/readyz$"]
     )
@@ -149,7 +136,7 @@ def create_app(
 
     return Litestar(
         route_handlers=[
-            api,
+            _api(routers),
             *root_routers,
             *health_handlers(settings, services.checks, feeds, services.engine_figures, services.recordings),
             *problems_page.HANDLERS,
@@ -176,9 +163,47 @@ def create_app(
         before_send=[SecurityHeaders(settings)],
         lifespan=[streams_run],
         state=State({"feeds": feeds}),
-        # Its pages load their scripts from elsewhere: ours (`reference`) does not.
-        openapi_config=OpenAPIConfig(title="Spaces", version="1", render_plugins=[], path="/api/v1/_openapi"),
+        openapi_config=_OPENAPI,
         logging_config=None,
+    )
+
+
+def describe(
+    routers: Sequence[ControllerRouterHandler], root_routers: Sequence[ControllerRouterHandler]
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the application that `create_app` makes of these, without anything that it calls."""
+    handlers = [_api(routers), *root_routers]
+    return openapi.document(
+        Litestar(
+            route_handlers=handlers,
+            dependencies={
+                name: Provide(_always(None), sync_to_thread=False) for name in openapi.dependencies(handlers)
+            },
+            dto=StrictBody,
+            return_dto=None,
+            openapi_config=_OPENAPI,
+            logging_config=None,
+        )
+    )
+
+
+# Its pages load their scripts from elsewhere: ours (`reference`) does not.
+_OPENAPI = OpenAPIConfig(title="Spaces", version="1", render_plugins=[], path="/api/v1/_openapi")
+
+
+def _api(routers: Sequence[ControllerRouterHandler]) -> Router:
+    return Router(
+        path="/api/v1",
+        route_handlers=[
+            *life.HANDLERS,
+            *reads.HANDLERS,
+            *commands.SPACE_HANDLERS,
+            *commands.ACCOUNT_HANDLERS,
+            *streams.HANDLERS,
+            *OWN_HANDLERS,
+            *routers,
+            _openapi_document,
+        ],
     )
 
 
