@@ -19,9 +19,10 @@ import msgspec
 from spaces_ctl import segments
 from spaces_ctl.media import clip_sound, clip_video, pictures
 from spaces_ctl.media.bench import Bench
-from spaces_ctl.media.clip_names import LATER, PLAYABLE, name_of
+from spaces_ctl.media.clip_names import FAILED, LATER, PLAYABLE, name_of
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.layout import clip_prefix
+from spaces_ctl.media.objects import NoObject
 from spaces_ctl.media.requests import Cut, Done, Film, Preview, Previewed
 from spaces_ctl.media.turns import Turns
 from spaces_ctl.segments import TICK_MS, Contents
@@ -45,14 +46,23 @@ _films: set[asyncio.Task[None]] = set()
 async def cut(worker: Bench, request: Cut) -> Done:
     """Writes what makes a clip playable, then begins its video without waiting for it.
 
-    Raises MediaError (`source.gone`: nothing at all is recorded of the Space), StoreUnavailable.
+    Raises MediaError (`source.gone`: nothing at all is recorded of the Space; on the last try that is written down
+    instead), StoreUnavailable.
     """
     wanted = await _missing(worker, request.space, request.clip, PLAYABLE)
     if wanted:
         start_group, end_group = _groups(request.start_ms, request.end_ms)
-        await _written(worker, request.space, start_group, end_group)
-        async with _turn(worker, _CUT):
-            await _make(worker, request, wanted, start_group, end_group)
+        try:
+            await _written(worker, request.space, start_group, end_group)
+            async with _turn(worker, _CUT):
+                await _make(worker, request, wanted, start_group, end_group)
+        except (NoObject, MediaError) as error:
+            gone = isinstance(error, NoObject) or error.code.startswith("source.")
+            if not (gone and request.last_try):
+                raise
+            _log.warning("clip %d of Space %d cannot be made: %s", request.clip, request.space, error)
+            await worker.objects.put(name_of(request.space, request.clip, FAILED), b"source.gone")
+            return Done()
     if await _missing(worker, request.space, request.clip, LATER):
         _begin(worker, Film(space=request.space, clip=request.clip, heading=request.heading, line=request.line))
     return Done()

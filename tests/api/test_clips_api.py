@@ -10,7 +10,7 @@ from litestar.testing import AsyncTestClient
 
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
-from spaces_ctl.media.clip_names import FILES, LATER, name_of
+from spaces_ctl.media.clip_names import FAILED, FILES, LATER, name_of
 from spaces_ctl.model import SYSTEM, SpaceId
 from spaces_ctl.service.ports import Principal
 from tests.support.api_scenarios_clips import made
@@ -82,6 +82,14 @@ async def test_a_clip_is_processing_then_ready_and_says_who_made_it_when_and_of_
         answer = await client.get(at)
         assert answer.text == f"{file} of {number}"
         assert answer.headers["content-type"] == FILES[file]
+
+
+async def test_a_clip_whose_source_is_gone_says_so(client: Client, world: ApiWorld) -> None:
+    space = await live(world)
+    number = await clip(client, space, ANN)
+    await world.more.objects.put(name_of(space, number, FAILED), b"source.gone")
+    seen = await asked(client, path(space, f"/clips/{number}"), None)
+    assert (seen["status"], seen["files"]) == ("failed", {})
 
 
 async def test_the_list_is_newest_first_in_pages(client: Client, world: ApiWorld) -> None:

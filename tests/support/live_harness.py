@@ -38,7 +38,16 @@ def build_harness(directory: Path) -> Path:
         raise FileNotFoundError("web/node_modules is missing: `make web`")
     if not (WEB / "src/live/receiver.wasm").is_file():
         raise FileNotFoundError("web/src/live/receiver.wasm is missing: `make wasm`")
-    command = ["npx", "vite", "build", "-c", "tests/harness/vite.config.ts", "--outDir", str(directory), "--emptyOutDir"]
+    command = [
+        "npx",
+        "vite",
+        "build",
+        "-c",
+        "tests/harness/vite.config.ts",
+        "--outDir",
+        str(directory),
+        "--emptyOutDir",
+    ]
     subprocess.run(command, cwd=WEB, check=True, capture_output=True, text=True)
     return directory
 
@@ -85,7 +94,8 @@ class LivePage:
         """Joins within a click, as a person does. `admission`: what the API answered, as JSON or as the client's model."""
         given = admission if isinstance(admission, dict) else as_json(admission)
         await self.page.evaluate(
-            "(given) => document.querySelector('#go').onclick = () => { globalThis.joined = harness.listen(given) }", given
+            "(given) => document.querySelector('#go').onclick = () => { globalThis.joined = harness.listen(given) }",
+            given,
         )
         await self.page.click("#go")
         await self.page.evaluate("() => globalThis.joined")

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 import { useRef } from "preact/hooks";
+=======
+import type { FunctionComponent } from "preact";
+>>>>>>> main
 import { ErrorBoundary, LocationProvider, Route, Router } from "preact-iso";
 import { reachable } from "./api/client";
 import { t } from "./i18n";
@@ -25,7 +29,7 @@ export function App() {
         <ErrorBoundary>
           <Router onRouteChange={entered}>
             {ROUTES.map(([path, view]) => (
-              <Route key={path} path={path} component={view} />
+              <Route key={path} path={path} component={view as FunctionComponent} />
             ))}
             <Route default component={NotFound} />
           </Router>

@@ -57,7 +57,8 @@ class ClipView(msgspec.Struct, frozen=True, kw_only=True):
     comment: str
     created: str
     status: str
-    """processing: its sound comes in seconds. ready: it can be played; videos follow."""
+    """processing: its sound comes in seconds. ready: it can be played; videos follow. failed: what it
+    is made of is gone."""
     url: str
     """The page to be shared."""
     files: dict[str, str]
@@ -81,9 +82,9 @@ def _view(seen: SeenClip, settings: Any) -> ClipView:
         end_ms=seen.info.end_ms,
         comment=seen.info.comment,
         created=wire.timestamp(seen.info.created_ms),
-        status="ready" if seen.ready else "processing",
+        status="ready" if seen.ready else "failed" if seen.failed else "processing",
         url=f"{settings.public_url.rstrip('/')}/s/{name}/clips/{seen.clip}",
-        files={file: f"/api/v1/spaces/{name}/clips/{seen.clip}/{file}" for file in sorted(seen.files)},
+        files={file: f"/api/v1/spaces/{name}/clips/{seen.clip}/{file}" for file in sorted(seen.files & FILES.keys())},
     )
 
 

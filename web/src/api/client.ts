@@ -77,9 +77,7 @@ export async function ok<T>(asked: Promise<Answer<T>>): Promise<T> {
 }
 
 function problem(response: Response, body: unknown): ApiError {
-  const said = (typeof body === "object" && body !== null ? body : {}) as Partial<
-    Schema<"Problem">
-  >;
+  const said = (typeof body === "object" && body !== null ? body : {}) as Partial<Schema<"Problem">>;
   const wait = Number(response.headers.get("retry-after"));
   return new ApiError(
     said.code ?? "internal",

@@ -1,9 +1,9 @@
 import { t } from "@/i18n";
+import { profile } from "@/state/profiles";
 import { relate, relation } from "@/state/relations";
 import { account } from "@/state/session";
 import { Button } from "@/ui/button";
 import { nameOf } from "./people";
-import { profile } from "@/state/profiles";
 
 /** Follows somebody, or no more. Not there for guests, oneself and those one blocks. */
 export function FollowButton({ id, small }: { id: string; small?: boolean }) {

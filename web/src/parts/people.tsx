@@ -37,7 +37,15 @@ export function Names({ ids, most = 2 }: { ids: readonly string[]; most?: number
 }
 
 /** Somebody in a list: picture, name, handle, what they are, and what can be done. */
-export function PersonRow({ id, badge, children }: { id: string; badge?: string | null; children?: ComponentChildren }) {
+export function PersonRow({
+  id,
+  badge,
+  children,
+}: {
+  id: string;
+  badge?: string | null;
+  children?: ComponentChildren;
+}) {
   const one = profile(id).value;
   return (
     <div class={styles.row}>

@@ -73,17 +73,26 @@ export function TextArea({ label, hint, error, onValue, ...rest }: Around & Text
 export function Select<T extends string>({
   label,
   hint,
+  error,
   value,
   options,
+  disabled,
   onChange,
-}: Around & { value: T; options: readonly (readonly [T, string])[]; onChange: (value: T) => void }) {
+}: Around & {
+  value: T;
+  options: readonly (readonly [T, string])[];
+  disabled?: boolean;
+  onChange: (value: T) => void;
+}) {
   const id = useId();
   return (
-    <Labelled id={id} label={label} hint={hint}>
+    <Labelled id={id} label={label} hint={hint} error={error}>
       <select
         id={id}
         class={styles.control}
         value={value}
+        disabled={disabled}
+        aria-invalid={error ? true : undefined}
         onChange={(event) => onChange(event.currentTarget.value as T)}
         aria-describedby={`${id}-hint`}
       >

@@ -16,18 +16,12 @@ interface Props {
 }
 
 /** A link that looks like a button, for what leads elsewhere. */
-export function LinkButton({ kind = "plain", small, icon, label, children, href, download }: Props) {
+export function LinkButton({ kind = "plain", small, icon, label, children, ...rest }: Props) {
   const classes = [styles.button, styles[kind], small && styles.small, !children && styles.round];
   return (
-    <a
-      href={href}
-      download={download}
-      class={classes.filter(Boolean).join(" ")}
-      aria-label={children ? undefined : label}
-      title={label}
-    >
+    <a {...rest} class={classes.filter(Boolean).join(" ")} title={label}>
       {icon && <Icon of={icon} size={small ? 16 : 20} />}
-      {children}
+      {children ?? <span class="visually-hidden">{label}</span>}
     </a>
   );
 }

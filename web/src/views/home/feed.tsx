@@ -15,11 +15,10 @@ const idOf = (space: SpaceLine) => space.id;
 /** One tab's Spaces, kept up to date. */
 export function Feed({ tab }: { tab: FeedTab }) {
   const me = account.value?.id;
-  const spaces = usePaged(
-    (cursor) => ok(api.GET("/api/v1/discover", { params: { query: { tab, cursor } } })),
-    idOf,
-    [tab, me],
-  );
+  const spaces = usePaged((cursor) => ok(api.GET("/api/v1/discover", { params: { query: { tab, cursor } } })), idOf, [
+    tab,
+    me,
+  ]);
   usePolling(spaces.again, EVERY_MS);
   return (
     <PagedList

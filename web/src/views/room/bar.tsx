@@ -8,17 +8,18 @@ import { AskButton } from "./ask-button";
 import styles from "./bar.module.css";
 import { MicButton } from "./mic-button";
 import { ReactButton } from "./react-button";
-import { useRoom } from "./room-context";
+import { showPanel, useRoom } from "./room-context";
 
 /** What one can do, within a thumb's reach. */
 export function Bar() {
-  const { session, open, captions, panel } = useRoom();
+  const room = useRoom();
+  const { session, open, captions } = room;
   const state = session.state.value;
   if (!state) return null;
   const { role } = state.you;
   const waiting = hosts(role) ? state.queue.length : 0;
   return (
-    <footer class={styles.bar} aria-label={t("room.controls")} role="group">
+    <section class={styles.bar} aria-label={t("room.controls")}>
       {onStage(role) ? <MicButton /> : <AskButton />}
       <div class={styles.tools}>
         {named(role) && !session.anonymous.value && <ReactButton />}
@@ -28,10 +29,7 @@ export function Bar() {
           count={waiting}
           countLabel={t("room.waiting", { count: waiting })}
           narrow
-          onClick={() => {
-            panel.value = "people";
-            open.value = { kind: "panel" };
-          }}
+          onClick={() => showPanel(room, "people")}
         />
         {state.captions && (
           <Tool
@@ -53,9 +51,9 @@ export function Bar() {
             }}
           />
         )}
-        <Tool icon={Share2} label={t("replay.share")} onClick={() => share(`/s/${state.id}`, state.title)} />
+        <Tool icon={Share2} label={t("replay.share")} spare onClick={() => share(`/s/${state.id}`, state.title)} />
       </div>
-    </footer>
+    </section>
   );
 }
 
@@ -67,12 +65,14 @@ interface ToolProps {
   countLabel?: string;
   /** Only where the side panel is not beside the stage. */
   narrow?: boolean;
+  /** Is in the menu, too: left out where there is little room. */
+  spare?: boolean;
   onClick: () => unknown;
 }
 
-function Tool({ icon, label, pressed, count = 0, countLabel, narrow, onClick }: ToolProps) {
+function Tool({ icon, label, pressed, count = 0, countLabel, narrow, spare, onClick }: ToolProps) {
   return (
-    <span class={narrow ? styles.narrow : undefined}>
+    <span class={narrow ? styles.narrow : spare ? styles.spare : undefined}>
       <Button
         kind="quiet"
         class={styles.tool}

@@ -8,7 +8,7 @@ import { Button } from "@/ui/button";
 import { Menu } from "@/ui/menu";
 import { Bars } from "./bars";
 import styles from "./header.module.css";
-import { useRoom } from "./room-context";
+import { showPanel, useRoom } from "./room-context";
 import { useNow } from "./use-now";
 
 /** Title, what is going on (live, recorded, since when, how many), and the way out. */
@@ -100,7 +100,8 @@ export function RoomHeader() {
 }
 
 function CountsLine() {
-  const { session, open } = useRoom();
+  const room = useRoom();
+  const { session } = room;
   const counts = session.state.value?.counts;
   const stage = session.state.value?.stage.length ?? 0;
   if (!counts) return null;
@@ -114,9 +115,7 @@ function CountsLine() {
       type="button"
       class={styles.counts}
       title={t("room.countsHint", { stage, listeners: Math.max(0, all - stage) })}
-      onClick={() => {
-        open.value = { kind: "panel" };
-      }}
+      onClick={() => showPanel(room, "people")}
     >
       <strong>{t("room.peopleHere", { count: all })}</strong>
       {parts.length > 0 && <span class="soft"> · {parts.join(" · ")}</span>}

@@ -11,7 +11,7 @@ import { Empty } from "@/ui/states";
 import { useLoaded } from "@/ui/use-loaded";
 import { PollCard } from "./poll";
 import styles from "./posts.module.css";
-import { useRoom } from "./room-context";
+import { showPanel, useRoom } from "./room-context";
 
 type Post = Schema<"PostView">;
 
@@ -31,31 +31,39 @@ function usePinned(): readonly Post[] {
   return pinned.flatMap((pin) => known.get(pin.post) ?? []).reverse();
 }
 
-/** The newest pin and the open poll, at the top of the room. */
-export function Highlights() {
-  const { session, open, panel } = useRoom();
+/** What is pinned, a line each, over the stage. */
+export function Pins() {
+  const room = useRoom();
   const posts = usePinned();
-  const state = session.state.value;
-  const poll = state?.polls.find((one) => !one.closed);
-  if (!state || (!poll && posts.length === 0)) return null;
+  if (posts.length === 0) return null;
   return (
-    <div class={styles.highlights}>
-      {poll && <PollCard key={poll.poll} poll={poll} />}
-      {posts[0] && <PostCard post={posts[0]} short />}
-      {posts.length > 1 && (
-        <Button
-          small
-          kind="quiet"
-          onClick={() => {
-            panel.value = "posts";
-            open.value = { kind: "panel" };
-          }}
-        >
-          {t("room.morePins", { count: posts.length - 1 })}
-        </Button>
-      )}
-    </div>
+    <ul class={styles.pins} aria-label={t("room.posts")}>
+      {posts.map((post) => (
+        <PinLine key={post.id} post={post} onOpen={() => showPanel(room, "posts")} />
+      ))}
+    </ul>
   );
+}
+
+function PinLine({ post, onOpen }: { post: Post; onOpen: () => void }) {
+  const author = profile(post.author).value;
+  return (
+    <li>
+      <button type="button" class={styles.pin} onClick={onOpen}>
+        <Icon of={Pin} size={16} />
+        <span class="ellipsis">
+          <strong>{author?.name ?? "…"}</strong> {post.text || post.link?.replace(/^https?:\/\//, "")}
+        </span>
+      </button>
+    </li>
+  );
+}
+
+/** The poll that is open now, under the stage. */
+export function OpenPoll() {
+  const { session } = useRoom();
+  const poll = session.state.value?.polls.find((one) => !one.closed);
+  return poll ? <PollCard key={poll.poll} poll={poll} /> : null;
 }
 
 /** All pinned posts and polls; ways to add some. */
@@ -101,7 +109,7 @@ export function PostsPanel() {
   );
 }
 
-function PostCard({ post, short }: { post: Post; short?: boolean }) {
+function PostCard({ post }: { post: Post }) {
   const { session } = useRoom();
   const state = session.state.value;
   const author = profile(post.author).value;
@@ -133,7 +141,7 @@ function PostCard({ post, short }: { post: Post; short?: boolean }) {
           <Icon of={Pin} size={16} label={t("room.pinned")} />
         )}
       </p>
-      {post.text && <p class={short ? styles.short : styles.text}>{post.text}</p>}
+      {post.text && <p class={styles.text}>{post.text}</p>}
       {post.link && (
         <a class={styles.link} href={post.link} target="_blank" rel="noopener noreferrer nofollow">
           <Icon of={ExternalLink} size={16} />

@@ -81,38 +81,40 @@ export function PreJoin({ session }: { session: RoomSession }) {
           {refusal}
         </p>
       )}
-      {session.me !== null && !seated && (
-        <Switch
-          label={t("room.joinAnonymously")}
-          hint={t("room.joinAnonymouslyHint")}
-          checked={anonymous.value}
-          onChange={(on) => {
-            anonymous.value = on;
-          }}
-        />
-      )}
-      <div class={styles.actions}>
-        <Button
-          kind="primary"
-          icon={anonymous.value ? EyeOff : Headphones}
-          onClick={async () => {
-            // What was refused is said above the button, and stays.
-            await session.join(anonymous.value && !seated).catch(() => {});
-          }}
-        >
-          {seated
-            ? t("room.comeBack")
-            : session.me === null
-              ? t("room.listenAsGuest")
-              : t(anonymous.value ? "room.listenAnonymously" : "room.startListening")}
-        </Button>
-        {needsTicket && (
-          <a class={styles.link} href={`/s/${state.id}/tickets`}>
-            <Icon of={Ticket} size={18} />
-            {t("room.ticketFor", { price: price(state) })}
-          </a>
+      <div class={styles.foot}>
+        {session.me !== null && !seated && (
+          <Switch
+            label={t("room.joinAnonymously")}
+            hint={t("room.joinAnonymouslyHint")}
+            checked={anonymous.value}
+            onChange={(on) => {
+              anonymous.value = on;
+            }}
+          />
         )}
-        <Button onClick={() => share(`/s/${state.id}`, state.title)}>{t("replay.share")}</Button>
+        <div class={styles.actions}>
+          <Button
+            kind="primary"
+            icon={anonymous.value ? EyeOff : Headphones}
+            onClick={async () => {
+              // What was refused is said above the button, and stays.
+              await session.join(anonymous.value && !seated).catch(() => {});
+            }}
+          >
+            {seated
+              ? t("room.comeBack")
+              : session.me === null
+                ? t("room.listenAsGuest")
+                : t(anonymous.value ? "room.listenAnonymously" : "room.startListening")}
+          </Button>
+          {needsTicket && (
+            <a class={styles.link} href={`/s/${state.id}/tickets`}>
+              <Icon of={Ticket} size={18} />
+              {t("room.ticketFor", { price: price(state) })}
+            </a>
+          )}
+          <Button onClick={() => share(`/s/${state.id}`, state.title)}>{t("replay.share")}</Button>
+        </div>
       </div>
       {session.me === null && (
         <p class="soft">

@@ -54,7 +54,7 @@ export function ReactButton() {
     // biome-ignore lint/a11y/noStaticElementInteractions: keys of the buttons inside
     <div class={styles.root} ref={root} onKeyDown={keys}>
       {shown.value && (
-        <div class={styles.row} role="group" aria-label={t("room.reactions")}>
+        <div class={styles.row} role="toolbar" aria-label={t("room.reactions")}>
           {REACTIONS.map(({ kind, picture, name }) => (
             <button
               type="button"

@@ -22,6 +22,15 @@ export interface Room {
   captions: Signal<boolean>;
 }
 
+/** The panel stands beside the stage; else it is a sheet. The same width as in room.module.css. */
+const beside = () => matchMedia("(min-width: 64.01rem)").matches;
+
+/** Shows a panel, wherever it is. */
+export function showPanel({ panel, open }: Room, which: Panel): void {
+  panel.value = which;
+  if (!beside()) open.value = { kind: "panel" };
+}
+
 export const makeRoom = (session: RoomSession): Room => ({
   session,
   panel: signal<Panel>("people"),

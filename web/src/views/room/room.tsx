@@ -12,7 +12,7 @@ import { Calls } from "./calls";
 import { CaptionStrip, useCaptions } from "./captions";
 import { RoomHeader } from "./header";
 import { PanelSheet, SidePanel } from "./panel";
-import { Highlights } from "./posts";
+import { OpenPoll, Pins } from "./posts";
 import { ReactionRain } from "./reaction-rain";
 import styles from "./room.module.css";
 import { makeRoom, RoomContext, type Room as RoomParts, useRoom } from "./room-context";
@@ -61,8 +61,9 @@ function Layout() {
       <div class={styles.main}>
         <RoomHeader />
         <div class={styles.scroll}>
-          <Highlights />
+          <Pins />
           <Stage />
+          <OpenPoll />
         </div>
         <div class={styles.foot}>
           <CaptionStrip lines={lines} />
@@ -112,7 +113,8 @@ function Dialogs() {
   );
 }
 
-async function act({ session, open, captions, panel }: RoomParts, shortcut: Shortcut): Promise<void> {
+async function act(room: RoomParts, shortcut: Shortcut): Promise<void> {
+  const { session, open, captions } = room;
   const state = session.state.peek();
   if (!state) return;
   switch (shortcut) {
@@ -132,8 +134,7 @@ async function act({ session, open, captions, panel }: RoomParts, shortcut: Shor
       toast(t(captions.value ? "room.captionsShown" : "room.captionsHidden"));
       return;
     case "people":
-      panel.value = "people";
-      open.value = { kind: "panel" };
+      showPanel(room, "people");
       return;
     case "help":
       open.value = { kind: "help" };

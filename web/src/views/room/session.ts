@@ -82,6 +82,7 @@ export class RoomSession {
         space: this.space,
         seating: { accountAt: (seat) => this.state.peek()?.stage.find((one) => one.seat === seat)?.account },
         admit: () => this.#admission(),
+        title: () => this.state.peek()?.title || t("room.untitled"),
       });
       this.#place = place(admission.role, admission.seat);
       this.audio.value = audio;
@@ -199,7 +200,7 @@ export class RoomSession {
     if (!state || !audio || this.stay.value !== "inside") return;
     const seat = this.seat.value;
     const now = place(seat ? seat.role : "listener", seat?.seat ?? null);
-    if (seat?.muted !== false) audio.mute(true);
+    if (seat?.muted !== false && !audio.microphone.peek().muted) audio.mute(true);
     if (now === this.#place) return;
     this.#place = now;
     if (!seat) audio.quiet();
@@ -217,6 +218,8 @@ export class RoomSession {
       const now = playing.peek();
       if (now) playing.value = { ...now, title: state.title };
     }
+    // Left by the device's own media controls.
+    if (audio?.phase.value === "idle" && this.stay.peek() === "inside") return void this.leave();
     if (audio?.phase.value !== "refused") return;
     const { code, text } = audio.refusal.value ?? { code: "internal", text: "" };
     // An end is told by the events, with what follows from it.

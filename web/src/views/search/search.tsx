@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
-import { useLocation } from "preact-iso";
 import { useEffect } from "preact/hooks";
+import { useLocation } from "preact-iso";
 import { api, ok } from "@/api/client";
 import { t } from "@/i18n";
 import { PageHead } from "@/parts/page-head";
@@ -12,7 +12,7 @@ import { Field, Select } from "@/ui/field";
 import { Empty } from "@/ui/states";
 import { TopicList } from "../home/topic-list";
 import { PersonFound } from "./person-found";
-import { handleIn, searchable, searchAddress } from "./query";
+import { handleIn, searchAddress, searchable } from "./query";
 import styles from "./search.module.css";
 
 const PAUSE_MS = 300;

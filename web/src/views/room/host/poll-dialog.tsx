@@ -60,7 +60,6 @@ export default function PollDialog() {
       />
       {options.value.map((option, index) => (
         <Field
-          // biome-ignore lint/suspicious/noArrayIndexKey: the place is what an option is known by
           key={index}
           label={t("room.pollOption", { count: index + 1 })}
           value={option}
