@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from playwright.async_api import Route
 
 from spaces_ctl.client import SpacesClient
 from spaces_ctl.demo.speech import voices, write_wav
@@ -44,7 +46,6 @@ async def test_where_udp_is_blocked_the_page_plays_over_a_websocket_and_says_so(
             await page.listen(admission)
             await page.until("l.phase === 'live'")
             assert (await page.look())["path"] == "websocket"
-            state = await stage.host.space(stage.space.id).get()
             talk = asyncio.create_task(stage.say(said))
             await page.until(f"l.levels['{stage.host_account}'] < 60")
             await talk
@@ -52,7 +53,6 @@ async def test_where_udp_is_blocked_the_page_plays_over_a_websocket_and_says_so(
             quality = compare(said, await page.pcm(0))
             assert quality.stoi >= 0.9, (quality, await page.counts())
             assert quality.holes_ms == (), (quality, await page.counts())
-            assert state is not None
         await page.call("close")
 
 
@@ -98,3 +98,21 @@ async def test_a_browser_without_webtransport_speaks_over_a_websocket(at: Place,
         await asyncio.gather(hearing, return_exceptions=True)
     quality = compare(said[48_000 : 5 * 48_000], np.frombuffer(bytes(sound), dtype="<i2").astype(np.int16))
     assert quality.stoi >= 0.9, quality
+
+
+async def test_where_nothing_else_works_the_mix_comes_by_hls(at: Place, said: Pcm) -> None:
+    async with live_stage(at) as stage, live_page() as page, stage.talking(said):
+
+        async def to_the_server(route: Route) -> None:
+            # The harness has an origin of its own; the page is the server's.
+            parts = urlsplit(route.request.url)
+            await route.fulfill(response=await route.fetch(url=f"{at.server.url}{parts.path}?{parts.query}"))
+
+        await page.page.route("**/api/v1/**", to_the_server)
+        await stage.open(page)
+        given = await stage.admission()
+        await page.listen(given | {"urls": []})
+        await page.until("l.phase === 'live' && l.path === 'hls'", 60)
+        await page.rest(5)
+        assert (await page.look())["phase"] == "live"
+        await page.call("close")

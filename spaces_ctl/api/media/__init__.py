@@ -1,4 +1,4 @@
-"""HTTP of what becomes of sound: HLS of live Spaces, replays, clips, captions, reviews, exports. `ROUTERS` go under `/api/v1`."""
+"""HTTP of sound: HLS of live Spaces, replays, clips, captions, reviews, exports. `ROUTERS` go under `/api/v1`."""
 
 from __future__ import annotations
 
