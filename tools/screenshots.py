@@ -40,6 +40,8 @@ def main() -> int:
                         page.set_viewport_size({"width": width, "height": height})
                         for scheme in SCHEMES:
                             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+                            # Inputs are painted in the new colours a frame later.
+                            page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
                             picture = Image.open(io.BytesIO(page.screenshot()))
                             picture.save(TO / f"{view.name}-{size}-{scheme}.webp", quality=QUALITY, method=6)
                     page.close()

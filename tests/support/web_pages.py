@@ -50,5 +50,6 @@ def opened(context: BrowserContext, server: DevServer, view: View) -> Page:
     page.goto(server.url + view.path)
     page.wait_for_selector("main h1, main p")
     page.wait_for_function("() => !document.querySelector('main [role=status] + .visually-hidden, main [class*=dots]')")
-    page.evaluate("() => document.fonts.ready")
+    # Names that lists know only by their numbers come a moment later.
+    page.wait_for_function("() => !/(^|\\s)…(\\s|$)/.test(document.querySelector('main').innerText)")
     return page
