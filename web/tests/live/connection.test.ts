@@ -111,6 +111,13 @@ test("what is for good is told and not tried again", async () => {
   expect(asked.length).toBe(1);
 });
 
+test("a browser that can reach no server in any way is told so at once", async () => {
+  const { statuses, asked } = joined([new ConnectError("This browser has no WebTransport.", "", false)]);
+  await wait(60_000);
+  expect(statuses.at(-1)).toMatchObject({ phase: "refused", text: "This browser has no WebTransport." });
+  expect(asked.length).toBe(1);
+});
+
 test("a full server is tried again", async () => {
   const [full, free] = [new MemoryTransport(), new MemoryTransport()];
   const { phases } = joined([full, free]);
