@@ -76,7 +76,9 @@ impl<'a> Limit<'a> {
 
     /// Packets sent, and the processor time that it took.
     fn run(&self, time: Duration) -> Result<(u64, f64), Box<dyn Error>> {
-        let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, Some(nix::cmsg_space!(u16)));
+        // Room for control messages that is not used is taken for a message, and refused.
+        let room = (self.segments > 1).then(|| nix::cmsg_space!(u16));
+        let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, room);
         let mut messages = vec![Vec::with_capacity(self.size * self.segments); BATCH];
         let mut targets = self.addresses.iter().cycle().map(|address| Some(SockaddrIn::from(*address)));
         let segment = self.size as u16;
