@@ -88,6 +88,8 @@ QUICK ?=
 
 bench-build: build
 	cargo build --release --locked -p spaces-bench-load -p spaces-bench-limit
+	@# The load proves that it counts right in the profile in which it measures, not only in CI's.
+	cargo test -q --release --locked -p spaces-bench-load
 	maturin build -q --release --locked --out $(BENCH)/wheel
 	pip install -q --no-deps --upgrade --target $(BENCH)/python $(BENCH)/wheel/*.whl
 	pip install -q 'matplotlib>=3.10'
