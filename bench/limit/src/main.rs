@@ -112,7 +112,8 @@ impl<'a> Limit<'a> {
         out.extend_from_slice(&self.plain);
         let mut nonce = [0; 12];
         nonce.iter_mut().skip(4).zip(number.to_be_bytes()).for_each(|(to, from)| *to = from);
-        let (header, body) = out.get_mut(start..).and_then(|packet| packet.split_at_mut_checked(HEADER)).ok_or("empty")?;
+        let (header, body) =
+            out.get_mut(start..).and_then(|packet| packet.split_at_mut_checked(HEADER)).ok_or("empty")?;
         let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(&*header), body).map_err(|_| "cannot seal")?;
         out.extend_from_slice(tag.as_ref());

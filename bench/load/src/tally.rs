@@ -126,6 +126,8 @@ impl Tally {
     /// Whether this payload is one of those to be checked; to be asked once for each.
     pub fn is_to_be_checked(&mut self) -> bool {
         self.payloads += 1;
+        // Branches, not `+= u64::from(…)`: rustc 1.95.0 drops that addition where this is inlined into an `&&` (optimised
+        // builds only; -Zmir-opt-level=0 cures it).
         if self.payloads % CHECKED != 1 {
             return false;
         }

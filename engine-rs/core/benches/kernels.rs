@@ -186,7 +186,13 @@ fn frames(number: u8) -> Vec<RecordedFrame> {
         .map(|tick| {
             let pcm = std::array::from_fn(|sample| wave(tick * 960 + sample));
             let frame = encoder.encode(&pcm).unwrap().unwrap();
-            RecordedFrame { seat: seat(number), generation: 1, level: frame.level, spurt: frame.spurt, opus: frame.opus }
+            RecordedFrame {
+                seat: seat(number),
+                generation: 1,
+                level: frame.level,
+                spurt: frame.spurt,
+                opus: frame.opus,
+            }
         })
         .collect()
 }
