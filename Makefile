@@ -14,7 +14,7 @@ FUZZ_SECONDS ?= 20
 ARGS ?=
 # Tests that listen to sound while it is spoken, or measure how long something takes: one after the other, nothing beside
 # them. All others run on every core. `pytest` alone runs everything in one process.
-BY_CLOCK := tests/captions tests/demo tests/e2e tests/engine tests/peers
+BY_CLOCK := tests/bench tests/captions tests/demo tests/e2e tests/engine tests/peers
 # cmake (libopus is built from source) comes as a wheel into the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
