@@ -104,8 +104,8 @@ def _measurement(what: Round, server: str, version: str, report: load.Report, cp
     listeners, joiners = group(LISTENERS), group(JOINERS)
     if listeners is None:
         raise BenchFailed("the load's report has no listeners")
-    # A packet of the mix is one payload of three frames. A load that counts fewer checks has not looked, or cannot count:
-    # its other counts are then worth nothing either.
+    # A packet of the mix is one payload of three frames. A load that counts fewer checks has not looked, or cannot
+    # count: its other counts are then worth nothing either.
     payloads = listeners.delivered // (_MIX_TICKS if what.tier == "mix" else 1)
     if listeners.checked < payloads // CHECKED:
         raise BenchFailed(f"the load checked {listeners.checked} of {payloads} payloads, not one in {CHECKED}")
