@@ -79,7 +79,7 @@ impl<'a> Limit<'a> {
         // Room for control messages that is not used is taken for a message, and refused.
         let room = (self.segments > 1).then(|| nix::cmsg_space!(u16));
         let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, room);
-        let mut messages = vec![Vec::with_capacity(self.size * self.segments); BATCH];
+        let mut messages: Vec<Vec<u8>> = (0..BATCH).map(|_| Vec::with_capacity(self.size * self.segments)).collect();
         let mut targets = self.addresses.iter().cycle().map(|address| Some(SockaddrIn::from(*address)));
         let segment = self.size as u16;
         let offload = [ControlMessage::UdpGsoSegments(&segment)];
