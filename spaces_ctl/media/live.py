@@ -1,7 +1,8 @@
 """A live Space's mix as segments of AAC, for players that speak nothing but HTTP: made while somebody asks for them.
 
 The worker listens to the engine as a broadcaster: it is nobody, and hears of the mix what everybody hears, from the
-moment somebody asks. Nothing is written anywhere: a minute of segments lies in memory, and goes with the last who asked.
+moment somebody asks. Nothing is written anywhere: a minute of segments lies in memory, and goes with the last who
+asked.
 """
 
 from __future__ import annotations
