@@ -46,10 +46,10 @@ def base(server: DevServer, stage: Stage) -> str:
 async def test_ffmpeg_hears_what_is_said(at: Place, said: Pcm) -> None:
     async with live_stage(at) as stage, stage.talking(said):
         url = f"{base(at.server, stage)}/main.m3u8"
-        heard = await asyncio.to_thread(by_ffmpeg, url, 16)
-        assert len(heard) == 16 * 48_000
-        # The talk of 8 s is repeated: somewhere in 16 s it is heard from its beginning.
-        quality = compare(said[: 6 * 48_000], heard)
+        heard = await asyncio.to_thread(by_ffmpeg, url, 10)
+        assert len(heard) == 10 * 48_000
+        # Where in the talk, which is repeated, it began to listen, nobody knows: what was heard is looked for in it.
+        quality = compare(heard[2 * 48_000 : 8 * 48_000], np.tile(said, 3))
         assert quality.stoi >= 0.85, quality
         # Nobody is counted for it: there is the host alone.
         assert len([person async for person in stage.space.people()]) == 1
