@@ -56,7 +56,7 @@ async def test_ffmpeg_hears_what_is_said(at: Place, said: Pcm) -> None:
 
 
 async def test_it_is_at_most_twelve_seconds_behind_and_no_segment_is_missing(at: Place, said: Pcm) -> None:
-    async with live_stage(at) as stage, stage.talking(said), httpx.AsyncClient() as http:
+    async with live_stage(at) as stage, stage.talking(said), httpx.AsyncClient(timeout=60) as http:
         seen: dict[int, str] = {}
         for _ in range(8):
             answer = await http.get(f"{base(at.server, stage)}/aac.m3u8")
@@ -85,7 +85,7 @@ async def test_it_is_at_most_twelve_seconds_behind_and_no_segment_is_missing(at:
 
 async def test_who_may_not_hear_gets_no_playlist(at: Place) -> None:
     sam = at.server.tokens["sam"]
-    async with live_stage(at) as stage, httpx.AsyncClient() as http:
+    async with live_stage(at) as stage, httpx.AsyncClient(timeout=60) as http:
         headers = {"authorization": f"Bearer {sam}"}
         url = f"{base(at.server, stage)}/main.m3u8"
         assert (await http.get(url, headers=headers)).status_code == 200
@@ -97,5 +97,5 @@ async def test_who_may_not_hear_gets_no_playlist(at: Place) -> None:
 
 
 async def http_get(url: str) -> httpx.Response:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         return await http.get(url)
