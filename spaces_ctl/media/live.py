@@ -47,7 +47,7 @@ _IDLE_S = 60.0
 _LOOK_S = 0.25
 _FIRST_S = 8.0
 """Whoever asks first waits so long for something to play."""
-_ENOUGH = 3
+_ENOUGH = 2
 """Segments from which on a player has something to begin with."""
 
 
