@@ -1,7 +1,7 @@
 """A UDP proxy on loopback that loses, delays and reorders datagrams: a bad network for tests, seeded.
 
-It runs in a thread of its own, so that what a test does meanwhile is not the network's jitter. Its own delays are exact to
-about a millisecond on a quiet machine. The same seed gives the same fate to the n-th datagram of a direction.
+It runs in a thread of its own, so that what a test does meanwhile is not the network's jitter. Its own delays are exact
+to about a millisecond on a quiet machine. The same seed gives the same fate to the n-th datagram of a direction.
 """
 
 from __future__ import annotations
@@ -182,5 +182,6 @@ def lossy_udp(port: int, network: Network | None = None) -> Iterator[LossyUdp]:
 
 
 def through(proxy: LossyUdp, urls: list[str]) -> list[str]:
-    """The addresses of an admission, by way of the proxy."""
-    return [urlunsplit(urlsplit(url)._replace(netloc=f"127.0.0.1:{proxy.port}")) for url in urls]
+    """The addresses of an admission, those over UDP by way of the proxy."""
+    other = f"127.0.0.1:{proxy.port}"
+    return [urlunsplit(urlsplit(url)._replace(netloc=other)) if url.startswith("https:") else url for url in urls]

@@ -10,6 +10,7 @@ import { CaptionLines } from "./caption-lines";
 import type { Admission, Protocol } from "./connection";
 import type { FromEngine, ToEngine } from "./engine-messages";
 import type { CaptionLine, Microphone, OpenLiveAudio, Path, Phase, Quality } from "./live-audio";
+import { LiveHls } from "./live-hls";
 import { Loudspeaker, preload } from "./loudspeaker";
 import { MicrophoneInput } from "./microphone-input";
 import { LOUDEST, PersonVolumes } from "./person-volumes";
@@ -22,8 +23,8 @@ import { microphoneTrouble } from "./trouble";
 
 /** A gesture is asked for if the browser has not let us play after so long, in ms. */
 const BLOCKED_AFTER = 400;
-/** Somebody who talked when we joined is heard within this, in ms; what comes later is no measure of the join. */
-const JOINING = 2_000;
+/** Sound that comes within this after the stage was there, in ms, was there before us: its way to the ear is the join. */
+const JOINING = 300;
 /** Goodbyes are sent before the worker is ended, in ms. */
 const GOODBYE = 500;
 /** The microphone's level is told so often, in frames of 20 ms. */
@@ -78,6 +79,22 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   let reports = 0;
   let last: PlayerReport | null = null;
 
+  const lastResort = new LiveHls({
+    space,
+    onPlaying: (playing) => {
+      blocked.value = false;
+      path.value = playing ? "hls" : null;
+      connection.value = playing ? "live" : "reconnecting";
+      if (playing) return;
+      refusal.value = { code: "network.unreachable", text: "" };
+      connection.value = "refused";
+      shut();
+    },
+    onBlocked: () => {
+      connection.value = "live";
+      blocked.value = true;
+    },
+  });
   const volumes = new PersonVolumes(seating, localStorage, (seat, gain) => speaker?.gain(seat, gain));
   const tell = (message: ToEngine, transfer: Transferable[] = []) => worker?.postMessage(message, transfer);
   preload();
@@ -87,6 +104,11 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   function fromEngine(message: FromEngine): void {
     if ("status" in message) {
       const { status } = message;
+      if (status.phase === "live") lastResort.stop();
+      // Nobody of ours said no: nothing that this browser speaks comes through.
+      else if (status.phase === "refused" && status.code === "" && !lastResort.running) return void lastResort.start();
+      else if (status.phase !== "refused") lastResort.arm();
+      if (lastResort.running && status.phase !== "refused") return;
       connection.value = status.phase;
       if (status.phase === "live") path.value = status.path;
       if (status.phase === "refused") {
@@ -95,7 +117,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
       }
     } else if ("admit" in message) renew();
     else if ("firstBundle" in message) {
-      joining = message.firstBundle - performance.timeOrigin - began < JOINING;
+      joining = message.firstBundle < JOINING;
     } else if ("microphone" in message) {
       if (++frames % METER === 0 || message.microphone.talkingWhileMuted !== microphone.value.talkingWhileMuted) {
         setMicrophone(message.microphone);
@@ -194,6 +216,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   }
 
   async function resume(): Promise<void> {
+    if (lastResort.running) return lastResort.resume();
     await speaker?.resume();
     blocked.value = !(speaker?.playing ?? true);
   }
@@ -206,6 +229,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   /** Everything is let go of; the phase stays what it is. */
   function shut(): void {
     quiet();
+    lastResort.stop();
     const old = worker;
     old?.postMessage({ stop: true } satisfies ToEngine);
     if (old) setTimeout(() => old.terminate(), GOODBYE);
@@ -267,6 +291,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   function hush(on: boolean): void {
     hushed = on;
     if (speaker) speaker.volume = on ? 0 : volume;
+    lastResort.volume = on ? 0 : volume;
     controls?.show(on);
   }
 
@@ -390,6 +415,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
     setVolume(wished) {
       volume = Math.min(LOUDEST, Math.max(0, wished));
       if (speaker && !hushed) speaker.volume = volume;
+      if (!hushed) lastResort.volume = volume;
     },
     setPersonVolume: (account, wished) => volumes.set(account, wished),
     personVolume: (account) => volumes.of(account),
