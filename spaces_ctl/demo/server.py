@@ -56,7 +56,12 @@ def main() -> int:
     if show.failed:
         return 1
     with contextlib.suppress(BrokenPipeError):
-        Boss.tell("ended", recordings=sorted(map(str, show.links)), cpu=time.process_time(), uplink=show.uplink)
+        Boss.tell(
+            "ended",
+            recordings=sorted(map(str, show.links)),
+            cpu=time.process_time() - show.cpu_before,
+            uplink=show.uplink,
+        )
     return 0
 
 
@@ -76,6 +81,8 @@ class _Show:
         self.links: set[Path] = set()
         """Files of what each person said."""
         self.uplink: dict[str, int] = {}
+        self.cpu_before = 0.0
+        """Seconds of processor time that the start took."""
         self.failed = False
         """The parent was told why."""
 
@@ -131,6 +138,7 @@ class _Show:
             await space.start()
             await space.set_mic_access(True)
             await space.set_speak(Speak.EVERYONE)
+            self.cpu_before = time.process_time()
             boss.tell(
                 "ready",
                 api=place.public_url,
