@@ -117,7 +117,7 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
                     engine=running.engine,
                     attached=running.attached,
                     signer=running.signer,
-                    addresses=[url.removeprefix("https://") for url in place.media_urls],
+                    media_urls=place.media_urls,
                     certificate_sha256=running.pin,
                     directory=settings.node.data_directory,
                     public_url=place.public_url,

@@ -68,7 +68,7 @@ class Http(Section, frozen=True, kw_only=True):
 
 
 class Media(Section, frozen=True, kw_only=True):
-    """The audio: QUIC and WebTransport on one UDP port."""
+    """The audio: QUIC and WebTransport on one UDP port, WebSockets on the TCP port of the same number."""
 
     bind: str = "127.0.0.1"
     """Address to listen on."""
@@ -88,6 +88,14 @@ class Media(Section, frozen=True, kw_only=True):
     """Connected people at most; further ones are refused with node.capacity."""
     idle_timeout_ms: Positive = 20_000
     """A connection without a packet for this long is lost."""
+    websocket: Literal["tls", "plain", "off"] = "tls"
+    """The same over TCP, where UDP is blocked or a browser has no WebTransport. tls: wss:// with the audio's certificate,
+    and ws:// from this machine. plain: ws:// from everywhere, for a proxy that speaks TLS in front. off: not at all."""
+    websocket_bind: str = ""
+    """IP:PORT of the TCP listener. Empty: bind and port of this section, or the next port where HTTP has that one."""
+    websocket_urls: tuple[str, ...] = ()
+    """wss://HOST:PORT as clients reach it, first choice first. Empty: the host of http.public_url and the port, if the
+    audio has a certificate of yours; else ws:// on this machine."""
 
 
 class Database(Section, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ class Door:
             engine=world.engine,
             graph=world.graph,
             tokens=self.tokens,
-            addresses=("one:1", "two:2"),
+            media_urls=("https://one:1", "wss://two:2"),
             certificate_sha256=lambda: self.pin,
         )
 

@@ -1,7 +1,7 @@
 """A UDP proxy on loopback that loses, delays and reorders datagrams: a bad network for tests, seeded.
 
-It runs in a thread of its own, so that what a test does meanwhile is not the network's jitter. Its own delays are exact to
-about a millisecond on a quiet machine. The same seed gives the same fate to the n-th datagram of a direction.
+It runs in a thread of its own, so that what a test does meanwhile is not the network's jitter. Its own delays are exact
+to about a millisecond on a quiet machine. The same seed gives the same fate to the n-th datagram of a direction.
 """
 
 from __future__ import annotations

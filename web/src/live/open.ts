@@ -22,8 +22,8 @@ import { microphoneTrouble } from "./trouble";
 
 /** A gesture is asked for if the browser has not let us play after so long, in ms. */
 const BLOCKED_AFTER = 400;
-/** Somebody who talked when we joined is heard within this, in ms; what comes later is no measure of the join. */
-const JOINING = 2_000;
+/** Sound that comes within this after the stage was there, in ms, was there before us: its way to the ear is the join. */
+const JOINING = 300;
 /** Goodbyes are sent before the worker is ended, in ms. */
 const GOODBYE = 500;
 /** The microphone's level is told so often, in frames of 20 ms. */
@@ -95,7 +95,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
       }
     } else if ("admit" in message) renew();
     else if ("firstBundle" in message) {
-      joining = message.firstBundle - performance.timeOrigin - began < JOINING;
+      joining = message.firstBundle < JOINING;
     } else if ("microphone" in message) {
       if (++frames % METER === 0 || message.microphone.talkingWhileMuted !== microphone.value.talkingWhileMuted) {
         setMicrophone(message.microphone);
