@@ -28,7 +28,7 @@ SITE := spaces_ctl/api/site/index.html
 RECEIVER := web/src/live/receiver.wasm
 PACKAGES := web/node_modules/.package-lock.json
 WEB := $(shell find web -type f -not -path 'web/node_modules/*' -not -path web/src/api/openapi.json \
-	-not -path web/src/api/schema.d.ts -not -path $(RECEIVER))
+	-not -path web/src/api/schema.d.ts -not -path 'web/public/icons/*' -not -path $(RECEIVER))
 
 help:
 	@echo "make run ARGS=...   a live Space with real speech: prints a link, records, shows a dashboard (ARGS=--help)"
@@ -61,6 +61,7 @@ web: $(SITE)
 $(SITE): $(STAMP) $(WEB) $(RECEIVER) $(PACKAGES)
 	@echo "building the web app ..."
 	$(MAKE) types
+	python tools/make_icons.py
 	tools/npm run build
 
 $(PACKAGES): $(TOOLS) web/package-lock.json

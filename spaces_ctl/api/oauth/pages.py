@@ -75,20 +75,6 @@ def consent(
     return _page(f"Allow {app}?", parts, form_target=_target(redirect_uri))
 
 
-def form_page(*, title: str, action: str, fields: Mapping[str, str], button: str, password: bool) -> Response[str]:
-    """One form, with a new password or with a button only."""
-    asked = (
-        '<label for="password">New password</label>'
-        '<input id="password" name="password" type="password" autocomplete="new-password" minlength="8" required>'
-    )
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        f'<form method="post" action="{escape(action)}">{_hidden(fields)}{asked if password else ""}'
-        f"<button>{escape(button)}</button></form>",
-    ]
-    return _page(title, parts)
-
-
 def message(*, title: str, text: str, status: int = 200) -> Response[str]:
     """Says something, when there is nothing to do."""
     return _page(title, [f"<h1>{escape(title)}</h1>", f"<p>{escape(text)}</p>"], status=status)

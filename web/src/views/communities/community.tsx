@@ -7,7 +7,7 @@ import { PageHead } from "@/parts/page-head";
 import { usePaged } from "@/parts/paged";
 import { PagedList } from "@/parts/paged-list";
 import { Refused } from "@/parts/refused";
-import { SpaceCard, type SpaceLine } from "@/parts/space-card";
+import { liveFirst, SpaceCard, type SpaceLine } from "@/parts/space-card";
 import { usePolling } from "@/parts/use-polling";
 import { account } from "@/state/session";
 import { Button } from "@/ui/button";
@@ -115,6 +115,7 @@ function CommunitySpaces({ community, creates }: { community: string; creates: b
       of={spaces}
       id={idOf}
       look="cards"
+      order={liveFirst}
       label={t("home.profile_spaces")}
       render={(space) => <SpaceCard space={space} />}
       empty={

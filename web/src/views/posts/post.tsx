@@ -56,7 +56,7 @@ export default function Post({ post }: { post: string }) {
           of={replies}
           id={idOf}
           label={t("home.comments")}
-          render={(reply) => <PostCard post={reply} onGone={replies.again} />}
+          render={(reply) => <PostCard post={reply} onGone={replies.again} below />}
           empty={<Empty title={t("home.noComments")} />}
         />
       </section>

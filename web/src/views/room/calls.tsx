@@ -56,11 +56,7 @@ function Invitation() {
       <Button onClick={() => ok(api.POST("/api/v1/spaces/{space}/invite/decline", at))}>{t("room.decline")}</Button>
       <Button
         kind="primary"
-        onClick={() =>
-          cohost
-            ? ok(api.POST("/api/v1/spaces/{space}/cohost/accept", at))
-            : ok(api.PUT("/api/v1/spaces/{space}/mic", at))
-        }
+        onClick={() => (cohost ? ok(api.POST("/api/v1/spaces/{space}/cohost/accept", at)) : session.takeMic())}
       >
         {t(cohost ? "room.acceptCohost" : "room.acceptSpeak")}
       </Button>

@@ -141,6 +141,38 @@ export class RoomSession {
     audio.mute(false);
   }
 
+  /** Asks to speak, or thinks better of it: shown at once, taken back if it was refused. Throws ApiError. */
+  async raiseHand(up: boolean): Promise<void> {
+    const state = this.state.peek();
+    if (!state) return;
+    // Those whom the host follows need not ask; who they are the server knows.
+    if (up && state.speak === "followed" && (await this.#tookMic())) return;
+    const requested = up ? new Date().toISOString() : null;
+    const undo = this.feed.suppose({ you: { ...state.you, requested, ahead: null } });
+    try {
+      if (up) await ok(api.PUT("/api/v1/spaces/{space}/request", this.#at));
+      else await ok(api.DELETE("/api/v1/spaces/{space}/request", this.#at));
+    } catch (error) {
+      undo();
+      throw error;
+    }
+  }
+
+  /** Comes to the stage, where one may. Throws ApiError. */
+  async takeMic(): Promise<void> {
+    await ok(api.PUT("/api/v1/spaces/{space}/mic", this.#at));
+  }
+
+  async #tookMic(): Promise<boolean> {
+    try {
+      await this.takeMic();
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.code === "stage.not_invited") return false;
+      throw error;
+    }
+  }
+
   /** Ends everything; nothing of it can be used after. */
   close(): void {
     this.#silence();
