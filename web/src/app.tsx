@@ -1,8 +1,5 @@
-<<<<<<< HEAD
-import { useRef } from "preact/hooks";
-=======
 import type { FunctionComponent } from "preact";
->>>>>>> main
+import { useRef } from "preact/hooks";
 import { ErrorBoundary, LocationProvider, Route, Router } from "preact-iso";
 import { reachable } from "./api/client";
 import { t } from "./i18n";

@@ -3,39 +3,33 @@ import { lazy } from "preact-iso";
 
 export const ROUTES = [
   ["/", lazy(() => import("./views/home/home"))],
-<<<<<<< HEAD
-  ["/forgot", lazy(() => import("./views/account/forgot"))],
-  ["/notifications", lazy(() => import("./views/notifications/notifications"))],
-  ["/register", lazy(() => import("./views/account/register"))],
-  ["/reset", lazy(() => import("./views/account/reset"))],
-=======
   ["/appeal", lazy(() => import("./views/moderation/appeal"))],
   ["/communities", lazy(() => import("./views/communities/communities"))],
   ["/communities/:community", lazy(() => import("./views/communities/community"))],
   ["/create", lazy(() => import("./views/create/create"))],
+  ["/forgot", lazy(() => import("./views/account/forgot"))],
   ["/moderation", lazy(() => import("./views/moderation/moderation"))],
   ["/moderation/:part", lazy(() => import("./views/moderation/moderation"))],
   ["/moderation/cases/:id", lazy(() => import("./views/moderation/case"))],
+  ["/notifications", lazy(() => import("./views/notifications/notifications"))],
   ["/orders", lazy(() => import("./views/tickets/orders"))],
   ["/orders/:order", lazy(() => import("./views/tickets/order"))],
   ["/posts/:post", lazy(() => import("./views/posts/post"))],
->>>>>>> main
+  ["/register", lazy(() => import("./views/account/register"))],
+  ["/reset", lazy(() => import("./views/account/reset"))],
   ["/s/:space", lazy(() => import("./views/space/space"))],
   ["/s/:space/analytics", lazy(() => import("./views/analytics/analytics"))],
   ["/s/:space/clips", lazy(() => import("./views/clips/clips"))],
   ["/s/:space/clips/:clip", lazy(() => import("./views/clips/clip"))],
   ["/s/:space/edit", lazy(() => import("./views/create/edit"))],
   ["/s/:space/replay", lazy(() => import("./views/replay/replay"))],
-<<<<<<< HEAD
+  ["/s/:space/tickets", lazy(() => import("./views/tickets/tickets"))],
+  ["/search", lazy(() => import("./views/search/search"))],
   ["/settings", lazy(() => import("./views/settings/settings"))],
   ["/settings/:part", lazy(() => import("./views/settings/settings"))],
   ["/sign-in", lazy(() => import("./views/account/sign-in"))],
-  ["/verify", lazy(() => import("./views/account/verify"))],
-=======
-  ["/s/:space/tickets", lazy(() => import("./views/tickets/tickets"))],
-  ["/search", lazy(() => import("./views/search/search"))],
   ["/topics/:topic", lazy(() => import("./views/topic/topic"))],
+  ["/verify", lazy(() => import("./views/account/verify"))],
   // A pattern is whole segments: the view looks for the leading @ itself. Last, since it takes every single segment.
   ["/:handle", lazy(() => import("./views/profile/profile"))],
->>>>>>> main
 ] as const;
