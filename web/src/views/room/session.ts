@@ -6,6 +6,7 @@ import { t } from "@/i18n";
 import type { LiveAudio, OpenLiveAudio } from "@/live/live-audio";
 import { playing } from "@/state/playing";
 import { nameOf } from "@/state/profiles";
+import { serverNow } from "@/state/server-clock";
 import { named, onStage, type Seat, type SpaceState, seatOf } from "@/state/space";
 import { followSpace, type SpaceFeed } from "@/state/space-feed";
 import { explain } from "@/ui/errors";
@@ -234,7 +235,7 @@ export class RoomSession {
   #keepPlace(): void {
     const state = this.state.value;
     const audio = this.audio.value;
-    if (!state || !audio || this.stay.value !== "inside") return;
+    if (state?.status !== "live" || !audio || this.stay.value !== "inside") return;
     const seat = this.seat.value;
     const now = place(seat ? seat.role : "listener", seat?.seat ?? null);
     if (seat?.muted !== false && !audio.microphone.peek().muted) audio.mute(true);
@@ -243,7 +244,8 @@ export class RoomSession {
     if (!seat) audio.quiet();
     this.#admission().then(
       (admission) => audio.readmit(admission),
-      (error) => toast(explain(error), "warn"),
+      // Put out meanwhile: that is said elsewhere.
+      (error) => this.stay.peek() === "inside" && toast(explain(error), "warn"),
     );
     if (seat) tellOfClips(this.space, state);
   }
@@ -267,7 +269,7 @@ export class RoomSession {
 
 const place = (role: string, seat: number | null) => `${onStage(role as Seat["role"]) ? role : "audience"}:${seat}`;
 
-const fresh = (at: string | undefined) => at === undefined || Date.now() - Date.parse(at) < STALE_MS;
+const fresh = (at: string | undefined) => at === undefined || serverNow() - Date.parse(at) < STALE_MS;
 
 /** Who comes to the stage of a Space that can be clipped is told so, once a Space. */
 function tellOfClips(space: string, state: SpaceState): void {
