@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -75,7 +75,7 @@ class Story:
         await self.lee.sees(self.lee.at("heading", TITLE))
         await self.lee.open(f"/s/{self.space}")
         await self.lee.press("Remind me")
-        await self.lee.sees(self.lee.at("button", "You will be reminded"))
+        await self.lee.sees(self.lee.at("button", "Reminder set"))
 
     async def the_host_starts(self) -> None:
         await self.host.press("Start your Space")
@@ -191,12 +191,15 @@ class Story:
         await self.host.told(f"You blocked {SUE}.")
         for tab in (self.host, self.lee):
             await tab.sees_not(tab.on_stage(SUE))
-        with pytest.raises(GONE):
-            async with asyncio.timeout(PATIENCE_MS / 1000):
-                async for _ in self.sues_ears.pcm():
-                    pass
+        async with asyncio.timeout(PATIENCE_MS / 1000):
+            with pytest.raises(GONE):
+                await self._until_thrown_out()
         with pytest.raises(Refused):
             await self.sue.join()
+
+    async def _until_thrown_out(self) -> None:
+        async for _ in self.sues_ears.pcm():
+            pass
 
     async def lee_becomes_co_host(self) -> None:
         await self.host.open_person(LEE)
@@ -332,27 +335,34 @@ async def test_a_whole_space(server: DevServer, tmp_path: Path) -> None:
     microphone = voices(2)[1].samples
     async with people(server, tmp_path, microphone=microphone) as cast, AsyncExitStack() as stack:
         story = Story(server, cast, stack)
-        await story.the_host_schedules()
-        await story.lee_finds_it_and_sets_a_reminder()
-        await story.the_host_starts()
-        await story.lee_comes_in()
-        await story.the_host_talks()
-        await story.lee_asks_and_is_let_on_stage()
-        await story.mic_access_lets_lee_talk()
-        await story.sam_asks_and_talks()
-        await story.the_host_mutes_all()
-        await story.sam_is_asked_to_unmute()
-        await story.lee_blocks_sue_and_is_warned()
-        await story.the_host_blocks_sue_who_is_out()
-        await story.lee_becomes_co_host()
-        await story.the_host_drops_and_returns()
-        await story.lee_reacts()
-        await story.a_poll_is_asked_and_answered()
-        await story.the_host_pins_a_post()
-        await story.lee_clips()
-        await story.lee_reads_captions()
-        await story.the_host_ends_it()
-        await story.a_guest_plays_the_replay()
-        await story.the_clip_plays()
-        await story.the_host_trims_and_deletes()
+        steps: list[Callable[[], Awaitable[None]]] = [
+            story.the_host_schedules,
+            story.lee_finds_it_and_sets_a_reminder,
+            story.the_host_starts,
+            story.lee_comes_in,
+            story.the_host_talks,
+            story.lee_asks_and_is_let_on_stage,
+            story.mic_access_lets_lee_talk,
+            story.sam_asks_and_talks,
+            story.the_host_mutes_all,
+            story.sam_is_asked_to_unmute,
+            story.lee_blocks_sue_and_is_warned,
+            story.the_host_blocks_sue_who_is_out,
+            story.lee_becomes_co_host,
+            story.the_host_drops_and_returns,
+            story.lee_reacts,
+            story.a_poll_is_asked_and_answered,
+            story.the_host_pins_a_post,
+            story.lee_clips,
+            story.lee_reads_captions,
+            story.the_host_ends_it,
+            story.a_guest_plays_the_replay,
+            story.the_clip_plays,
+            story.the_host_trims_and_deletes,
+        ]
+        for step in steps:
+            began = time.monotonic()
+            await step()
+            # Shown when a later one fails.
+            print(f"{time.monotonic() - began:5.1f} s  {getattr(step, '__name__', step)}", flush=True)
         assert cast.problems == []

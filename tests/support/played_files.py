@@ -43,7 +43,9 @@ async (seconds) => {
   for (const block of blocks) for (const sample of block) whole[at++] = Math.max(-1, Math.min(1, sample)) * 32767;
   let text = "";
   const bytes = new Uint8Array(whole.buffer);
-  for (let from = 0; from < bytes.length; from += 0x8000) text += String.fromCharCode(...bytes.subarray(from, from + 0x8000));
+  for (let from = 0; from < bytes.length; from += 0x8000) {
+    text += String.fromCharCode(...bytes.subarray(from, from + 0x8000));
+  }
   return { rate, samples: btoa(text) };
 }
 """
