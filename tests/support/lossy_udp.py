@@ -182,5 +182,6 @@ def lossy_udp(port: int, network: Network | None = None) -> Iterator[LossyUdp]:
 
 
 def through(proxy: LossyUdp, urls: list[str]) -> list[str]:
-    """The addresses of an admission, by way of the proxy."""
-    return [urlunsplit(urlsplit(url)._replace(netloc=f"127.0.0.1:{proxy.port}")) for url in urls]
+    """The addresses of an admission, those over UDP by way of the proxy."""
+    other = f"127.0.0.1:{proxy.port}"
+    return [urlunsplit(urlsplit(url)._replace(netloc=other)) if url.startswith("https:") else url for url in urls]
