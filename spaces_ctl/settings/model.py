@@ -89,8 +89,9 @@ class Media(Section, frozen=True, kw_only=True):
     idle_timeout_ms: Positive = 20_000
     """A connection without a packet for this long is lost."""
     websocket: Literal["tls", "plain", "off"] = "tls"
-    """The same over TCP, where UDP is blocked or a browser has no WebTransport. tls: wss:// with the audio's certificate,
-    and ws:// from this machine. plain: ws:// from everywhere, for a proxy that speaks TLS in front. off: not at all."""
+    """The same over TCP, where UDP is blocked or a browser has no WebTransport. tls: wss:// with the audio's
+    certificate, and ws:// from this machine. plain: ws:// from everywhere, for a proxy that speaks TLS in front. off:
+    not at all."""
     websocket_bind: str = ""
     """IP:PORT of the TCP listener. Empty: bind and port of this section, or the next port where HTTP has that one."""
     websocket_urls: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import { CaptionLines } from "./caption-lines";
 import type { Admission, Protocol } from "./connection";
 import type { FromEngine, ToEngine } from "./engine-messages";
 import type { CaptionLine, Microphone, OpenLiveAudio, Path, Phase, Quality } from "./live-audio";
+import { LiveHls } from "./live-hls";
 import { Loudspeaker, preload } from "./loudspeaker";
 import { MicrophoneInput } from "./microphone-input";
 import { LOUDEST, PersonVolumes } from "./person-volumes";
@@ -78,6 +79,22 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   let reports = 0;
   let last: PlayerReport | null = null;
 
+  const lastResort = new LiveHls({
+    space,
+    onPlaying: (playing) => {
+      blocked.value = false;
+      path.value = playing ? "hls" : null;
+      connection.value = playing ? "live" : "reconnecting";
+      if (playing) return;
+      refusal.value = { code: "network.unreachable", text: "" };
+      connection.value = "refused";
+      shut();
+    },
+    onBlocked: () => {
+      connection.value = "live";
+      blocked.value = true;
+    },
+  });
   const volumes = new PersonVolumes(seating, localStorage, (seat, gain) => speaker?.gain(seat, gain));
   const tell = (message: ToEngine, transfer: Transferable[] = []) => worker?.postMessage(message, transfer);
   preload();
@@ -87,6 +104,11 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   function fromEngine(message: FromEngine): void {
     if ("status" in message) {
       const { status } = message;
+      if (status.phase === "live") lastResort.stop();
+      // Nobody of ours said no: nothing that this browser speaks comes through.
+      else if (status.phase === "refused" && status.code === "" && !lastResort.running) return void lastResort.start();
+      else if (status.phase !== "refused") lastResort.arm();
+      if (lastResort.running && status.phase !== "refused") return;
       connection.value = status.phase;
       if (status.phase === "live") path.value = status.path;
       if (status.phase === "refused") {
@@ -194,6 +216,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   }
 
   async function resume(): Promise<void> {
+    if (lastResort.running) return lastResort.resume();
     await speaker?.resume();
     blocked.value = !(speaker?.playing ?? true);
   }
@@ -206,6 +229,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   /** Everything is let go of; the phase stays what it is. */
   function shut(): void {
     quiet();
+    lastResort.stop();
     const old = worker;
     old?.postMessage({ stop: true } satisfies ToEngine);
     if (old) setTimeout(() => old.terminate(), GOODBYE);
@@ -267,6 +291,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   function hush(on: boolean): void {
     hushed = on;
     if (speaker) speaker.volume = on ? 0 : volume;
+    lastResort.volume = on ? 0 : volume;
     controls?.show(on);
   }
 
@@ -390,6 +415,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
     setVolume(wished) {
       volume = Math.min(LOUDEST, Math.max(0, wished));
       if (speaker && !hushed) speaker.volume = volume;
+      if (!hushed) lastResort.volume = volume;
     },
     setPersonVolume: (account, wished) => volumes.set(account, wished),
     personVolume: (account) => volumes.of(account),

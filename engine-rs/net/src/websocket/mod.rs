@@ -26,6 +26,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 pub use dialled::{DialError, Dialled, Event};
 pub use service::WebSocketStats;
 pub(crate) use service::WebSockets;
+#[cfg(feature = "fuzzing")]
+pub(crate) use {
+    qmux::{Qmux, Told},
+    upgrade::Upgrade,
+};
 /// For what [`Dialled::send_raw`] sends.
 pub use tungstenite::Message;
 
