@@ -11,7 +11,7 @@ from scipy.signal import correlate, resample_poly
 
 from spaces_ctl.client.views import Admission
 from spaces_ctl.engine import Speaker
-from tests.support.audio import RATE, Pcm, Unaligned, compare
+from tests.support.audio import RATE, Pcm, Unaligned, intelligibility
 from tests.support.rooms import GONE
 from tests.support.watching import speaker
 
@@ -31,7 +31,7 @@ def closeness(voice: Pcm, heard: Pcm) -> float:
     begin = _place(endless, heard)
     said = endless[begin : begin + len(heard)]
     try:
-        return compare(said, heard).stoi
+        return intelligibility(said, heard)
     except Unaligned:
         return 0.0
 
@@ -40,8 +40,9 @@ def _place(voice: Pcm, heard: Pcm) -> int:
     """Where in `voice` it begins."""
     low_voice = resample_poly(voice.astype(np.float64), 1, _COARSE)
     low_heard = resample_poly(heard.astype(np.float64), 1, _COARSE)
-    likeness = correlate(low_voice, low_heard, mode="valid")
-    energy = np.convolve(low_voice**2, np.ones(len(low_heard)), mode="valid")
+    likeness = correlate(low_voice, low_heard, mode="valid", method="fft")
+    sums = np.concatenate([[0.0], np.cumsum(low_voice**2)])
+    energy = sums[len(low_heard) :] - sums[: -len(low_heard)]
     return int(np.argmax(likeness / np.sqrt(np.maximum(energy, 1.0)))) * _COARSE
 
 
