@@ -1,8 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { CalendarPlus, Pencil, Play, Share2, Ticket, X } from "lucide";
 import { api, ok } from "@/api/client";
-import { dateTime, t } from "@/i18n";
-import { Countdown } from "@/parts/countdown";
+import { dateTime, relative, t } from "@/i18n";
 import { money } from "@/parts/money";
 import { ReminderButton } from "@/parts/reminder-button";
 import { share } from "@/parts/share";
@@ -15,10 +14,12 @@ import { LinkButton } from "@/ui/link-button";
 import styles from "./door.module.css";
 import { Disclosure, hostOf } from "./pre-join";
 import type { RoomSession } from "./session";
+import { useNow } from "./use-now";
 
 /** A Space that has not begun: its host starts it, everybody else is reminded. */
 export function Lobby({ session }: { session: RoomSession }) {
   const state = session.state.value;
+  const now = useNow(1_000);
   const canceling = useSignal(false);
   if (!state) return null;
   const host = hostOf(state);
@@ -35,10 +36,7 @@ export function Lobby({ session }: { session: RoomSession }) {
         <span class={styles.soon}>{t(scheduled ? "room.scheduled" : "room.lobby")}</span>
         {scheduled && (
           <strong>
-            {dateTime(scheduled)}{" "}
-            <span class="soft">
-              (<Countdown to={scheduled} />)
-            </span>
+            {dateTime(scheduled)} <span class="soft">({relative(scheduled, now.value)})</span>
           </strong>
         )}
       </p>

@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { Captions, CircleDot, EyeOff, Flag, Headphones, Scissors, ShieldCheck, Ticket } from "lucide";
 import { useEffect } from "preact/hooks";
 import { api, ok } from "@/api/client";
-import { number, t } from "@/i18n";
+import { list, number, t } from "@/i18n";
 import { money } from "@/parts/money";
 import { share } from "@/parts/share";
 import { TopicChips } from "@/parts/topic-chips";
@@ -15,6 +15,7 @@ import { Icon } from "@/ui/icon";
 import { LinkButton } from "@/ui/link-button";
 import { useLoaded } from "@/ui/use-loaded";
 import styles from "./door.module.css";
+import type { Person } from "./listeners";
 import { loadSound, type RoomSession } from "./session";
 
 /** Before one comes in: who is there, what becomes of what is said, and as whom to join. */
@@ -68,12 +69,7 @@ export function PreJoin({ session }: { session: RoomSession }) {
             ))}
           </span>
           <span class="soft">
-            {t("room.alsoListening", {
-              names: others
-                .slice(0, 2)
-                .map((one) => one.profile.name)
-                .join(", "),
-            })}
+            {t("room.alsoListening", { names: list(listening(others, (all ?? 0) - speaking.length)) })}
           </span>
         </p>
       )}
@@ -124,6 +120,13 @@ export function PreJoin({ session }: { session: RoomSession }) {
       )}
     </article>
   );
+}
+
+/** Two names, and how many more there are, listed or not. */
+function listening(people: readonly Person[], all: number): string[] {
+  const names = people.slice(0, 2).map((person) => person.profile.name);
+  const more = all - names.length;
+  return more > 0 ? [...names, t("room.more", { count: more })] : names;
 }
 
 function BlockedSpeakers({ state }: { state: SpaceState }) {
