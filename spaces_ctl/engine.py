@@ -203,7 +203,7 @@ class TokenSigner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSocketConfig:
-    """How an engine takes WebSockets (QMux, draft-ietf-quic-qmux, as draft-lcurley-qmux-websocket puts it into messages).
+    """How an engine takes WebSockets: QMux (draft-ietf-quic-qmux) in messages (draft-lcurley-qmux-websocket).
 
     `wss://` is taken always, with the engine's certificate.
     """

@@ -90,8 +90,8 @@ class Joins:
         media_urls: tuple[str, ...],
         certificate_sha256: Callable[[], bytes | None],
     ) -> None:
-        """`media_urls` are how clients reach the engine, best first: `https://HOST:PORT`, `wss://HOST:PORT`; `certificate_sha256` is what they have to pin at the
-        moment of a join, None if nothing.
+        """`media_urls` are how clients reach the engine, best first: `https://HOST:PORT`, `wss://HOST:PORT`;
+        `certificate_sha256` is what they have to pin at the moment of a join, None if nothing.
         """
         self._spaces = spaces
         self._engine = engine

@@ -222,6 +222,20 @@ async def test_a_ticket_is_bought_in_the_sandbox_and_lets_its_holder_in(client: 
     assert forged.json()["code"] == "payment.invalid"
 
 
+async def test_whoever_is_signed_in_by_cookie_can_pay_and_is_led_back_to_the_order(
+    client: Client, world: ApiWorld
+) -> None:
+    world.more.payments._return_url = "https://spaces.example/orders/{order}"
+    space = await world.live(ticketing=Ticketing(price_minor=500, currency="EUR", quantity=1))
+    order = await asked(client, "POST", path(space, "/tickets/checkout"), ANN, 201)
+    browser = {"cookie": f"spaces_session={ANN}", "origin": "http://127.0.0.1:1", "sec-fetch-site": "same-origin"}
+    page = urlsplit(order["url"]).path
+    assert (await client.get(page, headers=browser)).status_code == 200
+    paid = await client.post(page, data={"outcome": "paid"}, headers=browser, follow_redirects=False)
+    assert (paid.status_code, paid.headers["location"]) == (303, f"https://spaces.example/orders/{order['id']}")
+    assert (await asked(client, "GET", f"{API}/me/orders/{order['id']}", ANN))["state"] == "paid"
+
+
 async def test_a_community_its_members_and_its_spaces(client: Client, world: ApiWorld) -> None:
     made = await asked(client, "POST", f"{API}/communities", HOST, 201, json={"handle": "club", "name": "Club"})
     url = f"{API}/communities/{made['id']}"

@@ -253,3 +253,23 @@ async def test_who_is_muted_sends_nothing_and_is_told_that_they_talk(at: Place, 
         await page.until("!l.microphone.talkingWhileMuted")
         await page.call("quiet")
         assert (await page.look())["microphone"]["state"] == "off"
+
+
+async def test_udp_that_is_blocked_under_way_is_left_for_a_websocket(at: Place, said: Pcm) -> None:
+    async with live_stage(at) as stage, live_page() as page, stage.talking(said):
+        with lossy_udp(stage.port) as proxy:
+            await stage.open(page)
+            await page.listen(await stage.admission(proxy))
+            await page.until(f"l.path === 'webtransport' && {heard(stage)}")
+            proxy.dark = True
+            await page.until(f"{LIVE} && l.path === 'websocket' && {heard(stage)}", 40)
+            assert "reconnecting" in await page.phases()
+
+
+async def test_a_silent_stage_is_no_broken_connection(at: Place) -> None:
+    async with live_stage(at) as stage, live_page() as page:
+        await stage.open(page)
+        await page.listen(await stage.admission())
+        await page.until(LIVE)
+        await page.rest(26)
+        assert await page.phases() == ["idle", "connecting", "live"]

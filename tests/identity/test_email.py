@@ -7,6 +7,7 @@ import re
 import httpx
 import pytest
 
+from spaces_ctl.api.pages import ADDRESSES
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.store.database import Database
 from tests.support.identity import Identity
@@ -115,6 +116,6 @@ async def test_the_links_lead_to_addresses_of_the_app(identity: Identity) -> Non
     account = await verified(identity, "ada", "ada@example.org")
     await identity.email_links.send_verification(account, "ada@example.com")
     await identity.email_links.send_reset("ada@example.org")
-    paths = [re.search(r"https?://[^/]+(/[a-z]+)\?token=", sent.text) for sent in identity.outbox.sent[-2:]]
+    paths = [re.search(r"https?://[^/]+(/[a-z]+)\?token=", sent[2]) for sent in identity.outbox.sent[-2:]]
     assert [path and path[1] for path in paths] == ["/verify", "/reset"]
     assert {"/verify", "/reset"} <= set(ADDRESSES)

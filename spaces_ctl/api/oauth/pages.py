@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from litestar import Response
 from litestar.datastructures import Cookie
 
-__all__ = ["STYLE", "consent", "form_page", "message", "sign_in"]
+__all__ = ["STYLE", "consent", "message", "sign_in"]
 
 STYLE = """\
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }

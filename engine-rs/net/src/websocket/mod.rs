@@ -28,6 +28,11 @@ pub use service::WebSocketStats;
 pub(crate) use service::WebSockets;
 /// For what [`Dialled::send_raw`] sends.
 pub use tungstenite::Message;
+#[cfg(feature = "fuzzing")]
+pub(crate) use {
+    qmux::{Qmux, Told},
+    upgrade::Upgrade,
+};
 
 use crate::quic::{SetupError, provider};
 
