@@ -90,12 +90,16 @@ class Compose(Protocol):
         ...
 
 
-def serve(settings: Settings, compose: Compose, *, announce: Callable[[Place], None] | None = None) -> None:
+def serve(
+    settings: Settings, compose: Compose, *, announce: Callable[[Place], None] | None = None, tracks: bool = False
+) -> None:
     """Serves until told to stop. `announce` is called once, when the first request can be answered.
+
+    `tracks`: the recorder writes a file of each person beside its log (`EngineConfig.recording_tracks`).
 
     Raises CannotStart, and whatever else it could not start with. Once it has served, it lives until it is stopped.
     """
-    server = _Server(settings, compose, announce)
+    server = _Server(settings, compose, announce, tracks=tracks)
     try:
         supervise(server.live, server.watchdog, loop_factory=uvloop.new_event_loop)
     finally:
@@ -105,8 +109,11 @@ def serve(settings: Settings, compose: Compose, *, announce: Callable[[Place], N
 
 
 class _Server:
-    def __init__(self, settings: Settings, compose: Compose, announce: Callable[[Place], None] | None) -> None:
+    def __init__(
+        self, settings: Settings, compose: Compose, announce: Callable[[Place], None] | None, *, tracks: bool
+    ) -> None:
         self._settings = settings
+        self._tracks = tracks
         self._compose = compose
         self._announce = announce
         self._notifier = Notifier()
@@ -184,7 +191,8 @@ class _Server:
     async def _engine(self, stack: AsyncExitStack) -> tuple[Engine, bool]:
         settings = self._settings
         engine, attached = attach_or_make(
-            _engine_config(settings, self._signer, self._certificates.media_files), f"spaces-{settings.node.name}"
+            _engine_config(settings, self._signer, self._certificates.media_files, self._tracks),
+            f"spaces-{settings.node.name}",
         )
         try:
             return await stack.enter_async_context(engine), attached
@@ -213,7 +221,9 @@ async def _hurry(stop: Stop, web: WebServer) -> None:
     web.hurry()
 
 
-def _engine_config(settings: Settings, signer: TokenSigner, tls: tuple[Path, Path] | None) -> EngineConfig:
+def _engine_config(
+    settings: Settings, signer: TokenSigner, tls: tuple[Path, Path] | None, tracks: bool
+) -> EngineConfig:
     media, recordings = settings.media, settings.recordings
     directory = recordings.directory if recordings.enabled else None
     if directory is not None:
@@ -232,7 +242,7 @@ def _engine_config(settings: Settings, signer: TokenSigner, tls: tuple[Path, Pat
         reactions=len(settings.limits.resolve().reactions),
         websocket=_websocket(settings),
         segment_ms=recordings.segment_ms,
-        recording_tracks=False,
+        recording_tracks=tracks,
     )
 
 

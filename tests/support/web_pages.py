@@ -30,7 +30,8 @@ def chromium() -> Iterator[Browser]:
 @contextmanager
 def signed_in(browser: Browser, server: DevServer, who: str | None, **context: Any) -> Iterator[BrowserContext]:
     """A browser of its own for `who`; scripts of tests may run in it (`bypass_csp`). Service workers stay out."""
-    made = browser.new_context(**({"bypass_csp": True, "service_workers": "block"} | context))
+    options: dict[str, Any] = {"bypass_csp": True, "service_workers": "block"} | context
+    made = browser.new_context(**options)
     try:
         if who is not None:
             login = {"name": who, "password": server.report["password"], "session": "cookie"}

@@ -42,12 +42,19 @@ export function Shell({ offline, children }: { offline: boolean; children: Compo
         <ul>
           {entries.map(({ href, icon, label, short, count }: Entry) => (
             <li key={href}>
-              <a href={href} aria-current={path === href ? "page" : undefined} aria-label={named(label, count)}>
+              <a href={href} aria-current={path === href ? "page" : undefined}>
                 <span class={styles.icon}>
                   <Icon of={icon} size={22} />
-                  {count ? <span class={styles.badge}>{count > 99 ? "99+" : number(count)}</span> : null}
+                  {count ? (
+                    <span class={styles.badge} aria-hidden="true">
+                      {count > 99 ? "99+" : number(count)}
+                    </span>
+                  ) : null}
                 </span>
                 <span class={short ? styles.long : undefined}>{label}</span>
+                {count ? (
+                  <span class="visually-hidden">{t("common.unread", { count: Math.min(count, 100) })}</span>
+                ) : null}
                 {short && <span class={styles.short}>{short}</span>}
               </a>
             </li>
@@ -81,12 +88,8 @@ interface Entry {
   count?: number;
 }
 
-/** The link's name where its text does not say all. */
-const named = (label: string, count?: number) =>
-  count ? t("common.withUnread", { label, count: Math.min(count, 100) }) : label;
-
 const Brand = () => (
-  <a class={styles.brand} href="/" aria-label={t("common.appName")}>
+  <a class={styles.brand} href="/">
     <img src="/icon.svg" alt="" width={32} height={32} />
     <span>{t("common.appName")}</span>
   </a>

@@ -78,13 +78,19 @@ export function Menu({
         kind="quiet"
         icon={face ? undefined : icon}
         label={label}
-        aria-label={label}
         aria-haspopup="menu"
         aria-expanded={open}
         aria-controls={open ? id : undefined}
         onClick={() => setOpen(!open)}
       >
-        {face}
+        {face && (
+          <>
+            <span aria-hidden="true" class={styles.face}>
+              {face}
+            </span>
+            <span class="visually-hidden">{label}</span>
+          </>
+        )}
       </Button>
       {open && (
         <div
