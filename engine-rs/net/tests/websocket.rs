@@ -372,10 +372,16 @@ fn a_muted_seat_is_not_left_in_the_socket_of_a_reader_that_stands_still() {
 fn two_hundred_listeners_hear_everything_and_their_session_ends_with_the_server() {
     let mut world = world(1);
     let mut clients = listeners(&mut world, 200, &["stage"]);
+    let quic = world.listener(Via::Web(Protocol::Lite05), &["stage"]);
     let speaker = world.speaker(Via::Web(Protocol::Lite05), 0);
     talk(&mut world, &mut clients, 50, |world, _, n| world.say(speaker, n, &packet(0, n)));
+    // All of them and the speaker share this thread: what it said too late nobody hears.
+    let reference = world.heard(quic, 0);
+    assert!(reference.len() >= 10, "{}", reference.len());
     for client in &clients {
-        assert!(client.heard(0).len() >= 45, "{}", client.heard(0).len());
+        let heard = client.heard(0);
+        let missing = reference.iter().filter(|opus| !heard.contains(opus)).count();
+        assert!(missing <= 2, "{missing} of {} missing", reference.len());
     }
     world.server.goaway("").unwrap();
     until(&mut world, &mut clients, "told to go", |_, clients| clients.iter().all(|client| client.goaway));

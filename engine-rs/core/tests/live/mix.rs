@@ -148,7 +148,7 @@ fn captions_are_taken_from_who_consents_alone_and_latecomers_get_the_last_lines(
 #[test]
 fn a_broadcaster_hears_the_mix_as_everybody_does_and_no_seat() {
     let mut world = World::new(11, 2, Config::default());
-    let closed = SpaceTable { guests: false, ticketed: true, ..table(2) };
+    let closed = SpaceTable { guests: false, ..table(2) };
     world.upsert(1, closed.clone());
     for refused in [Track::Stage { part: 0 }, Track::MixGroups, Track::Captions, Track::Seat(seat(0))] {
         assert_eq!(world.broadcast(1, 99, &[refused]), Err(Refusal::RoleForbidden));
