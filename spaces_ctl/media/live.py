@@ -1,7 +1,8 @@
 """A live Space's mix as segments of AAC, for players that speak nothing but HTTP: made while somebody asks for them.
 
 The worker listens to the engine as a broadcaster: it is nobody, and hears of the mix what everybody hears, from the
-moment somebody asks. Nothing is written anywhere: a minute of segments lies in memory, and goes with the last who asked.
+moment somebody asks. Nothing is written anywhere: a minute of segments lies in memory, and goes with the last who
+asked.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ _IDLE_S = 60.0
 _LOOK_S = 0.25
 _FIRST_S = 8.0
 """Whoever asks first waits so long for something to play."""
-_ENOUGH = 3
+_ENOUGH = 2
 """Segments from which on a player has something to begin with."""
 
 

@@ -148,7 +148,8 @@ async def open_services(
     """Opens everything on an engine that runs; `attached`: it has outlived an earlier control loop.
 
     `media_urls` are how clients reach the engine, best first (`https://HOST:PORT`, `wss://HOST:PORT`),
-    `certificate_sha256` is what they have to pin at the moment, None if nothing; `directory` keeps the journal; `node_number` (0 to 1023) goes into ids; `graph` makes the
+    `certificate_sha256` is what they have to pin at the moment, None if nothing; `directory` keeps the journal;
+    `node_number` (0 to 1023) goes into ids; `graph` makes the
     social graph, None is the embedded one; `recordings` makes who keeps them, without it nothing becomes of them;
     `join_token_s` is how long a join token admits. The database has its tables already. Raises what `Database.open`
     raises, ServiceError, OSError.

@@ -89,14 +89,11 @@ class Media(Section, frozen=True, kw_only=True):
     idle_timeout_ms: Positive = 20_000
     """A connection without a packet for this long is lost."""
     websocket: Literal["tls", "plain", "off"] = "tls"
-    """The same over TCP, where UDP is blocked or a browser has no WebTransport. tls: wss:// with the audio's
-    certificate, and ws:// from this machine. plain: ws:// from everywhere, for a proxy that speaks TLS in front. off:
-    not at all."""
+    """Over TCP, where UDP is blocked. tls: wss://, from this machine ws://. plain: ws://, behind a proxy."""
     websocket_bind: str = ""
-    """IP:PORT of the TCP listener. Empty: bind and port of this section, or the next port where HTTP has that one."""
+    """IP:PORT of its listener. Empty: bind and port of this section, or the next port if HTTP has that."""
     websocket_urls: tuple[str, ...] = ()
-    """wss://HOST:PORT as clients reach it, first choice first. Empty: the host of http.public_url and the port, if the
-    audio has a certificate of yours; else ws:// on this machine."""
+    """wss://HOST:PORT as clients reach it. Empty: its port at the host of http.public_url."""
 
 
 class Database(Section, frozen=True, kw_only=True):

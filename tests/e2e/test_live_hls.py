@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -47,17 +46,17 @@ def base(server: DevServer, stage: Stage) -> str:
 async def test_ffmpeg_hears_what_is_said(at: Place, said: Pcm) -> None:
     async with live_stage(at) as stage, stage.talking(said):
         url = f"{base(at.server, stage)}/main.m3u8"
-        heard = await asyncio.to_thread(by_ffmpeg, url, 16)
-        assert len(heard) == 16 * 48_000
-        # The talk of 8 s is repeated: somewhere in 16 s it is heard from its beginning.
-        quality = compare(said[: 6 * 48_000], heard)
+        heard = await asyncio.to_thread(by_ffmpeg, url, 10)
+        assert len(heard) == 10 * 48_000
+        # Where in the talk, which is repeated, it began to listen, nobody knows: what was heard is looked for in it.
+        quality = compare(heard[2 * 48_000 : 8 * 48_000], np.tile(said, 3))
         assert quality.stoi >= 0.85, quality
         # Nobody is counted for it: there is the host alone.
         assert len([person async for person in stage.space.people()]) == 1
 
 
 async def test_it_is_at_most_twelve_seconds_behind_and_no_segment_is_missing(at: Place, said: Pcm) -> None:
-    async with live_stage(at) as stage, stage.talking(said), httpx.AsyncClient() as http:
+    async with live_stage(at) as stage, stage.talking(said), httpx.AsyncClient(timeout=60) as http:
         seen: dict[int, str] = {}
         for _ in range(8):
             answer = await http.get(f"{base(at.server, stage)}/aac.m3u8")
@@ -86,7 +85,7 @@ async def test_it_is_at_most_twelve_seconds_behind_and_no_segment_is_missing(at:
 
 async def test_who_may_not_hear_gets_no_playlist(at: Place) -> None:
     sam = at.server.tokens["sam"]
-    async with live_stage(at) as stage, httpx.AsyncClient() as http:
+    async with live_stage(at) as stage, httpx.AsyncClient(timeout=60) as http:
         headers = {"authorization": f"Bearer {sam}"}
         url = f"{base(at.server, stage)}/main.m3u8"
         assert (await http.get(url, headers=headers)).status_code == 200
@@ -98,5 +97,5 @@ async def test_who_may_not_hear_gets_no_playlist(at: Place) -> None:
 
 
 async def http_get(url: str) -> httpx.Response:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         return await http.get(url)

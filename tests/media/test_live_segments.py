@@ -31,8 +31,8 @@ def packet(group: int) -> MixFrame:
 def decoded(segments: list[bytes]) -> int:
     """Samples that a player gets of them."""
     data = fragments.initialisation(Codec.AAC) + b"".join(segments)
-    with av.open(io.BytesIO(data)) as container:
-        return sum(frame.samples for frame in container.decode(audio=0))
+    with av.open(io.BytesIO(data), "r") as container:
+        return sum(int(frame.samples) for frame in container.decode(audio=0))
 
 
 def test_segments_begin_on_a_grid_and_lack_nothing() -> None:

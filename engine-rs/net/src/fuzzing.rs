@@ -7,8 +7,8 @@ use bytes::Bytes;
 use spaces_moqt::seam::{End, Protocol, StreamId};
 
 use crate::notice::Incoming;
-use crate::webtransport::{Act, Http3};
 use crate::websocket::{Qmux, Told, Upgrade};
+use crate::webtransport::{Act, Http3};
 
 /// One connection's HTTP/3, with an owner that opens the session whenever it may.
 #[derive(Debug)]

@@ -94,6 +94,8 @@ test("a person's volume follows them from seat to seat, and is kept", () => {
     [8, 0.5],
   ]);
   expect(volumes.of("ada")).toBe(0.5);
+  volumes.anew();
+  expect(applied.slice(3)).toEqual([[8, 0.5]]);
   volumes.set("ada", 9);
   expect(volumes.of("ada")).toBe(1.5);
   kept.set("spaces.volume.ada", "loud");

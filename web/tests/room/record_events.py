@@ -1,7 +1,7 @@
-"""Records what `spaces serve --dev` tells three viewers of one Space: `python web/tests/room/record_events.py < ready.json`.
+"""Records what `spaces serve --dev` tells three viewers of one Space: `python record_events.py < ready.json`.
 
-For each viewer: the snapshot at the beginning, every event of the stream, and the snapshots at some moments, with how many
-events had come by then. The fold of the page is tested against it (`fold.test.ts`): snapshot and events must agree.
+For each viewer: the snapshot at the beginning, every event of the stream, and the snapshots at some moments, with how
+many events had come by then. The page's fold is tested against it (`fold.test.ts`): snapshot and events must agree.
 """
 
 from __future__ import annotations

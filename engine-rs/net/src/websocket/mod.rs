@@ -26,13 +26,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 pub use dialled::{DialError, Dialled, Event};
 pub use service::WebSocketStats;
 pub(crate) use service::WebSockets;
+/// For what [`Dialled::send_raw`] sends.
+pub use tungstenite::Message;
 #[cfg(feature = "fuzzing")]
 pub(crate) use {
     qmux::{Qmux, Told},
     upgrade::Upgrade,
 };
-/// For what [`Dialled::send_raw`] sends.
-pub use tungstenite::Message;
 
 use crate::quic::{SetupError, provider};
 

@@ -24,7 +24,7 @@ export default function Analytics({ space }: { space: string }) {
   }, [space]);
   usePolling(found.again, EVERY_MS);
   if (!found.value.value)
-    return found.error.value ? <Refused error={found.error.value} onRetry={found.again} /> : <Loading />;
+    return found.error.value ? <Refused page error={found.error.value} onRetry={found.again} /> : <Loading />;
   const { report, view } = found.value.value;
   return (
     <div class={styles.page}>

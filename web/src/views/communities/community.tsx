@@ -38,7 +38,7 @@ export default function Community({ community }: { community: string }) {
     return { view, role };
   }, [community, me?.id]);
   const editing = useSignal(false);
-  if (found.error.value) return <Refused error={found.error.value} onRetry={found.again} />;
+  if (found.error.value) return <Refused page error={found.error.value} onRetry={found.again} />;
   if (!found.value.value) return <Loading />;
   const { view, role } = found.value.value;
   const tab = query.tab === "members" ? "members" : "spaces";

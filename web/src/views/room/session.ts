@@ -88,7 +88,8 @@ export class RoomSession {
       this.#place = place(admission.role, admission.seat);
       this.audio.value = audio;
       current.value = this;
-      await audio.listen(admission);
+      // A browser that wants a gesture first lets this wait; we are in all the same.
+      const heard = audio.listen(admission);
       this.stay.value = "inside";
       sessionStorage.setItem(RETURN_KEY, JSON.stringify({ space: this.space, anonymous }));
       playing.value = {
@@ -101,6 +102,7 @@ export class RoomSession {
       if (admission.seat !== null && !admission.muted) await this.#muteOnServer();
       // Who we are to the Space is known to the server once we are connected.
       void this.feed.reload();
+      await heard;
     } catch (error) {
       this.#silence();
       this.stay.value = "outside";
