@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help build run test test-rust test-python fuzz check bench bench-build bench-peers bench-kernels bench-boundary results \
-	bench-control peers wasm web types wheel clean
+	bench-control peers wasm web types screenshots wheel clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -44,6 +44,7 @@ help:
 	@echo "make fuzz           every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) seconds"
 	@echo "make peers          the heavier independent peers (not in CI)"
 	@echo "make web            the web app, into spaces_ctl/api/site (Node comes from PyPI if there is none)"
+	@echo "make screenshots    a picture of every main view, into docs/screenshots"
 	@echo "make wheel          a wheel with the web app in it, into dist/"
 	@echo "make build          .venv with everything, .venv/bin/spaces"
 
@@ -77,6 +78,11 @@ $(PACKAGES): $(TOOLS) web/package-lock.json
 types: $(STAMP) $(PACKAGES)
 	spaces openapi > web/src/api/openapi.json
 	tools/npm run -s types
+
+# Pictures of every main view, for the README and to look at.
+screenshots: build
+	tools/system-packages chromium
+	python -m tools.screenshots $(ARGS)
 
 wheel: build
 	maturin build --release --locked --out dist

@@ -251,7 +251,7 @@ def test_the_link_shows_the_room_of_the_web_app(tmp_path: Path) -> None:
         running.close()
     assert '<div id="app">' in page.text
     assert 'property="og:title" content="Spaces demo"' in page.text
-    assert (space["status"], space["recorded"]) == ("live", True)
+    assert (space["status"], space["record"]) == ("live", True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -48,6 +48,7 @@ def test_axe_finds_nothing_serious(browser: Browser, server: DevServer, scene: d
             for width, height, scheme in LOOKS:
                 page.set_viewport_size({"width": width, "height": height})
                 page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+                page.wait_for_timeout(100)  # colours change a frame later
                 found += [f"{view.name}, {width} {scheme}: {one}" for one in page.evaluate(RUN)]
             page.close()
     assert not found, "\n".join(found)

@@ -24,9 +24,9 @@ class View(NamedTuple):
 
 
 class _Api:
-    def __init__(self, server: DevServer) -> None:
+    def __init__(self, server: DevServer, http: httpx.Client) -> None:
         self._server = server
-        self._http = httpx.Client(base_url=f"{server.url}/api/v1", timeout=30)
+        self._http = http
 
     def __call__(self, who: str, method: str, path: str, body: Any = None) -> Any:
         headers = {"authorization": f"Bearer {self._server.tokens[who]}"}
@@ -37,8 +37,11 @@ class _Api:
 
 def make_scene(server: DevServer) -> dict[str, str]:
     """Ids by name: `live`, `scheduled`, `ended` (Spaces)."""
-    api = _Api(server)
-    ids = server.ids
+    with httpx.Client(base_url=f"{server.url}/api/v1", timeout=30) as http:
+        return _people_and_spaces(_Api(server, http), server.ids)
+
+
+def _people_and_spaces(api: _Api, ids: dict[str, int]) -> dict[str, str]:
     api("host", "PATCH", "/me", {"description": "I host the tea hour. Every day at five."})
     for who in ("host", "sam"):
         api(who, "PUT", f"/me/following/{ids['sue']}")
