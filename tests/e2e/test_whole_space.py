@@ -112,7 +112,7 @@ class Story:
         await self.host.sees_on_stage(LEE, "Speaker", "muted")
 
     async def mic_access_lets_lee_talk(self) -> None:
-        await expect(self.lee.at("button", "Microphone")).to_be_disabled()
+        await expect(self.lee.at("button", "Microphone", exact=True)).to_be_disabled()
         await self.lee.sees("The host has mic access off.")
         await self.host.press("Microphone")
         await self.host.press("Host tools")
