@@ -191,8 +191,8 @@ async def sign_in(context: BrowserContext, url: str, handle: str) -> None:
 
 @asynccontextmanager
 async def people(server: DevServer, kept: Path, *, microphone: Pcm | None = None) -> AsyncIterator[People]:
-    """A browser whose microphones all say `microphone` over and over. On failure, `kept` gets a picture and the words of
-    every page, and the server's log.
+    """A browser whose microphones all say `microphone` over and over. On failure, `kept` gets a picture and the words
+    of every page, and the server's log.
     """
     if CHROMIUM is None:
         raise FileNotFoundError("no Chromium here: `make test` installs it")
