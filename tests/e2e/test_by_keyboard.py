@@ -139,6 +139,7 @@ async def open_the_stage(hands: Keyboard) -> None:
 
 async def react(hands: Keyboard) -> None:
     await hands.press("React")
+    await expect(hands.page.locator("[data-reaction]").first).to_be_focused()
     await hands.key("ArrowRight")
     await hands.key("Enter")
     await hands.tab.sees(hands.page.locator("[data-kind]"))

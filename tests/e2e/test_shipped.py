@@ -72,14 +72,14 @@ async def _sizes(page: Any) -> dict[str, int]:
     """Bytes of each file's body as it goes over the wire, filled while the page loads."""
     session = await page.context.new_cdp_session(page)
     await session.send("Network.enable")
-    urls: dict[str, str] = {}
     sent: dict[str, int] = {}
-    session.on("Network.responseReceived", lambda event: urls.update({event["requestId"]: event["response"]["url"]}))
 
-    def finished(event: Any) -> None:
-        url = urls.get(event["requestId"], "")
-        if "/assets/" in url or url.endswith(".js"):
-            sent[url] = int(event["encodedDataLength"])
+    def answered(event: Any) -> None:
+        answer = event["response"]
+        if "/assets/" in answer["url"]:
+            # What is said to be loaded is 0 for WebAssembly that is compiled as it comes.
+            headers = {name.lower(): value for name, value in answer["headers"].items()}
+            sent[answer["url"]] = int(headers["content-length"])
 
-    session.on("Network.loadingFinished", finished)
+    session.on("Network.responseReceived", answered)
     return sent

@@ -112,7 +112,7 @@ class Story:
         await self.host.sees_on_stage(LEE, "Speaker", "muted")
 
     async def mic_access_lets_lee_talk(self) -> None:
-        await expect(self.lee.at("button", "Microphone")).to_be_disabled()
+        await expect(self.lee.at("button", "Microphone", exact=True)).to_be_disabled()
         await self.lee.sees("The host has mic access off.")
         await self.host.press("Microphone")
         await self.host.press("Host tools")
@@ -235,9 +235,11 @@ class Story:
 
     async def lee_reacts(self) -> None:
         await self.lee.press("React")
-        await self.lee.press("Tears of joy")
-        for tab in (self.lee, self.host):
-            await tab.sees(tab.page.locator("[data-kind]"))
+        # It has risen and is gone within seconds: everybody looks while it is pressed.
+        await asyncio.gather(
+            self.lee.press("Tears of joy"),
+            *(tab.sees(tab.page.locator("[data-kind]")) for tab in (self.lee, self.host)),
+        )
 
     async def a_poll_is_asked_and_answered(self) -> None:
         await self.host.at("tab", "Pinned").click()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, TimeoutError, async_playwright, expect
 
 from spaces_ctl.api.pages import SITE
 from spaces_ctl.demo.speech import write_wav
@@ -31,6 +31,15 @@ SETTLED_S = 1.0
 """What was sent before a change has been played after so long."""
 SILENCE = 33
 """Of 32,767: 60 dB below the loudest, which nobody hears."""
+_REMEMBER_NOTICES = """
+  globalThis.told = [];
+  new MutationObserver((changes) => {
+    for (const { addedNodes } of changes) {
+      for (const node of addedNodes) if (node.parentElement?.ariaLive === "polite") told.push(node.textContent);
+    }
+  }).observe(document, { childList: true, subtree: true });
+"""
+"""Notices go by themselves after some seconds, perhaps before a busy test looks."""
 
 
 class Tab:
@@ -78,8 +87,11 @@ class Tab:
         await expect(found).to_have_count(0, timeout=PATIENCE_MS)
 
     async def told(self, text: str) -> None:
-        """A notice that comes and goes."""
-        await self.sees(self.page.get_by_role("button", name=text, exact=True))
+        """By a notice, which may be gone again."""
+        try:
+            await self.page.wait_for_function("(text) => told.includes(text)", arg=text, timeout=PATIENCE_MS)
+        except TimeoutError as error:
+            raise AssertionError(f"never told {text!r}: {await self.page.evaluate('() => told')}") from error
 
     async def sees_on_stage(self, name: str, *words: str) -> None:
         """With role and microphone as told: "Sam Speaker" as "Speaker", "muted"."""
@@ -145,6 +157,7 @@ class People:
                 locale="en-GB", **({"viewport": {"width": 1280, "height": 860}} | context)
             )
             self._contexts[handle] = made
+            await made.add_init_script(_REMEMBER_NOTICES)
             if handle is not None:
                 await sign_in(made, self.server.url, handle)
         tab = Tab(await self._contexts[handle].new_page(), self.server.url, handle)
@@ -178,9 +191,8 @@ async def sign_in(context: BrowserContext, url: str, handle: str) -> None:
 
 @asynccontextmanager
 async def people(server: DevServer, kept: Path, *, microphone: Pcm | None = None) -> AsyncIterator[People]:
-    """A browser whose microphones all say `microphone` over and over.
-
-    On failure, `kept` gets a picture and the words of every page, and the server's log.
+    """A browser whose microphones all say `microphone` over and over. On failure, `kept` gets a picture and the words
+    of every page, and the server's log.
     """
     if CHROMIUM is None:
         raise FileNotFoundError("no Chromium here: `make test` installs it")
