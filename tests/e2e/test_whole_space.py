@@ -262,8 +262,10 @@ class Story:
 
     async def lee_clips(self) -> None:
         await self.lee.hears(self.sams)
+        await remember_elements(self.lee.page)
         await self.lee.press("Clip the last 30 seconds")
         preview = self.lee.page.get_by_label("How the clip sounds")
+        await self.lee.sees(self.lee.page.locator("audio[src^='blob:']"))
         await preview.evaluate("(element) => { element.currentTime = 0; return element.play(); }")
         # Its last seconds are Sam's.
         await preview.evaluate("(element) => { element.currentTime = element.duration - 6; }")

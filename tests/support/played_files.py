@@ -52,8 +52,9 @@ async (seconds) => {
 
 
 async def remember_elements(page: Page) -> None:
-    """To be called before the page is opened: elements that play are kept in mind, wherever they are."""
+    """Before an element of `page` plays that is to be heard, on this page and those that are loaded in its place."""
     await page.add_init_script(_REMEMBER)
+    await page.evaluate("() => {" + _REMEMBER + "}")
 
 
 async def hear_element(page: Page, seconds: float) -> Pcm:
