@@ -36,67 +36,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
         yield running
 
 
-OPENING = frozenset(
-    [
-        "it",
-        "was",
-        "the",
-        "best",
-        "of",
-        "times",
-        "worst",
-        "age",
-        "wisdom",
-        "foolishness",
-        "epoch",
-        "belief",
-        "incredulity",
-        "season",
-        "light",
-        "darkness",
-        "spring",
-        "hope",
-        "winter",
-        "despair",
-        "we",
-        "had",
-        "everything",
-        "before",
-        "us",
-        "nothing",
-        "were",
-        "all",
-        "going",
-        "direct",
-        "to",
-        "heaven",
-        "other",
-        "way",
-        "in",
-        "short",
-        "period",
-        "so",
-        "far",
-        "like",
-        "present",
-        "that",
-        "some",
-        "its",
-        "noisiest",
-        "authorities",
-        "insisted",
-        "on",
-        "being",
-        "received",
-        "for",
-        "good",
-        "or",
-        "evil",
-        "superlative",
-        "degree",
-        "comparison",
-        "only",
-    ]
+OPENING = set(
+    re.findall(
+        r"\w+",
+        """it was the best of times worst age wisdom foolishness epoch belief incredulity season light darkness spring
+        hope winter despair we had everything before us nothing were all going direct to heaven other way in short
+        period so far like present that some its noisiest authorities insisted on being received for good or evil
+        superlative degree comparison only""",
+    )
 )
 
 
