@@ -57,7 +57,7 @@ $(TOOLS): constraints.txt
 
 $(STAMP): $(TOOLS) $(RUST) pyproject.toml
 	@echo "building the engine (the first time takes a few minutes) ..."
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) maturin develop --profile $(PROFILE) -E server,captions,demo,test,dev
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) maturin develop --profile $(PROFILE) -E server,captions,bench,demo,test,dev
 	touch $@
 
 build: $(STAMP) web
