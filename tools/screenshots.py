@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.support.dev_server import dev_server
 from tests.support.web_pages import chromium, opened, signed_in
-from tests.support.web_scene import make_scene, views
+from tests.support.web_scene import a_scene, views
 
 TO = Path(__file__).parents[1] / "docs" / "screenshots"
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
@@ -28,8 +28,13 @@ def main() -> int:
     wanted = sys.argv[1:]
     TO.mkdir(parents=True, exist_ok=True)
     troubles: list[str] = []
-    with tempfile.TemporaryDirectory() as directory, dev_server(Path(directory)) as server, chromium() as browser:
-        shown = [view for view in views(make_scene(server)) if not wanted or view.name in wanted]
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        dev_server(Path(directory)) as server,
+        a_scene(server) as scene,
+        chromium() as browser,
+    ):
+        shown = [view for view in views(scene) if not wanted or view.name in wanted]
         # One sign-in for each person: the server counts them.
         for who in dict.fromkeys(view.who for view in shown):
             with signed_in(browser, server, who, device_scale_factor=1) as context:

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from tests.support.dev_server import DevServer, dev_server
 from tests.support.web_pages import chromium, opened, signed_in
-from tests.support.web_scene import make_scene, views
+from tests.support.web_scene import a_scene, views
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 LOOKS = [(1280, 800, "light"), (390, 844, "dark")]
@@ -26,8 +26,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
 
 
 @pytest.fixture(scope="module")
-def scene(server: DevServer) -> dict[str, str]:
-    return make_scene(server)
+def scene(server: DevServer) -> Iterator[dict[str, str]]:
+    with a_scene(server) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-@pytest.mark.parametrize("who", [None, "host", "sam", "lee", "mo"])
+@pytest.mark.parametrize("who", [None, "host", "cohost", "sam", "sue", "lee", "mo"])
 def test_axe_finds_nothing_serious(browser: Browser, server: DevServer, scene: dict[str, str], who: str | None) -> None:
     shown = [view for view in views(scene) if view.who == who]
     assert shown

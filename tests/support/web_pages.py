@@ -49,6 +49,8 @@ def opened(context: BrowserContext, server: DevServer, view: View) -> Page:
     """The view, when it shows what it loaded."""
     page = context.new_page()
     page.goto(server.url + view.path)
+    if view.press is not None:
+        page.get_by_role("button", name=view.press).click()
     page.wait_for_selector("main h1, main p")
     page.wait_for_function("() => !document.querySelector('main [role=status] + .visually-hidden, main [class*=dots]')")
     # Names that lists know only by their numbers come a moment later.

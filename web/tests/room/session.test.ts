@@ -182,3 +182,19 @@ it("comes back by itself after the page was loaded again", async () => {
   await session.leave();
   expect(session.returning).toBeNull();
 });
+
+it("is somebody as soon as it was let in, though the server's answers lag behind the engine", async () => {
+  const { you } = recorded.sue.begin as unknown as SpaceView;
+  await joined({ you: { ...you, role: "outsider" } });
+  expect(session.state.value?.you.role).toBe("listener");
+  await session.feed.reload();
+  expect(session.state.value?.you.role).toBe("listener");
+});
+
+it("is nobody any more once it was removed", async () => {
+  const { you } = recorded.sue.begin as unknown as SpaceView;
+  await joined({ you: { ...you, role: "outsider" } });
+  server.tell("removed", next(), { account: ME });
+  await vi.waitFor(() => expect(session.stay.value).toBe("out"));
+  expect(session.state.value?.you.role).toBe("outsider");
+});

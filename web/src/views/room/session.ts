@@ -43,6 +43,8 @@ export class RoomSession {
   readonly onAir: ReadonlySignal<boolean>;
   readonly #ends: (() => void)[] = [];
   #place = "";
+  /** As what we were let in. */
+  #role: Admission["role"] = "outsider";
 
   constructor(
     readonly space: string,
@@ -58,6 +60,7 @@ export class RoomSession {
       return this.seat.value?.muted === false && mic?.state === "on" && !mic.muted;
     });
     this.#ends.push(this.feed.listen((event, before, after) => this.#heard(event, before, after)));
+    this.#ends.push(effect(() => this.#keepRole()));
     this.#ends.push(effect(() => this.#keepPlace()));
     this.#ends.push(effect(() => this.#watchSound()));
   }
@@ -86,6 +89,7 @@ export class RoomSession {
         title: () => this.state.peek()?.title || t("room.untitled"),
       });
       this.#place = place(admission.role, admission.seat);
+      this.#role = admission.role;
       this.audio.value = audio;
       current.value = this;
       // A browser that wants a gesture first lets this wait; we are in all the same.
@@ -100,7 +104,6 @@ export class RoomSession {
       };
       // A page that was loaded again has its microphone closed: nobody is to think that we can be heard.
       if (admission.seat !== null && !admission.muted) await this.#muteOnServer();
-      // Who we are to the Space is known to the server once we are connected.
       void this.feed.reload();
       await heard;
     } catch (error) {
@@ -231,6 +234,13 @@ export class RoomSession {
     this.#silence();
     this.refusal.value = why;
     this.stay.value = "out";
+  }
+
+  /** The engine tells the server about once a second who is there: until then its answers call us an outsider. */
+  #keepRole(): void {
+    const state = this.state.value;
+    if (this.stay.value !== "inside" || !state || state.removed || state.you.role !== "outsider") return;
+    if (this.#role !== "outsider") this.feed.suppose({ you: { ...state.you, role: this.#role } });
   }
 
   /** The sound knows our seat by the admission, so a new seat needs a new one; no seat needs no microphone. */
