@@ -191,7 +191,7 @@ class Story:
         await self.sue.request()
         await self.host.press(f"Let {SUE} speak")
         await self.lee.told("An account you blocked has joined as a speaker.")
-        await self.lee.sees_on_stage(SUE, "Speaker", "muted", "Blocked")
+        await self.lee.sees_on_stage(SUE, "Blocked", "Speaker", "muted")
         await self.host.sees_on_stage(SUE, "Speaker", "muted")
         await self.host.sees_not("Blocked")
 
