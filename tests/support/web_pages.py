@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import httpx
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -13,7 +13,15 @@ from tests.peers.browser import CHROMIUM, FLAGS
 from tests.support.dev_server import DevServer
 from tests.support.web_scene import View
 
-__all__ = ["chromium", "opened", "signed_in"]
+__all__ = ["Look", "chromium", "opened", "signed_in"]
+
+
+class Look(NamedTuple):
+    """How wide, how high, in which colours."""
+
+    width: int
+    height: int
+    scheme: Literal["light", "dark"]
 
 
 @contextmanager
@@ -45,9 +53,12 @@ def signed_in(browser: Browser, server: DevServer, who: str | None, **context: A
         made.close()
 
 
-def opened(context: BrowserContext, server: DevServer, view: View) -> Page:
-    """The view, when it shows what it loaded."""
+def opened(context: BrowserContext, server: DevServer, view: View, look: Look | None = None) -> Page:
+    """The view, when it shows what it loaded; in `look` from its first paint on."""
     page = context.new_page()
+    if look is not None:
+        page.set_viewport_size({"width": look.width, "height": look.height})
+        page.emulate_media(color_scheme=look.scheme, reduced_motion="reduce")
     page.goto(server.url + view.path)
     if view.press is not None:
         page.get_by_role("button", name=view.press).click()
