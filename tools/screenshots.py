@@ -9,17 +9,22 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 
 from PIL import Image
 
 from tests.support.dev_server import dev_server
-from tests.support.web_pages import chromium, opened, signed_in
+from tests.support.web_pages import Look, chromium, opened, signed_in
 from tests.support.web_scene import a_scene, views
 
 TO = Path(__file__).parents[1] / "docs" / "screenshots"
-SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
-SCHEMES = ("light", "dark")
+LOOKS = {
+    "desktop-light": Look(1280, 800, "light"),
+    "desktop-dark": Look(1280, 800, "dark"),
+    "phone-light": Look(390, 844, "light"),
+    "phone-dark": Look(390, 844, "dark"),
+}
 QUALITY = 80
 
 
@@ -39,16 +44,10 @@ def main() -> int:
         for who in dict.fromkeys(view.who for view in shown):
             with signed_in(browser, server, who, device_scale_factor=1) as context:
                 context.on("weberror", lambda error: troubles.append(str(error.error)))
-                for view in (view for view in shown if view.who == who):
-                    page = opened(context, server, view)
-                    for size, (width, height) in SIZES.items():
-                        page.set_viewport_size({"width": width, "height": height})
-                        for scheme in SCHEMES:
-                            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-                            # Inputs are painted in the new colours a frame later.
-                            page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
-                            picture = Image.open(io.BytesIO(page.screenshot()))
-                            picture.save(TO / f"{view.name}-{size}-{scheme}.webp", quality=QUALITY, method=6)
+                for view, (name, look) in product((view for view in shown if view.who == who), LOOKS.items()):
+                    page = opened(context, server, view, look)
+                    picture = Image.open(io.BytesIO(page.screenshot()))
+                    picture.save(TO / f"{view.name}-{name}.webp", quality=QUALITY, method=6)
                     page.close()
     for trouble in troubles:
         print(trouble)

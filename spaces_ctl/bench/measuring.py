@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spaces_ctl.bench import load, processes
 from spaces_ctl.bench.errors import BenchFailed
@@ -38,8 +38,8 @@ class Round:
     spaces: int = 1
     shards: int = 1
     seconds: int = 5
-    curve: load.Linear | load.Steps | load.Logistic = Linear(500.0)  # noqa: RUF009
-    network: Network = Network()  # noqa: RUF009
+    curve: load.Linear | load.Steps | load.Logistic = field(default_factory=lambda: Linear(500.0))
+    network: Network = field(default_factory=Network)
     seed: int = 1
     ack_frequency: bool = False
     connections_per_socket: int = 100

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,10 @@ async def test_little_is_sent_before_a_listener_hears(
         joined_ms = (await tab.page.evaluate("() => spaces.counts()"))["joinedInMs"]
         await tab.hears(voice)
         assert cast.problems == []
-    kilobytes = Counter[str]()
+    kilobytes: defaultdict[str, float] = defaultdict(float)
     for url, bytes_sent in sent.items():
         assert url.startswith(server.url), f"somebody else was asked: {url}"
-        kilobytes[Path(urlsplit(url).path).suffix] += bytes_sent / 1000  # type: ignore[assignment]
+        kilobytes[Path(urlsplit(url).path).suffix] += bytes_sent / 1000
     shown = ", ".join(f"{kind or 'rest'} {size:.1f} KB" for kind, size in sorted(kilobytes.items()))
     with capsys.disabled():
         print(
