@@ -81,9 +81,9 @@ def environment() -> dict[str, str]:
 
 
 def seat_recordings(paths: list[Path]) -> dict[int, Path]:
-    """Recordings by seat, which their names say; that of the mix left out."""
+    """Recordings by seat, which their names say; that of the mix and what the server stores for replay left out."""
     found = {}
-    for path in (path for path in paths if "mix" not in path.name):
+    for path in (path for path in paths if "mix" not in path.name and "object-store" not in path.parts):
         seat = re.search(r"seat-?(\d+)", path.name)
         assert seat, path
         found[int(seat.group(1))] = path

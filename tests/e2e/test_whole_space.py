@@ -23,7 +23,7 @@ from tests.support.dev_server import DevServer, dev_server
 from tests.support.played_files import hear_element, remember_elements
 from tests.support.recognised_voices import closeness, talking
 from tests.support.rooms import GONE
-from tests.support.site_pages import CLEAR, PATIENCE_MS, People, people
+from tests.support.site_pages import CLEAR, PATIENCE_MS, People, Tab, people
 from tests.support.watching import Watcher, listener
 
 TITLE = "Tea for two"
@@ -278,9 +278,14 @@ class Story:
         preview = self.lee.page.get_by_label("How the clip sounds")
         await self.lee.sees(self.lee.page.locator("audio[src^='blob:']"))
         await preview.evaluate("(element) => { element.currentTime = 0; return element.play(); }")
-        # Its last seconds are Sam's.
-        await preview.evaluate("(element) => { element.currentTime = element.duration - 6; }")
-        assert closeness(self.sams, await hear_element(self.lee.page, 4)) >= CLEAR
+
+        async def seek() -> None:
+            # Its last seconds are Sam's.
+            await preview.evaluate(
+                "(element) => { element.currentTime = element.duration - 6; return element.play(); }"
+            )
+
+        await self._hears_sam_in_a_file(self.lee, seek)
         await self.lee.page.get_by_label("Say something with it").fill("Listen to this")
         await self.lee.press("Make clip")
         await self.lee.sees(self.lee.dialog.get_by_text("Your clip is made."))
@@ -304,6 +309,14 @@ class Story:
         assert len(words) >= 10, said
         assert known / len(words) >= 0.8, said
 
+    async def _hears_sam_in_a_file(self, tab: Tab, seek: Callable[[], Awaitable[None]]) -> None:
+        """Heard again from the same place if the machine was too busy to play it well: the file stays as it is."""
+        heard: list[float] = []
+        while not heard or (max(heard) < CLEAR and len(heard) < 3):
+            await seek()
+            heard.append(closeness(self.sams, await hear_element(tab.page, 4)))
+        assert max(heard) >= CLEAR, heard
+
     # After
 
     async def the_host_ends_it(self) -> None:
@@ -321,8 +334,11 @@ class Story:
         await self.guest.sees(re.compile("[45] people came"))
         await self.guest.press("Play")
         began = await self._replay_began()
-        await self.guest.page.get_by_label("Position").fill(str(int(self.sam_talked + 1 - began)))
-        assert closeness(self.sams, await hear_element(self.guest.page, 4)) >= CLEAR
+
+        async def seek() -> None:
+            await self.guest.page.get_by_label("Position").fill(str(int(self.sam_talked + 1 - began)))
+
+        await self._hears_sam_in_a_file(self.guest, seek)
         await self.guest.sees(self.guest.page.get_by_text(f"{SAM} is talking"))
         await self.guest.press("Pause")
 

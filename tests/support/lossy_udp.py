@@ -75,6 +75,7 @@ class LossyUdp:
         self._front: asyncio.DatagramTransport | None = None
         self._backs: dict[tuple[str, int], asyncio.DatagramTransport] = {}
         self._ways: dict[tuple[tuple[str, int], bool], _Way] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._opening: dict[tuple[str, int], list[bytes]] = {}
 
     @property
@@ -132,9 +133,10 @@ class LossyUdp:
             self._loop.call_at(due, self._send, client, up, data)
 
     def _send(self, client: tuple[str, int], up: bool, data: bytes) -> None:
+        if self._front is None or self._front.is_closing():
+            return  # What was delayed until after the end.
         if not up:
-            if self._front is not None and not self._front.is_closing():
-                self._front.sendto(data, client)
+            self._front.sendto(data, client)
             return
         back = self._backs.get(client)
         if back is not None:
@@ -143,7 +145,9 @@ class LossyUdp:
             self._opening[client].append(data)
         else:
             self._opening[client] = [data]
-            self._loop.create_task(self._open(client))
+            task = self._loop.create_task(self._open(client))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _open(self, client: tuple[str, int]) -> None:
         transport, _ = await self._loop.create_datagram_endpoint(
@@ -161,6 +165,9 @@ class LossyUdp:
         for transport in [*self._backs.values(), *([self._front] if self._front else [])]:
             transport.close()
         self._backs.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 

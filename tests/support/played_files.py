@@ -59,7 +59,10 @@ async def remember_elements(page: Page) -> None:
 
 async def hear_element(page: Page, seconds: float) -> Pcm:
     """What the element that plays now plays next, 48 kHz."""
-    await page.wait_for_function("() => spoken.some((one) => !one.paused && one.currentTime > 0)", timeout=20_000)
+    await page.wait_for_function(
+        "() => spoken.some((one) => !one.paused && !one.seeking && one.readyState > 2 && one.currentTime > 0)",
+        timeout=20_000,
+    )
     read = await page.evaluate(_HEAR, seconds)
     assert read["rate"] == 48_000, read["rate"]
     return np.frombuffer(base64.b64decode(read["samples"]), dtype="<i2").astype(np.int16)

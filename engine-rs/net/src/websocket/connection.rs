@@ -357,7 +357,10 @@ impl Connection {
     /// See [`Qmux::send_datagram`].
     pub(crate) fn send_datagram(&mut self, data: Bytes) -> bool {
         let taken = self.qmux.send_datagram(data);
-        self.objects += u64::from(taken);
+        // A branch: rustc 1.95 loses `+= u64::from(taken)` where `taken` then decides what inlined code does next.
+        if taken {
+            self.objects += 1;
+        }
         taken
     }
 }

@@ -1,5 +1,4 @@
 import { useSignal } from "@preact/signals";
-import { Plus } from "lucide";
 import { api, ok } from "@/api/client";
 import { dateTime, t } from "@/i18n";
 import { Button } from "@/ui/button";
@@ -8,7 +7,7 @@ import { Field, Switch, TextArea } from "@/ui/field";
 import { Menu } from "@/ui/menu";
 import { Failed, Loading } from "@/ui/states";
 import { useLoaded } from "@/ui/use-loaded";
-import { SecretDialog } from "./secret";
+import { type Hands, type Making, SecretList } from "./secret-list";
 import { Section } from "./section";
 import styles from "./settings.module.css";
 
@@ -48,73 +47,46 @@ export function Grants() {
 
 /** One's own apps (OAuth clients). */
 export function Apps() {
-  const { value, error, again } = useLoaded(() => ok(api.GET("/api/v1/oauth/apps")), []);
-  const making = useSignal(false);
-  const secret = useSignal<string | null>(null);
-  if (error.value !== null) return <Failed error={error.value} onRetry={again} />;
   const path = (client_id: string) => ({ params: { path: { client_id } } });
-  const renew = async (client_id: string) => {
-    secret.value = (await ok(api.POST("/api/v1/oauth/apps/{client_id}/secret", path(client_id)))).client_secret;
+  const renew = async (client_id: string, { tell }: Hands) => {
+    tell((await ok(api.POST("/api/v1/oauth/apps/{client_id}/secret", path(client_id)))).client_secret);
   };
-  const remove = async (client_id: string) => {
+  const remove = async (client_id: string, { again }: Hands) => {
     await ok(api.DELETE("/api/v1/oauth/apps/{client_id}", path(client_id)));
     await again();
   };
   return (
-    <Section title={t("settings.apps")} lead={t("settings.appsLead")}>
-      {!value.value ? (
-        <Loading />
-      ) : (
-        <ul class={styles.lines}>
-          {value.value.data.map((one) => (
-            <li key={one.client_id}>
-              <div class="grow">
-                <p>{one.name}</p>
-                <p class={styles.small}>
-                  <code>{one.client_id}</code>
-                </p>
-                <p class={styles.small}>{one.redirect_uris.join(" · ")}</p>
-              </div>
-              <Menu
-                label={t("settings.appActions", { name: one.name })}
-                items={[
-                  one.confidential && { label: t("settings.newSecret"), onChoose: () => renew(one.client_id) },
-                  { label: t("settings.remove"), danger: true, onChoose: () => remove(one.client_id) },
-                ]}
-              />
-            </li>
-          ))}
-        </ul>
+    <SecretList
+      title={t("settings.apps")}
+      lead={t("settings.appsLead")}
+      load={() => ok(api.GET("/api/v1/oauth/apps"))}
+      keyOf={(one) => one.client_id}
+      row={(one) => (
+        <>
+          <p>{one.name}</p>
+          <p class={styles.small}>
+            <code>{one.client_id}</code>
+          </p>
+          <p class={styles.small}>{one.redirect_uris.join(" · ")}</p>
+        </>
       )}
-      <div class="row">
-        <Button icon={Plus} onClick={() => (making.value = true)}>
-          {t("settings.newApp")}
-        </Button>
-        <a href="/reference/">{t("settings.reference")}</a>
-      </div>
-      <NewApp
-        open={making.value}
-        onClose={() => (making.value = false)}
-        onMade={(made) => {
-          making.value = false;
-          secret.value = made;
-          void again();
-        }}
-      />
-      <SecretDialog secret={secret.value} onClose={() => (secret.value = null)} />
-    </Section>
+      actions={(one, hands) => (
+        <Menu
+          label={t("settings.appActions", { name: one.name })}
+          items={[
+            one.confidential && { label: t("settings.newSecret"), onChoose: () => renew(one.client_id, hands) },
+            { label: t("settings.remove"), danger: true, onChoose: () => remove(one.client_id, hands) },
+          ]}
+        />
+      )}
+      newLabel={t("settings.newApp")}
+      beside={<a href="/reference/">{t("settings.reference")}</a>}
+      dialog={(making) => <NewApp {...making} />}
+    />
   );
 }
 
-function NewApp({
-  open,
-  onClose,
-  onMade,
-}: {
-  open: boolean;
-  onClose: () => void;
-  onMade: (secret: string | null) => void;
-}) {
+function NewApp({ open, onClose, onMade }: Making) {
   const name = useSignal("");
   const uris = useSignal("");
   const confidential = useSignal(true);

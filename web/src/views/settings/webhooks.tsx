@@ -1,5 +1,4 @@
 import { useSignal } from "@preact/signals";
-import { Plus } from "lucide";
 import { api, ok, type Schema } from "@/api/client";
 import { relative, t } from "@/i18n";
 import { account } from "@/state/session";
@@ -7,69 +6,47 @@ import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { Field } from "@/ui/field";
 import { Menu } from "@/ui/menu";
-import { Failed, Loading } from "@/ui/states";
-import { useLoaded } from "@/ui/use-loaded";
-import { SecretDialog } from "./secret";
-import { Section } from "./section";
+import { type Hands, type Making, SecretList } from "./secret-list";
 import styles from "./settings.module.css";
 
 /** Addresses that are told what happens in one's Spaces (an operator's: in all). */
 export function Webhooks() {
-  const { value, error, again } = useLoaded(() => ok(api.GET("/api/v1/webhooks")), []);
-  const making = useSignal(false);
-  const secret = useSignal<string | null>(null);
-  if (error.value !== null) return <Failed error={error.value} onRetry={again} />;
   const path = (id: string) => ({ params: { path: { id } } });
-  const rotate = async (id: string) => {
+  const rotate = async (id: string, { tell, again }: Hands) => {
     const { secrets } = await ok(api.POST("/api/v1/webhooks/{id}/rotate", path(id)));
-    secret.value = secrets[0] ?? null;
+    tell(secrets[0] ?? null);
     await again();
   };
-  const remove = async (id: string) => {
+  const remove = async (id: string, { again }: Hands) => {
     await ok(api.DELETE("/api/v1/webhooks/{id}", path(id)));
     await again();
   };
   return (
-    <Section title={t("settings.webhooks")} lead={t("settings.webhooksLead")}>
-      {!value.value ? (
-        <Loading />
-      ) : (
-        <ul class={styles.lines}>
-          {value.value.data.map((one) => (
-            <li key={one.id}>
-              <div class="grow">
-                <p class={styles.small}>
-                  <strong>{one.url}</strong>
-                </p>
-                <p class={styles.small}>{standing(one)}</p>
-              </div>
-              <Menu
-                label={t("settings.appActions", { name: one.url })}
-                items={[
-                  { label: t("settings.newSecret"), onChoose: () => rotate(one.id) },
-                  { label: t("settings.remove"), danger: true, onChoose: () => remove(one.id) },
-                ]}
-              />
-            </li>
-          ))}
-        </ul>
+    <SecretList
+      title={t("settings.webhooks")}
+      lead={t("settings.webhooksLead")}
+      load={() => ok(api.GET("/api/v1/webhooks"))}
+      keyOf={(one) => one.id}
+      row={(one) => (
+        <>
+          <p class={styles.small}>
+            <strong>{one.url}</strong>
+          </p>
+          <p class={styles.small}>{standing(one)}</p>
+        </>
       )}
-      <div class="row">
-        <Button icon={Plus} onClick={() => (making.value = true)}>
-          {t("settings.newWebhook")}
-        </Button>
-      </div>
-      <NewWebhook
-        open={making.value}
-        onClose={() => (making.value = false)}
-        onMade={(made) => {
-          making.value = false;
-          secret.value = made;
-          void again();
-        }}
-      />
-      <SecretDialog secret={secret.value} onClose={() => (secret.value = null)} />
-    </Section>
+      actions={(one, hands) => (
+        <Menu
+          label={t("settings.appActions", { name: one.url })}
+          items={[
+            { label: t("settings.newSecret"), onChoose: () => rotate(one.id, hands) },
+            { label: t("settings.remove"), danger: true, onChoose: () => remove(one.id, hands) },
+          ]}
+        />
+      )}
+      newLabel={t("settings.newWebhook")}
+      dialog={(making) => <NewWebhook {...making} />}
+    />
   );
 }
 
@@ -79,15 +56,7 @@ function standing(one: Schema<"EndpointView">): string {
   return one.failing_since ? `${what} · ${t("settings.failing", { when: relative(one.failing_since) })}` : what;
 }
 
-function NewWebhook({
-  open,
-  onClose,
-  onMade,
-}: {
-  open: boolean;
-  onClose: () => void;
-  onMade: (secret: string | null) => void;
-}) {
+function NewWebhook({ open, onClose, onMade }: Making) {
   const url = useSignal("");
   const space = useSignal("");
   const operator = account.value?.operator ?? false;
