@@ -277,6 +277,7 @@ def test_a_signal_ends_it_in_good_order(tmp_path: Path, number: signal.Signals) 
     assert figures["expected_frames"] > 0
 
 
+@pytest.mark.alone
 def test_nothing_outlives_a_killed_demo(tmp_path: Path) -> None:
     running = Running("--listeners", "3", "--speakers", "2", "--recordings", str(tmp_path))
     assert len(running.children) == 4
