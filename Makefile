@@ -4,17 +4,18 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-rust test-python fuzz check bench bench-build bench-peers bench-kernels bench-boundary results \
-	bench-control peers wasm web types screenshots wheel clean
+.PHONY: help build run test test-rust test-python fuzz check check-rust check-python check-web bench bench-build bench-peers \
+	bench-kernels bench-boundary results bench-control peers wasm web types screenshots wheel clean
 
 PYTHON ?= python3
 VENV := .venv
 PROFILE ?= ci
 FUZZ_SECONDS ?= 20
 ARGS ?=
-# Tests that listen to sound while it is spoken, or measure how long something takes: one after the other, nothing beside
-# them. All others run on every core. `pytest` alone runs everything in one process.
-BY_CLOCK := tests/bench tests/captions tests/demo tests/e2e tests/engine tests/peers
+# Tests marked `alone` run one after the other, nothing beside them; all others side by side. Of those some wait for sound
+# or for a page: three keep two cores busy. `pytest` alone runs everything in one process.
+ALONE := grep -lr --include='test_*.py' 'mark\.alone' tests
+WORKERS := $(shell echo $$(($$(nproc) + ($$(nproc) + 1) / 2)))
 # cmake (libopus is built from source) comes as a wheel into the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -57,7 +58,8 @@ $(TOOLS): constraints.txt
 
 $(STAMP): $(TOOLS) $(RUST) pyproject.toml
 	@echo "building the engine (the first time takes a few minutes) ..."
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) maturin develop --profile $(PROFILE) -E server,captions,bench,demo,test,dev
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) maturin develop --profile $(PROFILE) --features as-in-workspace \
+		-E server,captions,bench,demo,test,dev
 	touch $@
 
 build: $(STAMP) web
@@ -101,8 +103,8 @@ test-python: build
 	tools/system-packages ffmpeg opusinfo:opus-tools chromium psql:postgresql \
 		/usr/share/pocketsphinx/test/data/librivox:pocketsphinx-testdata
 # In the order of collection: the longest file is among the first, not left for the end.
-	pytest -q -n auto --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(BY_CLOCK))
-	pytest -q $(BY_CLOCK)
+	pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone and not heavy"
+	pytest -q -m "alone and not heavy" $$($(ALONE))
 
 fuzz: $(TOOLS)
 	engine-rs/fuzz/run $(FUZZ_SECONDS)
@@ -115,16 +117,26 @@ $(RECEIVER): $(RUST)
 	cargo build --profile wasm --locked --target wasm32-unknown-unknown -p spaces-wasm
 	built=$(or $(CARGO_TARGET_DIR),target)/wasm32-unknown-unknown/wasm/spaces_wasm.wasm; cmp -s $$built $@ || cp $$built $@
 
+# Side by side: most of Python's checks and of the web app's keep one core busy.
 check: build
+	$(MAKE) -j2 --output-sync=target check-rust check-python check-web
+
+check-rust: build
 	cargo fmt --all --check
 	cargo clippy --profile $(PROFILE) --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc -q --profile $(PROFILE) --locked --no-deps -p spaces-core -p spaces-moqt -p spaces-net
+	@# With the binding, and so with the features for which clippy has checked everything below.
+	RUSTDOCFLAGS="-D warnings" cargo doc -q --profile $(PROFILE) --locked --no-deps -p spaces-core -p spaces-moqt -p spaces-net \
+		-p spaces-py --features spaces-py/as-in-workspace
+
+check-python: build
 	ruff format --check .
 	ruff check .
 	mypy
 	python -m mypy.stubtest spaces_ctl._engine
 	lint-imports
 	python tools/licences.py
+
+check-web: build
 	$(MAKE) types
 	tools/npm run check
 

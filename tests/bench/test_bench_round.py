@@ -10,14 +10,16 @@ from spaces_ctl.bench.load import Group, Linear, Network
 from spaces_ctl.bench.measuring import JOINERS, Round, measure
 from spaces_ctl.bench.servers import Tools
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def tools() -> Tools:
-    """The programs, built as `cargo test` has built them already."""
-    command = ["cargo", "build", "--quiet", "--profile", "ci", "--locked", "-p", "spaces-bench-load"]
-    subprocess.run(command, cwd=ROOT, check=True)
+    """The programs, as `cargo test --workspace` has built them already: with the features of the whole workspace."""
+    command = ["cargo", "build", "--quiet", "--profile", "ci", "--locked", "--bins", "-p", "spaces-bench-load"]
+    subprocess.run([*command, "-p", "spaces-py", "--features", "spaces-py/as-in-workspace"], cwd=ROOT, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     return Tools(programs=target / "ci", peers=target / "bench" / "peers")
 
