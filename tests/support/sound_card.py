@@ -1,7 +1,7 @@
 """Sound cards that are not there: a PulseAudio of one's own, without hardware, for browsers that want a real device.
 
-Firefox plays nothing on a machine without an output (its AudioContext stays `suspended` for ever), and takes microphones
-that can be unplugged from here only.
+Firefox plays nothing on a machine without an output: its AudioContext stays `suspended` for ever. And microphones of
+this one can be pulled out.
 """
 
 from __future__ import annotations
@@ -42,9 +42,8 @@ class SoundCard:
     def microphone(self, name: str) -> str:
         """Plugs one in: what is played to the output `<name>_says` is what it hears."""
         says = self.output(f"{name}_says")
-        source = self._control(
-            "load-module", "module-remap-source", f"source_name={name}", f"master={name}_says.monitor"
-        )
+        properties = (f"source_name={name}", f"source_properties=device.description={name}")
+        source = self._control("load-module", "module-remap-source", f"master={name}_says.monitor", *properties)
         self._microphones[source] = (name, says)
         return source
 
