@@ -100,7 +100,7 @@ test-rust: $(TOOLS) wasm
 	cargo test --profile $(PROFILE) --locked --workspace
 
 test-python: build
-	tools/system-packages ffmpeg opusinfo:opus-tools chromium psql:postgresql \
+	tools/system-packages ffmpeg opusinfo:opus-tools chromium firefox-esr pulseaudio psql:postgresql \
 		/usr/share/pocketsphinx/test/data/librivox:pocketsphinx-testdata
 # In the order of collection: the longest file is among the first, not left for the end.
 	pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone and not heavy"
