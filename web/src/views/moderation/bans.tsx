@@ -43,6 +43,7 @@ export function Bans() {
       >
         <Field
           label={t("admin.findAccount")}
+          hint={t("admin.findAccountHint")}
           placeholder="@handle"
           error={trouble.value}
           autoComplete="off"
