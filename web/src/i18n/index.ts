@@ -63,6 +63,12 @@ export const compact = (value: number) => new Intl.NumberFormat(language.value, 
 /** A moment as people say it. */
 export const dateTime = (value: string | number | Date) =>
   new Intl.DateTimeFormat(language.value, { dateStyle: "medium", timeStyle: "short" }).format(new Date(value));
+/** From a moment to another: the day once, if it is the same. */
+export const dateTimeRange = (from: string, to: string) =>
+  new Intl.DateTimeFormat(language.value, { dateStyle: "medium", timeStyle: "short" }).formatRange(
+    new Date(from),
+    new Date(to),
+  );
 /** "a, b and c". */
 export const list = (values: string[]) => new Intl.ListFormat(language.value).format(values);
 
