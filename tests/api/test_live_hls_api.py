@@ -12,8 +12,8 @@ from litestar.testing import AsyncTestClient
 
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
-from spaces_ctl.media.errors import WorkerGone
 from spaces_ctl.engine import Counts
+from spaces_ctl.media.errors import WorkerGone
 from spaces_ctl.model import SpaceId
 from spaces_ctl.service.tables import Audience
 from tests.support.api_world import ANN, BEN, HOST, ApiWorld, bearer
