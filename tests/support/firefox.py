@@ -2,7 +2,7 @@
 
 Playwright drives builds of its own, which come from no package registry, and the newest Firefox (`moz-firefox`).
 Debian's (ESR 153) lacks a command that Playwright 1.65 sends to every new context
-(`emulation.setMediaFeaturesOverride`). What the tests need is a page that runs scripts and is clicked: that is all
+(`emulation.setMediaFeaturesOverride`). What the tests need is a page that runs scripts and is clicked. That is all
 there is here, named as Playwright names it.
 """
 
