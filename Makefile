@@ -116,7 +116,7 @@ test: test-rust fuzz test-python
 
 # What the tests need of Debian.
 system:
-	tools/system-packages ffmpeg opusinfo:opus-tools node:nodejs chromium psql:postgresql \
+	tools/system-packages ffmpeg opusinfo:opus-tools node:nodejs chromium firefox-esr pulseaudio psql:postgresql \
 		/usr/share/pocketsphinx/test/data/librivox:pocketsphinx-testdata
 
 test-rust: $(TOOLS) wasm

@@ -55,3 +55,14 @@ async def test_stalled_listeners_and_a_bad_network_are_beside_the_figure_not_in_
     found = await measure(what, tools)
     assert found.expected == 3 * 50
     assert found.broken == 0
+
+
+async def test_optimists_are_thrown_out_and_nobody_else(tools: Tools) -> None:
+    others = (
+        Group(name="optimists", listeners=2, behaviour="optimists"),
+        Group(name="tiny", listeners=3, behaviour="tiny_windows"),
+    )
+    found = await measure(Round(scenario="test", listeners=3, seconds=1, others=others), tools)
+    assert found.expected == 3 * 50
+    assert found.delivered > 0
+    assert (found.failed, found.broken, found.others_gone) == (0, 0, 2)

@@ -15,8 +15,8 @@ from spaces_ctl.client import SpacesClient
 from spaces_ctl.demo.speech import voices, write_wav
 from spaces_ctl.engine import Listener
 from tests.support.audio import Pcm, compare
-from tests.support.live_harness import LivePage, live_page
-from tests.support.live_scene import Place, Stage, live_stage, place
+from tests.support.live_harness import live_page
+from tests.support.live_scene import Place, Stage, live_stage, on_stage, place
 from tests.support.lossy_udp import Network, lossy_udp
 
 SECONDS = 8
@@ -187,20 +187,6 @@ async def test_the_end_of_the_space_is_told(at: Place) -> None:
             await page.until(LIVE)
         await page.until("l.phase === 'refused'")
         assert (await page.look())["refusal"]["code"] == "state.ended"
-
-
-async def on_stage(stage: Stage, page: LivePage, sam: SpacesClient) -> int:
-    """Sam, who listens, takes the mic: his seat."""
-    await page.listen(await stage.admission(client=sam))
-    await page.until(LIVE)
-    space = sam.space(stage.space.id)
-    await space.take_mic()
-    await space.unmute()
-    given = await stage.admission(client=sam)
-    seats = {0: stage.host_account, given["seat"]: str(stage.place.server.ids["sam"])}
-    await page.page.evaluate("([seats, given]) => { harness.seat(seats); harness.readmit(given) }", [seats, given])
-    assert isinstance(given["seat"], int)
-    return given["seat"]
 
 
 @pytest.mark.alone

@@ -35,6 +35,7 @@ export function Bans() {
       >
         <Field
           label={t("admin.findAccount")}
+          hint={t("admin.findAccountHint")}
           placeholder="@handle"
           error={trouble.value}
           autoComplete="off"
