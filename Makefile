@@ -24,7 +24,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 # Python's caches serve thousands of tests and hundreds of processes, whatever the machine's images want of them.
 unexport PYTHONDONTWRITEBYTECODE
 # What waits for the network, for one core or for several does so at once.
-AT_ONCE = $(MAKE) --no-print-directory $(if $(filter --jobserver%,$(MAKEFLAGS)),,-j3)
+AT_ONCE = --no-print-directory $(if $(filter --jobserver%,$(MAKEFLAGS)),,-j3)
 
 STAMP := $(VENV)/.installed
 TOOLS := $(VENV)/.tools
@@ -80,7 +80,7 @@ $(STAMP): $(ENGINE) $(REQUIREMENTS)
 	touch $@
 
 build:
-	$(AT_ONCE) $(STAMP) $(PACKAGES) $(RECEIVER)
+	$(MAKE) $(AT_ONCE) $(STAMP) $(PACKAGES) $(RECEIVER)
 	$(MAKE) --no-print-directory web
 
 web: $(SITE)
@@ -141,7 +141,7 @@ $(RECEIVER): $(RUST)
 
 # Side by side: most of Python's checks and of the web app's keep one core busy.
 check: build
-	$(AT_ONCE) --output-sync=target check-rust check-python check-web
+	$(MAKE) $(AT_ONCE) --output-sync=target check-rust check-python check-web
 
 check-rust: $(TOOLS)
 	cargo fmt --all --check
