@@ -1,9 +1,9 @@
 """Who hears a live Space by HLS: the engine does not see them, so they are counted by their asking for the playlist.
 
-A player asks for the list of segments about every `LIVE_MS` (RFC 8216, 6.3.4: after a target duration, or half of one if
-nothing changed). Who has asked within `HEARS_MS` hears. An account is one listener, however many players it has; guests
-are told apart by address and program, so those behind one address with equal browsers count as one. Nobody of them is
-listed: accounts count as anonymous. Kept in memory only, and no longer than that.
+A player asks for the list of segments about every `LIVE_MS` (RFC 8216, 6.3.4: after a target duration, or half of one
+if nothing changed). Who has asked within `HEARS_MS` hears. An account is one listener, however many players it has;
+guests are told apart by address and program, so those behind one address with equal browsers count as one. Nobody of
+them is listed: accounts count as anonymous. Kept in memory only, and no longer than that.
 """
 
 from __future__ import annotations

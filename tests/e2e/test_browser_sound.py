@@ -40,6 +40,7 @@ def heard(stage: Stage) -> str:
 
 
 @pytest.mark.parametrize("protocol", ["moq-lite-05", "moqt-18"])
+@pytest.mark.alone
 async def test_what_is_said_is_what_is_played(at: Place, said: Pcm, protocol: str) -> None:
     async with live_stage(at) as stage, live_page() as page:
         await stage.open(page, tap="seats", protocol=protocol)
@@ -60,6 +61,7 @@ async def test_what_is_said_is_what_is_played(at: Place, said: Pcm, protocol: st
         assert page.problems == []
 
 
+@pytest.mark.alone
 async def test_a_twentieth_lost_leaves_no_gap_over_60_ms(at: Place, said: Pcm) -> None:
     async with live_stage(at) as stage, live_page() as page:
         with lossy_udp(stage.port, Network(loss=0.05, jitter_ms=20, seed=7)) as proxy:
@@ -104,6 +106,7 @@ async def test_a_persons_volume_is_theirs_alone_and_kept(at: Place, said: Pcm) -
         await page.call("setPersonVolume", stage.host_account, 1)
 
 
+@pytest.mark.alone
 async def test_the_network_goes_dark_and_comes_back(at: Place, said: Pcm) -> None:
     async with live_stage(at) as stage, live_page() as page, stage.talking(said):
         with lossy_udp(stage.port) as proxy:
@@ -147,6 +150,7 @@ async def test_another_network_gets_another_session_at_once(at: Place, said: Pcm
             assert (await page.look())["phase"] == "live"
 
 
+@pytest.mark.alone
 async def test_a_frozen_page_goes_on_with_what_is_said_now(at: Place, said: Pcm) -> None:
     async with live_stage(at) as stage, live_page() as page, stage.talking(said):
         await stage.open(page)
@@ -185,6 +189,7 @@ async def test_the_end_of_the_space_is_told(at: Place) -> None:
         assert (await page.look())["refusal"]["code"] == "state.ended"
 
 
+@pytest.mark.alone
 async def test_a_microphone_is_heard_by_others(at: Place, said: Pcm, tmp_path: Path) -> None:
     spoken = tmp_path / "spoken.wav"
     write_wav(spoken, said)

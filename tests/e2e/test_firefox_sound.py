@@ -26,6 +26,8 @@ from tests.support.site_pages import CLEAR
 from tests.support.site_stage import talking_host
 from tests.support.sound_card import SoundCard, sound_card
 
+pytestmark = pytest.mark.alone
+
 SECONDS = 8
 TRIES = 3
 LIVE = "l.phase === 'live'"
