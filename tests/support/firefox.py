@@ -171,7 +171,10 @@ async def firefox(
         given = _PREFERENCES | (preferences or {})
         lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in given.items()]
         Path(profile, "user.js").write_text("".join(lines))
-        async with _running(Path(profile), card) as address, connect(address + "/session", max_size=None) as socket:
+        async with (
+            _running(Path(profile), card) as address,
+            connect(address + "/session", max_size=None, ping_interval=None) as socket,
+        ):
             session = _Session(socket)
             reading = asyncio.create_task(session.read())
             try:
