@@ -92,7 +92,8 @@ pub enum Track {
     /// `seat/<n>`: one seat, raw as the speaker sent it (payload of [`crate::uplink`]). Service sessions get it of seats with
     /// [`crate::command::StageRow::caption`] alone, and the seat's generation (QUIC varint) before each payload.
     Seat(SeatNo),
-    /// `state`: roster and title, a JSON snapshot a group, on streams. Behind it in the group, counts and reactions as JSON.
+    /// `state`: roster and title, a JSON snapshot a group, on streams. Behind it in the group, as JSON, counts, reactions and
+    /// the [`Tier`] that this listener should hear.
     State,
     /// `catalog`: MSF catalog, on a stream.
     Catalog,
@@ -118,6 +119,27 @@ impl Track {
                 let number: u8 = digits.parse().ok()?;
                 (digits.len() == 1 || number > 9).then(|| SeatNo::new(number).map(Self::Seat))?
             }
+        }
+    }
+}
+
+/// What a listener hears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// The speakers, each by itself: [`Track::Stage`].
+    #[default]
+    Stage,
+    /// All of them in one stream: [`Track::Mix`].
+    Mix,
+}
+
+impl Tier {
+    /// Its word on the track `state`, and the track's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stage => "stage",
+            Self::Mix => "mix",
         }
     }
 }

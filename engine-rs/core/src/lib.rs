@@ -33,6 +33,7 @@ pub mod mix_feed;
 pub mod mix_receiver;
 mod mix_ring;
 pub mod ogg;
+mod path;
 pub mod playout;
 mod pulse;
 pub mod reactions;
