@@ -148,10 +148,9 @@ impl Audience {
         }
     }
 
-    /// True if the listener is to be told of another tier than before.
-    pub(crate) fn feedback(&mut self, slot: usize, feedback: Feedback, mix_for: MixFor) -> bool {
-        let Feedback { sent, lost, rtt_us } = feedback;
-        self.listeners.get_mut(slot).is_some_and(|listener| listener.feedback(sent, lost, rtt_us, mix_for))
+    /// True if the listener is to be advised otherwise than before.
+    pub(crate) fn feedback(&mut self, slot: usize, feedback: Feedback, mix_for: Option<MixFor>) -> bool {
+        self.listeners.get_mut(slot).is_some_and(|listener| listener.feedback(feedback, mix_for))
     }
 
     /// Says which seats are a session's own.

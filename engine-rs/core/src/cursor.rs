@@ -6,7 +6,7 @@
 
 use crate::captions::Captions;
 use crate::command::MixFor;
-use crate::engine::{Object, Sent, Sink, Tier, Track};
+use crate::engine::{Advice, Feedback, Object, Sent, Sink, Track};
 use crate::ids::{SeatMask, SeatNo, SessionKey};
 use crate::mix_ring::MixRing;
 use crate::path::Path;
@@ -35,26 +35,28 @@ const SERVICE: u16 = 1 << 9;
 pub(crate) struct Documents {
     /// The latest state, and its number among all that this shard was given (from 1).
     pub(crate) state: Option<(u32, Object)>,
-    /// What was said last behind a snapshot: its number, and what it is to listeners who are told to hear each tier.
-    pub(crate) pulse: Option<(u32, ByTier)>,
-    /// Who is told to hear the mix.
-    pub(crate) mix_for: MixFor,
+    /// What was said last behind a snapshot: its number, and what it says with each advice.
+    pub(crate) pulse: Option<(u32, ByAdvice)>,
+    /// Who is told to hear the mix; `None`: there is none.
+    pub(crate) mix_for: Option<MixFor>,
     /// The catalog.
     pub(crate) catalog: Option<Object>,
 }
 
-/// The same for listeners of the stage and of the mix.
+/// The same with each advice.
 #[derive(Clone, Debug)]
-pub(crate) struct ByTier {
+pub(crate) struct ByAdvice {
+    pub(crate) stage_only: Object,
     pub(crate) stage: Object,
     pub(crate) mix: Object,
 }
 
-impl ByTier {
-    const fn get(&self, tier: Tier) -> &Object {
-        match tier {
-            Tier::Stage => &self.stage,
-            Tier::Mix => &self.mix,
+impl ByAdvice {
+    const fn get(&self, advice: Advice) -> &Object {
+        match advice {
+            Advice::StageOnly => &self.stage_only,
+            Advice::Stage => &self.stage,
+            Advice::Mix => &self.mix,
         }
     }
 }
@@ -208,18 +210,20 @@ impl Listener {
         self.tracks & CAPTIONS != 0
     }
 
-    /// What the connection reported about itself. True if the listener is to be told of another tier than before.
-    pub(crate) fn feedback(&mut self, sent: u32, lost: u32, rtt_us: u32, mix_for: MixFor) -> bool {
-        let before = self.tier(mix_for);
-        self.path.report(sent, lost, rtt_us) && self.tracks & STATE != 0 && self.tier(mix_for) != before
+    /// What the connection reported about itself. True if the listener is to be advised otherwise than before.
+    pub(crate) fn feedback(&mut self, feedback: Feedback, mix_for: Option<MixFor>) -> bool {
+        let before = self.advice(mix_for);
+        let changed = self.path.report(feedback.sent, feedback.lost, feedback.rtt_us);
+        changed && self.tracks & STATE != 0 && self.advice(mix_for) != before
     }
 
-    /// What this listener is told to hear. Those on stage would hear themselves in the mix.
-    pub(crate) const fn tier(&self, mix_for: MixFor) -> Tier {
+    const fn advice(&self, mix_for: Option<MixFor>) -> Advice {
         match mix_for {
-            MixFor::Everybody if self.own == 0 => Tier::Mix,
-            MixFor::Weak if self.own == 0 && self.path.weak() => Tier::Mix,
-            MixFor::Everybody | MixFor::Weak | MixFor::Nobody => Tier::Stage,
+            None => Advice::StageOnly,
+            Some(_) if self.own != 0 => Advice::StageOnly,
+            Some(MixFor::Everybody) => Advice::Mix,
+            Some(MixFor::Weak) if self.path.weak() => Advice::Mix,
+            Some(MixFor::Weak | MixFor::Nobody) => Advice::Stage,
         }
     }
 
@@ -360,7 +364,7 @@ impl Listener {
         if self.tracks & STATE != 0
             && let Some((number, pulse)) = documents.pulse.as_ref().filter(|(number, _)| *number != self.pulse)
         {
-            if !out.send(pulse.get(self.tier(documents.mix_for))) {
+            if !out.send(pulse.get(self.advice(documents.mix_for))) {
                 return false;
             }
             self.pulse = *number;

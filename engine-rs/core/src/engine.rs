@@ -93,7 +93,7 @@ pub enum Track {
     /// [`crate::command::StageRow::caption`] alone, and the seat's generation (QUIC varint) before each payload.
     Seat(SeatNo),
     /// `state`: roster and title, a JSON snapshot a group, on streams. Behind it in the group, as JSON, counts, reactions and
-    /// the [`Tier`] that this listener should hear.
+    /// what this listener should hear ([`Advice`]).
     State,
     /// `catalog`: MSF catalog, on a stream.
     Catalog,
@@ -133,14 +133,32 @@ pub enum Tier {
     Mix,
 }
 
-impl Tier {
-    /// Its word on the track `state`, and the track's name.
+/// What a listener is told to hear, on the track `state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Advice {
+    /// The stage, and there is no choice: they sit there and would hear themselves in the mix, or there is no mix.
+    StageOnly,
+    /// The stage; the mix is there for who wants to save data.
+    Stage,
+    /// The mix.
+    Mix,
+}
+
+impl Advice {
+    /// Its word.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::StageOnly => "stage-only",
             Self::Stage => "stage",
             Self::Mix => "mix",
         }
+    }
+
+    /// The advice of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::StageOnly, Self::Stage, Self::Mix].into_iter().find(|advice| advice.name() == name)
     }
 }
 

@@ -50,6 +50,7 @@ mod space;
 mod stage;
 mod stats;
 mod table;
+pub mod tier_receiver;
 pub mod time;
 mod tombstones;
 mod transit;

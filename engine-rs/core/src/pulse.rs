@@ -6,7 +6,7 @@
 //! ```text
 //! {"tier":"stage","counts":{"named":n,"anonymous":n,"guests":n},"reactions":[n, …]}
 //! ```
-//! `tier` is the only part that is not the same for everybody: [`crate::engine::Tier`]'s name.
+//! `tier` is the only part that is not the same for everybody: [`crate::engine::Advice`]'s word.
 //! Counts are whole values. Reactions are those since the object before, by kind; the field is left out when there are none.
 //! Nothing is said when nothing has changed and nobody has just begun to listen.
 
@@ -14,7 +14,7 @@ use core::fmt::Write as _;
 
 use bytes::Bytes;
 
-use crate::engine::Tier;
+use crate::engine::Advice;
 use crate::event::Counts;
 use crate::reactions::Tally;
 use crate::time::Time;
@@ -113,10 +113,10 @@ impl Pulse {
     }
 }
 
-/// An object for those who should hear `tier`.
-pub(crate) fn to_hear(object: &Bytes, tier: Tier) -> Bytes {
+/// An object for those who are told `advice`.
+pub(crate) fn to_hear(object: &Bytes, advice: Advice) -> Bytes {
     let rest = object.strip_prefix(b"{").unwrap_or(object);
-    Bytes::from([br#"{"tier":""#, tier.name().as_bytes(), br#"","#, rest].concat())
+    Bytes::from([br#"{"tier":""#, advice.name().as_bytes(), br#"","#, rest].concat())
 }
 
 const fn after(last: Time, every: u64) -> Time {

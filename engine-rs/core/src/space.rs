@@ -9,8 +9,8 @@ use crate::audience::Audience;
 use crate::cadence::Cadence;
 use crate::captions::Captions;
 use crate::command::{MixFor, SpaceTable, StageRow};
-use crate::cursor::{ByTier, Documents};
-use crate::engine::{Config, MixBundle, Object, Output, ShardMessage, TickBundle, Tier, Track, Verdict};
+use crate::cursor::{ByAdvice, Documents};
+use crate::engine::{Advice, Config, MixBundle, Object, Output, ShardMessage, TickBundle, Track, Verdict};
 use crate::event::{Counts, Event, EventKind};
 use crate::headcount::Headcount;
 use crate::ids::{AccountId, MAX_SEATS, SeatMask, SeatNo, SessionKey, SpaceId};
@@ -216,7 +216,7 @@ impl Space {
         }
         self.silence(silenced, out);
         self.withhold(withheld);
-        self.set_tiers(&old);
+        self.advise(&old);
         if self.home && !(self.table.live && self.table.mix) {
             self.end_mix(out);
         }
@@ -224,11 +224,11 @@ impl Space {
     }
 
     /// Everybody is told anew what to hear, if that may have changed for anybody.
-    fn set_tiers(&mut self, old: &SpaceTable) {
-        let mix_for = if self.table.mix { self.table.mix_for } else { MixFor::Nobody };
+    fn advise(&mut self, old: &SpaceTable) {
+        let mix_for = self.table.mix.then_some(self.table.mix_for);
         let before = core::mem::replace(&mut self.documents.mix_for, mix_for);
         let seated = |table: &SpaceTable| table.stage.iter().map(|row| row.account).collect::<Vec<_>>();
-        if before != mix_for || (mix_for != MixFor::Nobody && seated(old) != seated(&self.table)) {
+        if before != mix_for || (mix_for.is_some() && seated(old) != seated(&self.table)) {
             self.pulse.owe();
         }
     }
@@ -411,11 +411,12 @@ impl Space {
     pub(crate) fn say(&mut self, now: Time, number: u32, payload: Bytes) -> bool {
         let Some((_, state)) = &self.documents.state else { return false };
         let timestamp = self.stage.group(now).saturating_mul(TICK_SAMPLES).max(state.timestamp);
-        let object = |tier: Tier| {
-            let payload = pulse::to_hear(&payload, tier);
+        let with = |advice: Advice| {
+            let payload = pulse::to_hear(&payload, advice);
             Object { object: u64::from(number), timestamp, payload, ..state.clone() }
         };
-        self.documents.pulse = Some((number, ByTier { stage: object(Tier::Stage), mix: object(Tier::Mix) }));
+        let [stage_only, stage, mix] = [Advice::StageOnly, Advice::Stage, Advice::Mix].map(with);
+        self.documents.pulse = Some((number, ByAdvice { stage_only, stage, mix }));
         self.audience.refresh();
         true
     }

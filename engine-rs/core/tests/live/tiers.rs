@@ -105,26 +105,26 @@ fn everybody_but_the_stage_is_told_when_the_table_says_so_and_at_once_when_their
     }
     let tiers = |world: &mut World| [(0, 60), (1, 60), (1, 61)].map(|(shard, key)| told(world, shard, key).0);
     world.run_ms(2_000);
-    assert_eq!(tiers(&mut world), ["stage", "stage", "stage"], "not even who is weak");
+    assert_eq!(tiers(&mut world), ["stage", "stage", "stage-only"], "not even who is weak");
 
     world.upsert(3, SpaceTable { mix_for: MixFor::Weak, ..table(2) });
     world.run_ms(1_000);
-    assert_eq!(tiers(&mut world), ["stage", "mix", "stage"]);
+    assert_eq!(tiers(&mut world), ["stage", "mix", "stage-only"]);
 
     world.upsert(4, SpaceTable { mix_for: MixFor::Everybody, ..table(2) });
     world.run_ms(1_000);
-    assert_eq!(tiers(&mut world), ["mix", "mix", "stage"]);
+    assert_eq!(tiers(&mut world), ["mix", "mix", "stage-only"]);
 
     let raised = StageRow { account: spaces_core::ids::AccountId(800), ..row(2) };
     let mut stage = table(2);
     stage.stage.push(raised);
     world.upsert(5, SpaceTable { mix_for: MixFor::Everybody, ..stage.clone() });
     world.run_ms(1_000);
-    assert_eq!(tiers(&mut world), ["stage", "mix", "stage"]);
+    assert_eq!(tiers(&mut world), ["stage-only", "mix", "stage-only"]);
 
     world.upsert(6, SpaceTable { mix_for: MixFor::Everybody, mix: false, ..stage });
     world.run_ms(1_000);
-    assert_eq!(tiers(&mut world), ["stage", "stage", "stage"], "there is no mix any more");
+    assert_eq!(tiers(&mut world), ["stage-only", "stage-only", "stage-only"], "there is no mix any more");
 }
 
 #[test]

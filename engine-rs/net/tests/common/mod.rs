@@ -160,6 +160,7 @@ pub struct World {
     pub guests: bool,
     pub record: bool,
     pub mix: bool,
+    pub mix_for: MixFor,
     offers_none: bool,
     remote: Option<SocketAddr>,
     dialler: Dialler,
@@ -228,7 +229,7 @@ impl World {
             ticketed: false,
             mic_open: true,
             mix: self.mix,
-            mix_for: MixFor::Nobody,
+            mix_for: self.mix_for,
             started_at_ms: self.started_at_ms,
             stage: self.stage.clone(),
         };
