@@ -14,6 +14,9 @@ import msgspec
 from spaces_ctl.clock import Clock
 from spaces_ctl.engine import Counts
 from spaces_ctl.model import SpaceId
+from spaces_ctl.policy.crowds import Crowd
+from spaces_ctl.policy.crowds import count as count_crowd
+from spaces_ctl.policy.limits import Limits
 from spaces_ctl.service.tables import Audience
 
 __all__ = ["Counters", "Point", "SpaceCounters"]
@@ -43,6 +46,7 @@ class SpaceCounters:
     def __init__(self) -> None:
         """Empty."""
         self.audience = Audience()
+        self.crowd = Crowd()
         self.peak = 0
         self.reactions: Counter[str] = Counter()
         self.bucket_ms = _FIRST_BUCKET_MS
@@ -113,6 +117,22 @@ class Counters:
         for space in spaces:
             if (own := self._of.get(space)) is not None:
                 own.hold(self._clock.now_ms())
+
+    def crowd(self, space: SpaceId) -> Crowd:
+        """How large the audience counts."""
+        return self.of(space).crowd
+
+    def judge(self, spaces: Iterable[SpaceId], limits: Limits) -> frozenset[SpaceId]:
+        """Looks at the sizes of live Spaces' audiences, as time passes. Answers which are large or small since now."""
+        now_ms, turned = self._clock.now_ms(), set[SpaceId]()
+        for space in spaces:
+            if (own := self._of.get(space)) is None:
+                continue
+            people = own.audience.named + own.audience.anonymous + own.audience.guests
+            before, own.crowd = own.crowd, count_crowd(own.crowd, people, now_ms, limits)
+            if before.large != own.crowd.large:
+                turned.add(space)
+        return frozenset(turned)
 
     def take_changed(self) -> frozenset[SpaceId]:
         """Spaces whose audience is another than at the last call."""

@@ -133,6 +133,17 @@ pub enum Tier {
     Mix,
 }
 
+impl Tier {
+    /// Its word, and the track's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stage => "stage",
+            Self::Mix => "mix",
+        }
+    }
+}
+
 /// What a listener is told to hear, on the track `state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Advice {
