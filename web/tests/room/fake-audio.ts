@@ -1,6 +1,15 @@
 // Live sound without sound: what a view sees of it is set by the test.
 import { type Signal, signal } from "@preact/signals";
-import type { CaptionLine, LiveAudio, LiveAudioOptions, Microphone, Path, Phase, Quality } from "@/live/live-audio";
+import type {
+  CaptionLine,
+  LiveAudio,
+  LiveAudioOptions,
+  Microphone,
+  Path,
+  Phase,
+  Quality,
+  Tier,
+} from "@/live/live-audio";
 
 type Mutable<T> = { [K in keyof T]: T[K] extends { readonly value: infer V } ? Signal<V> : T[K] };
 
@@ -35,6 +44,8 @@ export function fakeAudio(options: LiveAudioOptions): FakeAudio {
     levels: signal<ReadonlyMap<string, number>>(new Map()),
     quality: signal<Quality | null>(null),
     microphone,
+    tier: signal<Tier>("stage"),
+    saveData: signal(false),
     outputs: signal<readonly MediaDeviceInfo[]>([]),
     joinedInMs: signal<number | null>(null),
     lines: signal<readonly CaptionLine[]>([]),
@@ -71,6 +82,9 @@ export function fakeAudio(options: LiveAudioOptions): FakeAudio {
     setVolume() {},
     setPersonVolume() {},
     personVolume: () => 1,
+    setSaveData(on) {
+      asked.push(`saveData ${on}`);
+    },
     captions(on) {
       asked.push(`captions ${on}`);
     },
