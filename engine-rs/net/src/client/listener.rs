@@ -503,7 +503,8 @@ impl Role for Hear {
             }
         };
         self.play(Instant::now());
-        if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
+        let live = self.call.shared.lock().state == State::Live;
+        if let Some((connection, peer)) = endpoint.connections.get_mut(key).filter(|_| live) {
             self.follow(connection, peer);
         }
         let mut inner = self.call.shared.lock();
