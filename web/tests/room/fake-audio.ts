@@ -29,6 +29,7 @@ export function fakeAudio(options: LiveAudioOptions): FakeAudio {
     talkingWhileMuted: false,
     devices: [],
     device: null,
+    replacedBy: null,
     processing: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
   });
   const phase = signal<Phase>("idle");
@@ -47,6 +48,9 @@ export function fakeAudio(options: LiveAudioOptions): FakeAudio {
     tier: signal<Tier>("stage"),
     saveData: signal(false),
     outputs: signal<readonly MediaDeviceInfo[]>([]),
+    output: signal(""),
+    volume: signal(1),
+    paused: signal(false),
     joinedInMs: signal<number | null>(null),
     lines: signal<readonly CaptionLine[]>([]),
     async listen() {
