@@ -16,7 +16,7 @@ from spaces_ctl.client import SpacesClient
 from spaces_ctl.demo.speech import voices, write_wav
 from spaces_ctl.engine import Listener
 from tests.support.audio import Pcm, compare
-from tests.support.live_harness import live_page
+from tests.support.live_harness import LivePage, live_page
 from tests.support.live_scene import Place, Stage, live_stage, on_stage, place
 from tests.support.lossy_udp import Network, lossy_udp
 
