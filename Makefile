@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-rust test-python fuzz check bench bench-build bench-peers bench-kernels bench-boundary results \
+.PHONY: help build run test test-rust test-lanes test-python fuzz check bench bench-build bench-peers bench-kernels bench-boundary results \
 	bench-control peers wasm web types screenshots wheel clean
 
 PYTHON ?= python3
@@ -96,6 +96,13 @@ test: test-rust fuzz test-python
 test-rust: $(TOOLS) wasm
 	tools/system-packages ffmpeg opusinfo:opus-tools node:nodejs
 	cargo test --profile $(PROFILE) --locked --workspace
+	$(MAKE) test-lanes
+
+# The queues between shards in every interleaving and reordering that the memory model allows. Everything is built anew with
+# the flag, so only this crate is, and beside the others.
+test-lanes: $(TOOLS)
+	RUSTFLAGS="--cfg loom" cargo test --profile $(PROFILE) --locked -p spaces-lanes --test model \
+		--target-dir $(or $(CARGO_TARGET_DIR),target)/loom
 
 test-python: build
 	tools/system-packages ffmpeg opusinfo:opus-tools chromium psql:postgresql \
