@@ -43,6 +43,12 @@ impl Knowledge {
 }
 
 impl Engine {
+    /// The shard on which the stage of a Space would live that were made now.
+    #[must_use]
+    pub fn home(&self, space: SpaceId) -> u16 {
+        self.config.home(space)
+    }
+
     /// There are so many shards from now on; never fewer than before. Stages stay where they are.
     pub fn set_shards(&mut self, shards: u16) {
         self.config.shards = self.config.shards.max(shards);
