@@ -15,6 +15,7 @@ uvloop and imports nothing but the standard library.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -235,9 +236,11 @@ class EngineConfig:
     origins: Sequence[str] = ()
     """Web origins that may connect; empty takes any."""
     shards: int = 1
-    """Threads, each with its part of the audience."""
+    """Threads, each with its part of the audience, at most 255; `Engine.add_shard` starts further ones. One a core is
+    most: more only get in each other's way."""
     pin_to: Sequence[int] = ()
-    """Core of each shard's thread."""
+    """Core of each shard's thread, in order; those without one run where the system likes. A pinned thread keeps its
+    caches, which is worth most where nothing else runs on that core."""
     recordings: Path | None = None
     """Directory of the recordings of Spaces that have `record` set; None writes none."""
     fsync_ms: int = 1000
@@ -318,7 +321,12 @@ class MixerStats:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counters since the start, all shards together; `shards` has each one's own under the same names."""
+    """Counters since the start, all shards together; `shards` has each one's own under the same names.
+
+    There are more of these in `shards`, among them `packets_forwarded` (packets that reached the wrong shard and were
+    passed on: none where the kernel steers), `joins_given` (first packets of connections that were given to a shard with
+    fewer), `mail_dropped` and `mail_stale` (audio of other shards that found no room, or waited too long), and `pinned`.
+    """
 
     sessions: int
     connections: int
@@ -338,6 +346,7 @@ class Stats:
 
 
 _RUNNING: dict[str, _engine.NativeEngine] = {}
+_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -356,6 +365,7 @@ class Engine:
         self._calls: ThreadPoolExecutor | None = None
         self._ready: asyncio.Future[None] | None = None
         self._closing = False
+        self._told = False
 
     @classmethod
     def attach(cls, name: str) -> Self:
@@ -374,6 +384,7 @@ class Engine:
             if self._name is not None and self._name in _RUNNING:
                 raise EngineError(f"an engine named {self._name!r} runs already: attach to it")
             self._engine = await self._call(self._start)
+            self._tell_unsteered()
             if self._name is not None:
                 _RUNNING[self._name] = self._engine
         return self
@@ -459,6 +470,27 @@ class Engine:
     def certificate_sha256(self) -> bytes:
         """SHA-256 of the leaf certificate in force, for clients that pin it (`serverCertificateHashes`), 32 bytes."""
         return bytes(self._native.certificate_sha256)
+
+    async def add_shard(self, *, core: int | None = None) -> int:
+        """Starts one more shard while Spaces are live, its thread on `core` only (None: anywhere); returns its number.
+
+        New connections go there until it has as many as the others. Nobody is moved and nobody loses a frame: Spaces keep
+        their shard, and further ones may begin on the new one. `max_sessions` and `connects_per_address` are shared out
+        anew and stay what they were in all. Raises `StartFailed` (there are 255, or the system has no more threads or
+        sockets), `EnginePanic`, `EngineTimeout`.
+        """
+        native = self._native
+        number = await self._call(lambda: native.add_shard(core))
+        self._tell_unsteered()
+        return number
+
+    def _tell_unsteered(self) -> None:
+        if not self._told and not self._native.steered:
+            self._told = True
+            _log.warning(
+                "the kernel does not steer packets to shards (SO_ATTACH_REUSEPORT_CBPF): shards pass on those of clients "
+                "whose address has changed, which costs a little"
+            )
 
     async def apply(self, command: Command) -> Applied:
         """Carries out a command; returns when it is in force on every shard.
