@@ -324,8 +324,9 @@ class Stats:
     """Counters since the start, all shards together; `shards` has each one's own under the same names.
 
     There are more of these in `shards`, among them `packets_forwarded` (packets that reached the wrong shard and were
-    passed on: none where the kernel steers), `joins_given` (first packets of connections that were given to a shard with
-    fewer), `mail_dropped` and `mail_stale` (audio of other shards that found no room, or waited too long), and `pinned`.
+    passed on: none where the kernel steers), `joins_given` (first packets of connections that were given to a shard
+    with fewer), `mail_dropped` and `mail_stale` (audio of other shards that found no room, or waited too long), and
+    `pinned`.
     """
 
     sessions: int
@@ -474,9 +475,9 @@ class Engine:
     async def add_shard(self, *, core: int | None = None) -> int:
         """Starts one more shard while Spaces are live, its thread on `core` only (None: anywhere); returns its number.
 
-        New connections go there until it has as many as the others. Nobody is moved and nobody loses a frame: Spaces keep
-        their shard, and further ones may begin on the new one. `max_sessions` and `connects_per_address` are shared out
-        anew and stay what they were in all. Raises `StartFailed` (there are 255, or the system has no more threads or
+        New connections go there until it has as many as the others. Nobody is moved and nobody loses a frame: Spaces
+        keep their shard, and further ones may begin on the new one. `max_sessions` and `connects_per_address` are
+        shared out anew and stay what they were in all. Raises `StartFailed` (there are 255, or the system has no more threads or
         sockets), `EnginePanic`, `EngineTimeout`.
         """
         native = self._native
@@ -488,8 +489,8 @@ class Engine:
         if not self._told and not self._native.steered:
             self._told = True
             _log.warning(
-                "the kernel does not steer packets to shards (SO_ATTACH_REUSEPORT_CBPF): shards pass on those of clients "
-                "whose address has changed, which costs a little"
+                "the kernel does not steer packets to shards (SO_ATTACH_REUSEPORT_CBPF): shards pass on those of "
+                "clients whose address has changed, which costs a little"
             )
 
     async def apply(self, command: Command) -> Applied:

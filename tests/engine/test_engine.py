@@ -317,10 +317,11 @@ def test_names_of_spaces_are_base62() -> None:
 def test_a_shard_is_added_to_a_running_engine_and_takes_part_in_everything(run: Run[None]) -> None:
     async def main() -> None:
         async with Engine() as engine:
-            await engine.apply(UpsertSpace(space=SPACE, version=1))
+            began = int(time.time() * 1000)
+            await engine.apply(UpsertSpace(space=SPACE, version=1, started_at_ms=began))
             assert await engine.add_shard() == 1
             assert await engine.add_shard(core=min(os.sched_getaffinity(0))) == 2
-            await engine.apply(UpsertSpace(space=SPACE, version=2))
+            await engine.apply(UpsertSpace(space=SPACE, version=2, started_at_ms=began))
             await engine.inject(SPACE, named=6, joins_per_second=10_000)
             while (counts := await engine.counts(SPACE)) is None or counts.named < 6:
                 await asyncio.sleep(0.01)
@@ -329,6 +330,6 @@ def test_a_shard_is_added_to_a_running_engine_and_takes_part_in_everything(run: 
             assert [shard["pinned"] for shard in stats.shards] == [False, False, True]
             assert all(shard["packets_forwarded"] == shard["mail_stale"] == 0 for shard in stats.shards)
             with pytest.raises(StaleVersion):
-                await engine.apply(UpsertSpace(space=SPACE, version=1))
+                await engine.apply(UpsertSpace(space=SPACE, version=1, started_at_ms=began))
 
     run(main())
