@@ -5,8 +5,9 @@
 //! until `None`. Times handed in never go back. A connection that answered [`Sent::Blocked`] is tried again in every
 //! `deliver`: call it when the connection can send again, too.
 //!
-//! A Space's stage lives on one shard (`space.0 % shards`); every shard has an audience of it. Uplink frames that arrive on
-//! another shard, and finished ticks for the other shards, travel as [`ShardMessage`]s.
+//! A Space's stage lives on one shard: `space.0 % shards` when the Space is made, and there for good; every shard has an
+//! audience of it. Uplink frames that arrive on another shard, and finished ticks for the other shards, travel as
+//! [`ShardMessage`]s. Shards may be added: [`crate::growth`].
 
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ pub struct Config {
 pub const CATALOG: &[u8] = br#"{"version":1,"tracks":[{"name":"stage","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.1","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.groups","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"mix","packaging":"spaces-mix","isLive":true,"role":"audio","codec":"opus","samplerate":48000,"channelConfig":"1"},{"name":"mix.groups","packaging":"loc","isLive":true,"role":"audio","codec":"opus","samplerate":48000,"channelConfig":"1"},{"name":"captions","packaging":"json","isLive":true,"role":"caption"},{"name":"state","packaging":"json","isLive":true}]}"#;
 
 impl Config {
-    /// The shard on which the stage of a Space lives.
+    /// The shard on which the stage of a Space lives that is made now.
     #[must_use]
     pub fn home(&self, space: SpaceId) -> u16 {
         (space.0 % u64::from(self.shards.max(1))) as u16

@@ -22,6 +22,7 @@ pub mod command;
 mod cursor;
 pub mod engine;
 pub mod event;
+pub mod growth;
 mod headcount;
 pub mod ids;
 mod jitter;

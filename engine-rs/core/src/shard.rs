@@ -259,7 +259,7 @@ impl Engine {
             return Verdict::OverBudget;
         }
         if !space.home {
-            let shard = Some(self.config.home(id));
+            let shard = Some(space.stage_shard);
             let message = ShardMessage::Uplink { space: id, seat, generation, frame };
             self.out.push_back(Output::ToShard { shard, message });
             return Verdict::Forwarded;

@@ -45,10 +45,10 @@ pub(crate) struct SeatInfo {
     /// The session here that publishes it.
     pub(crate) local: Option<SessionKey>,
     /// Version of the table with which it became audible. Ticks made under an older one may hold what was silenced since.
-    audible_since: u64,
+    pub(crate) audible_since: u64,
     /// Version of the table with which its captions were allowed, likewise.
-    caption_since: u64,
-    spoke: Option<Time>,
+    pub(crate) caption_since: u64,
+    pub(crate) spoke: Option<Time>,
 }
 
 /// See the module.
@@ -58,7 +58,10 @@ pub(crate) struct Space {
     pub(crate) version: u64,
     pub(crate) table: SpaceTable,
     pub(crate) acls: Acls,
+    /// The stage lives on this shard.
     pub(crate) home: bool,
+    /// Where it lives.
+    pub(crate) stage_shard: u16,
     pub(crate) stage: Stage,
     pub(crate) ring: Ring,
     pub(crate) audience: Audience,
@@ -74,20 +77,21 @@ pub(crate) struct Space {
     selection: Selection,
     recording: bool,
     last_group: Option<u64>,
-    headcount: Headcount,
+    pub(crate) headcount: Headcount,
     pub(crate) pulse: Pulse,
     /// Number of the last object that a pulse made.
     pulses: u32,
     report_at: Option<Time>,
     /// It has been live, so its groups have begun to count.
-    begun: bool,
+    pub(crate) begun: bool,
     /// When the engine's timers wake this Space.
     pub(crate) wake: Option<Time>,
 }
 
 impl Space {
     /// A Space without a table: [`Self::set_table`] follows.
-    pub(crate) fn new(now: Time, id: SpaceId, started_at_ms: u64, config: &Config) -> Self {
+    pub(crate) fn new(now: Time, id: SpaceId, started_at_ms: u64, stage_shard: u16, config: &Config) -> Self {
+        let home = stage_shard == config.shard;
         let catalog = (!config.catalog.is_empty()).then(|| Object {
             space: id,
             track: Track::Catalog,
@@ -112,7 +116,8 @@ impl Space {
                 stage: Vec::new(),
             },
             acls: Acls::default(),
-            home: config.home(id) == config.shard,
+            home,
+            stage_shard,
             stage: Stage::new(Cadence::new(now, started_at_ms, config.unix_origin_us)),
             ring: Ring::default(),
             audience: Audience::default(),
@@ -127,8 +132,8 @@ impl Space {
             selection: Selection::new(config.max_heard),
             recording: false,
             last_group: None,
-            headcount: Headcount::new(config.home(id) == config.shard, config.shards),
-            pulse: Pulse::new(config.home(id) == config.shard, config.reactions),
+            headcount: Headcount::new(home, config.shards),
+            pulse: Pulse::new(home, config.reactions),
             pulses: 0,
             report_at: None,
             begun: false,
@@ -403,7 +408,7 @@ impl Space {
         }
         if let Some(tally) = forward {
             let message = ShardMessage::Reactions { space, tally };
-            out.push(Output::ToShard { shard: Some(config.home(space)), message });
+            out.push(Output::ToShard { shard: Some(self.stage_shard), message });
         }
     }
 
@@ -566,7 +571,7 @@ impl Space {
                 Output::Event(Event { at: now, space: self.id, kind: EventKind::Counts(counts) })
             } else {
                 let message = ShardMessage::Counts { space: self.id, shard: config.shard, counts };
-                Output::ToShard { shard: Some(config.home(self.id)), message }
+                Output::ToShard { shard: Some(self.stage_shard), message }
             });
         }
         self.count(now);

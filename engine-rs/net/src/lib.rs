@@ -13,7 +13,10 @@ pub mod endpoint;
 pub mod events;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod group;
 mod handshakes;
+mod mail;
+
 pub mod identity;
 mod link;
 pub mod mixer;
@@ -24,7 +27,9 @@ pub mod recorder;
 pub mod server;
 mod session;
 mod shard;
+mod shards;
 pub mod stats;
+mod steering;
 mod streams;
 mod timers;
 pub mod token;
