@@ -5,6 +5,7 @@ said; and what it does when a microphone is pulled out.
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +21,9 @@ from tests.support.firefox import firefox
 from tests.support.live_harness import HarnessPage
 from tests.support.live_scene import Place, live_stage, on_stage, place
 from tests.support.lossy_udp import lossy_udp
+from tests.support.recognised_voices import closeness
 from tests.support.site_pages import CLEAR
+from tests.support.site_stage import talking_host
 from tests.support.sound_card import SoundCard, sound_card
 
 pytestmark = pytest.mark.alone
@@ -148,3 +151,22 @@ async def test_a_microphone_that_is_unplugged_is_replaced_and_said(
         await page.until(f"!({heard})")
         with card.saying("spare", tmp_path / "spoken.wav"):
             await page.until(heard)
+
+
+async def test_a_guest_hears_the_host_on_the_built_site_in_firefox(at: Place, card: SoundCard) -> None:
+    voice = voices(1)[0].samples
+    async with talking_host(at.server, voice) as space, firefox(card) as page:
+        await page.goto(f"{at.server.url}/s/{space.id}?tap=mix")
+        await page.press("button", "Listen as a guest")
+        await page.wait_for_function("() => globalThis.spaces?.counts().decodedSamples > 48000")
+        assert await page.evaluate("() => spaces.counts().path") == "webtransport"
+        found: list[float] = []
+        while len(found) < TRIES and (not found or found[-1] < CLEAR):
+            await page.evaluate("() => spaces.forget()")
+            await page.wait_for_timeout(4_000)
+            read = await page.evaluate("() => spaces.tap()")
+            heard = np.frombuffer(base64.b64decode(read["samples"]), dtype="<i2").astype(np.int16)
+            found.append(closeness(voice, heard))
+        assert found[-1] >= CLEAR, found
+        # Our content security policy forbids nothing that Firefox needs.
+        assert page.problems == []

@@ -93,7 +93,8 @@ pub enum Track {
     /// `seat/<n>`: one seat, raw as the speaker sent it (payload of [`crate::uplink`]). Service sessions get it of seats with
     /// [`crate::command::StageRow::caption`] alone, and the seat's generation (QUIC varint) before each payload.
     Seat(SeatNo),
-    /// `state`: roster and title, a JSON snapshot a group, on streams. Behind it in the group, counts and reactions as JSON.
+    /// `state`: roster and title, a JSON snapshot a group, on streams. Behind it in the group, as JSON, counts, reactions and
+    /// what this listener should hear ([`Advice`]).
     State,
     /// `catalog`: MSF catalog, on a stream.
     Catalog,
@@ -120,6 +121,56 @@ impl Track {
                 (digits.len() == 1 || number > 9).then(|| SeatNo::new(number).map(Self::Seat))?
             }
         }
+    }
+}
+
+/// What a listener hears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// The speakers, each by itself: [`Track::Stage`].
+    #[default]
+    Stage,
+    /// All of them in one stream: [`Track::Mix`].
+    Mix,
+}
+
+impl Tier {
+    /// Its word, and the track's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stage => "stage",
+            Self::Mix => "mix",
+        }
+    }
+}
+
+/// What a listener is told to hear, on the track `state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Advice {
+    /// The stage, and there is no choice: they sit there and would hear themselves in the mix, or there is no mix.
+    StageOnly,
+    /// The stage; the mix is there for who wants to save data.
+    Stage,
+    /// The mix.
+    Mix,
+}
+
+impl Advice {
+    /// Its word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StageOnly => "stage-only",
+            Self::Stage => "stage",
+            Self::Mix => "mix",
+        }
+    }
+
+    /// The advice of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::StageOnly, Self::Stage, Self::Mix].into_iter().find(|advice| advice.name() == name)
     }
 }
 

@@ -8,16 +8,16 @@ use crate::admission::{self, Acls};
 use crate::audience::Audience;
 use crate::cadence::Cadence;
 use crate::captions::Captions;
-use crate::command::{SpaceTable, StageRow};
-use crate::cursor::Documents;
-use crate::engine::{Config, MixBundle, Object, Output, ShardMessage, TickBundle, Track, Verdict};
+use crate::command::{MixFor, SpaceTable, StageRow};
+use crate::cursor::{ByAdvice, Documents};
+use crate::engine::{Advice, Config, MixBundle, Object, Output, ShardMessage, TickBundle, Track, Verdict};
 use crate::event::{Counts, Event, EventKind};
 use crate::headcount::Headcount;
 use crate::ids::{AccountId, MAX_SEATS, SeatMask, SeatNo, SessionKey, SpaceId};
 use crate::jitter::Placed;
 use crate::mix_feed::{Feed, Mixed};
 use crate::mix_ring::{MixRing, Numbers};
-use crate::pulse::{Beat, Pulse};
+use crate::pulse::{self, Beat, Pulse};
 use crate::record::{RecordItem, RecordedFrame};
 use crate::ring::{self, Ring};
 use crate::seat::{self, Gate, Rejected};
@@ -111,6 +111,7 @@ impl Space {
                 ticketed: false,
                 mic_open: false,
                 mix: false,
+                mix_for: MixFor::Nobody,
                 started_at_ms,
                 stage: Vec::new(),
             },
@@ -120,7 +121,7 @@ impl Space {
             stage: Stage::new(Cadence::new(now, started_at_ms, config.unix_origin_us)),
             ring: Ring::default(),
             audience: Audience::default(),
-            documents: Documents { state: None, pulse: None, catalog },
+            documents: Documents { catalog, ..Documents::default() },
             mix: MixRing::default(),
             captions: Captions::default(),
             feed: Feed::default(),
@@ -220,10 +221,21 @@ impl Space {
         }
         self.silence(silenced, out);
         self.withhold(withheld);
+        self.advise(&old);
         if self.home && !(self.table.live && self.table.mix) {
             self.end_mix(out);
         }
         self.record_table(now, &old, out);
+    }
+
+    /// Everybody is told anew what to hear, if that may have changed for anybody.
+    fn advise(&mut self, old: &SpaceTable) {
+        let mix_for = self.table.mix.then_some(self.table.mix_for);
+        let before = core::mem::replace(&mut self.documents.mix_for, mix_for);
+        let seated = |table: &SpaceTable| table.stage.iter().map(|row| row.account).collect::<Vec<_>>();
+        if before != mix_for || (mix_for.is_some() && seated(old) != seated(&self.table)) {
+            self.pulse.owe();
+        }
     }
 
     /// Removes every trace of `seats` from what has not left the engine, and has the connections' queues cleared.
@@ -404,8 +416,12 @@ impl Space {
     pub(crate) fn say(&mut self, now: Time, number: u32, payload: Bytes) -> bool {
         let Some((_, state)) = &self.documents.state else { return false };
         let timestamp = self.stage.group(now).saturating_mul(TICK_SAMPLES).max(state.timestamp);
-        let object = Object { object: u64::from(number), timestamp, payload, ..state.clone() };
-        self.documents.pulse = Some((number, object));
+        let with = |advice: Advice| {
+            let payload = pulse::to_hear(&payload, advice);
+            Object { object: u64::from(number), timestamp, payload, ..state.clone() }
+        };
+        let [stage_only, stage, mix] = [Advice::StageOnly, Advice::Stage, Advice::Mix].map(with);
+        self.documents.pulse = Some((number, ByAdvice { stage_only, stage, mix }));
         self.audience.refresh();
         true
     }

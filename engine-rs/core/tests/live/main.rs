@@ -22,3 +22,5 @@ mod races;
 mod shards;
 #[cfg(test)]
 mod sim;
+#[cfg(test)]
+mod tiers;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use spaces_core::admission::Claims;
 use spaces_core::bundle;
-use spaces_core::command::{Applied, Command, Role, SpaceTable, StageRow};
+use spaces_core::command::{Applied, Command, MixFor, Role, SpaceTable, StageRow};
 use spaces_core::engine::{Config, Engine, Object, Output, Purge, Sent, ShardMessage, Sink, Track, Verdict};
 use spaces_core::event::EventKind;
 use spaces_core::ids::{AccountId, SeatMask, SeatNo, SessionKey, Sid, SpaceId};
@@ -68,6 +68,7 @@ pub(crate) fn table(seats: u8) -> SpaceTable {
         ticketed: false,
         mic_open: true,
         mix: true,
+        mix_for: MixFor::Nobody,
         started_at_ms: START.0 / 1_000,
         stage: (0..seats).map(row).collect(),
     }
