@@ -30,8 +30,8 @@ impl<S> Endpoint<S> {
     /// The first packet of a connection, and a copy of it if it may be given to another shard.
     pub(crate) fn on_incoming(&mut self, incoming: quinn_proto::Incoming, first: Option<ForeignPacket>) {
         let waiting = self.waiting.len();
-        // Who comes back with proof of its address (Retry) has a connection ID of ours: it was decided then.
-        if let (Some(group), Some(mut first), false) = (&mut self.group, first, incoming.remote_address_validated())
+        // Who comes back after a Retry has a connection ID of ours: it was decided then.
+        if let (Some(group), Some(mut first), true) = (&mut self.group, first, incoming.may_retry())
             && let Way::Given(shard) = group.place(&first.bytes, self.connections.len() + waiting, self.connections.now)
         {
             self.quic.ignore(incoming);
