@@ -216,7 +216,7 @@ class NativeSpeaker:
 class NativeListener:
     @staticmethod
     def connect(
-        to: _To, *, min_ms: int, max_ms: int, start_ms: int, track: str, save_data: bool, captions: bool
+        to: _To, *, delays_ms: tuple[int, int, int], track: str, save_data: bool, captions: bool
     ) -> NativeListener: ...
     @property
     def bell_fd(self) -> int: ...

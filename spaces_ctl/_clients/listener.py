@@ -142,12 +142,9 @@ class Listener(Client[_engine.NativeListener]):
         self._track, self._save_data, self._captions = track, save_data, captions
 
     def _connect(self) -> _engine.NativeListener:
-        least, most, start = self._delays
         return _engine.NativeListener.connect(
             self._destination(),
-            min_ms=least,
-            max_ms=most,
-            start_ms=start,
+            delays_ms=self._delays,
             track=self._track,
             save_data=self._save_data,
             captions=self._captions,

@@ -54,8 +54,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mix_tier: Literal["auto", "never", "always"] = "auto"
     """Who is told to hear the mix (one stream, a third of the packets, 80 ms later) instead of the stage.
 
-    `auto`: large audiences, and anybody whose own connection is too weak. `never`: nobody, though who wants to save data
-    still gets it.
+    `auto`: large audiences, and anybody whose own connection is too weak. `never`: nobody, though who wants to save
+    data still gets it.
     """
     mix_above: int = 1_000
     """An audience of more people is large."""

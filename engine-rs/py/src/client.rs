@@ -206,19 +206,18 @@ pub(crate) struct NativeListener {
 
 #[pymethods]
 impl NativeListener {
-    /// Resolves the name (may wait for DNS) and begins to connect. Playout delay in milliseconds.
+    /// Resolves the name (may wait for DNS) and begins to connect. Playout delays (least, most, first) in milliseconds.
     #[staticmethod]
-    #[pyo3(signature = (to, *, min_ms, max_ms, start_ms, track, save_data, captions))]
+    #[pyo3(signature = (to, *, delays_ms, track, save_data, captions))]
     fn connect(
         py: Python<'_>,
         to: To,
-        min_ms: u16,
-        max_ms: u16,
-        start_ms: u16,
+        delays_ms: (u16, u16, u16),
         track: &str,
         save_data: bool,
         captions: bool,
     ) -> PyResult<Self> {
+        let (min_ms, max_ms, start_ms) = delays_ms;
         let playout = PlayoutConfig { min_ms, max_ms, start_ms };
         let heard = match track {
             "stage" => Heard::Stage,
