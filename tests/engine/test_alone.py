@@ -102,6 +102,7 @@ def test_waiting_calls_let_other_threads_run() -> None:
         max_ms=500,
         start_ms=40,
         track="stage",
+        save_data=False,
         captions=False,
     )
     while not listener.live():
