@@ -73,8 +73,7 @@ fn rms(pcm: &[i16]) -> f64 {
 fn listeners_are_moved_to_the_mix_and_back_while_they_hear_on() {
     for (shards, protocol) in [(1, Protocol::Moqt18), (2, Protocol::Lite05)] {
         let mut world = world(shards);
-        let ears: Vec<_> =
-            (0..3).map(|_| listener(&world, Heard::Told { save_data: false }, protocol)).collect();
+        let ears: Vec<_> = (0..3).map(|_| listener(&world, Heard::Told { save_data: false }, protocol)).collect();
         let stays = listener(&world, Heard::Stage, protocol);
         let speaker = speaker(&world, false);
         speaker.push_pcm(tone(30), true).unwrap();
@@ -142,7 +141,8 @@ fn a_second_of_silence_costs_a_listener_less_than_a_packet_on_either_tier() {
         speaker.push_pcm(tone(1), true).unwrap();
         until("said", || speaker.queued() == 0);
         std::thread::sleep(Duration::from_millis(2_000));
-        let sent = || world.server.stats().unwrap().shards.iter().map(|shard| shard.endpoint.sent.datagrams).sum::<u64>();
+        let sent =
+            || world.server.stats().unwrap().shards.iter().map(|shard| shard.endpoint.sent.datagrams).sum::<u64>();
         let before = sent();
         std::thread::sleep(Duration::from_secs(10));
         let each = (sent() - before) as f64 / 10.0 / 11.0;

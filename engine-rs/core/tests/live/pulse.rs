@@ -48,7 +48,10 @@ fn counts_are_told_when_they_change_and_to_who_begins_to_listen() {
     world.apply(&state(1));
     watch_state(&mut world, 0, 1);
     world.run_ms(2_000);
-    assert_eq!(pulses(&mut world, 0, 1), ["{\"tier\":\"stage\",\"counts\":{\"named\":1,\"anonymous\":0,\"guests\":0}}"]);
+    assert_eq!(
+        pulses(&mut world, 0, 1),
+        ["{\"tier\":\"stage\",\"counts\":{\"named\":1,\"anonymous\":0,\"guests\":0}}"]
+    );
     world.run_ms(10_000);
     assert!(pulses(&mut world, 0, 1).is_empty(), "nothing changed");
     for key in 2..100 {
@@ -64,7 +67,10 @@ fn counts_are_told_when_they_change_and_to_who_begins_to_listen() {
     world.engines[0].subscribe(world.now, SessionKey(200), Track::State).unwrap();
     world.settle(0);
     world.run_ms(1_000);
-    assert_eq!(pulses(&mut world, 0, 200), ["{\"tier\":\"stage\",\"counts\":{\"named\":99,\"anonymous\":0,\"guests\":0}}"]);
+    assert_eq!(
+        pulses(&mut world, 0, 200),
+        ["{\"tier\":\"stage\",\"counts\":{\"named\":99,\"anonymous\":0,\"guests\":0}}"]
+    );
 }
 
 #[test]
