@@ -405,7 +405,7 @@ impl<S> Endpoint<S> {
 
     fn handle(&mut self, packet: ForeignPacket) {
         self.make_room();
-        let first = self.first_of_a_handshake(&packet);
+        let (first, given) = (self.first_of_a_handshake(&packet), packet.given);
         let Some(out) = self.send.vacant() else { return };
         let ecn = EcnCodepoint::from_bits(packet.ecn);
         match self.quic.handle(self.connections.now, packet.remote, packet.local, ecn, packet.bytes, &mut out.bytes) {
@@ -414,7 +414,7 @@ impl<S> Endpoint<S> {
                     slot.connection.quic.handle_event(event);
                 }
             }
-            Some(DatagramEvent::NewConnection(incoming)) => self.on_incoming(incoming, first),
+            Some(DatagramEvent::NewConnection(incoming)) => self.on_incoming(incoming, first, given),
             Some(DatagramEvent::Response(transmit)) => commit(&mut self.send, &transmit),
             None => self.stats.garbage += 1,
         }

@@ -3,6 +3,9 @@
 //! Random first connection IDs spread joins well but not evenly, and who left is not replaced where he was. So the shard that
 //! gets a connection's first packet gives it to the one with the fewest; from its answer on the connection ID names that one,
 //! and the kernel does the rest. What the first packet's sender repeats before it has heard the answer goes the same way.
+//!
+//! In a storm in which peers must prove their address first (Retry), they come back to who asked them and are not counted until
+//! then: what hundreds of joins in the same instant leave uneven, those after them even out.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,22 +21,50 @@ const MEMORY: Duration = Duration::from_secs(5);
 /// How much longer than the shortest a shard's own list may be, as a part of it: what passing on is not worth.
 const SLACK: u32 = 32;
 
-/// How many connections each shard has, as it said last and was given since. More than it would ever have: it is over.
+/// A shard's connections, as it said last, and those that it was given and has not taken yet.
+#[derive(Debug, Default)]
+struct Load {
+    has: AtomicU32,
+    given: AtomicU32,
+}
+
+impl Load {
+    fn total(&self) -> u32 {
+        self.has.load(Ordering::Relaxed).saturating_add(self.given.load(Ordering::Relaxed))
+    }
+}
+
+/// How many connections each shard has. More than it would ever have: it is over.
 #[derive(Clone, Debug)]
-pub(crate) struct Loads(Arc<[AtomicU32; 256]>);
+pub(crate) struct Loads(Arc<[Load]>);
 
 impl Default for Loads {
     fn default() -> Self {
-        Self(Arc::new([const { AtomicU32::new(0) }; 256]))
+        Self((0..256).map(|_| Load::default()).collect())
     }
 }
 
 impl Loads {
-    /// A shard has so many. It is told by that shard itself, so what others gave it and it has not taken yet is forgotten for
-    /// a turn: a few too many may come.
+    /// A shard has so many.
     pub(crate) fn set(&self, shard: u8, connections: usize) {
         if let Some(load) = self.0.get(usize::from(shard)) {
-            load.store(u32::try_from(connections).unwrap_or(u32::MAX), Ordering::Relaxed);
+            load.has.store(u32::try_from(connections).unwrap_or(u32::MAX), Ordering::Relaxed);
+        }
+    }
+
+    /// A shard has taken one that it was given.
+    fn took(&self, shard: u8) {
+        if let Some(load) = self.0.get(usize::from(shard)) {
+            // None are left where its packet was slower than the memory of it.
+            let less = |given: u32| given.checked_sub(1);
+            let _ = load.given.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
+    }
+
+    /// What a shard was given and never came is forgotten.
+    fn forget(&self, shard: u8) {
+        if let Some(load) = self.0.get(usize::from(shard)) {
+            load.given.store(0, Ordering::Relaxed);
         }
     }
 
@@ -46,9 +77,9 @@ impl Loads {
     fn choose(&self, own: u8, connections: usize, shards: u8) -> u8 {
         let mine = u32::try_from(connections).unwrap_or(u32::MAX);
         let others = (0u8..shards).zip(self.0.iter()).filter(|(shard, _)| *shard != own);
-        match others.min_by_key(|(_, load)| load.load(Ordering::Relaxed)) {
-            Some((shard, load)) if mine > load.load(Ordering::Relaxed).saturating_add(1 + mine / SLACK) => {
-                load.fetch_add(1, Ordering::Relaxed);
+        match others.min_by_key(|(_, load)| load.total()) {
+            Some((shard, load)) if mine > load.total().saturating_add(1 + mine / SLACK) => {
+                load.given.fetch_add(1, Ordering::Relaxed);
                 shard
             }
             _ => own,
@@ -104,6 +135,7 @@ impl Group {
     pub(crate) fn place(&mut self, packet: &[u8], connections: usize, now: Instant) -> Way {
         if now.saturating_duration_since(self.turned) >= MEMORY {
             self.turned = now;
+            self.loads.forget(self.own);
             self.given.swap(0, 1);
             let [younger, _] = &mut self.given;
             younger.clear();
@@ -111,12 +143,22 @@ impl Group {
         let [younger, _] = &mut self.given;
         let Some(id) = steering::initial_id(packet).filter(|_| younger.len() < REMEMBERED) else { return Way::Here };
         match self.loads.choose(self.own, connections, self.shards) {
-            own if own == self.own => Way::Here,
+            own if own == self.own => {
+                // The others see it at once, not at the end of the turn.
+                self.tell(connections + 1);
+                Way::Here
+            }
             other => {
                 younger.insert(id.to_vec(), other);
                 Way::Given(other)
             }
         }
+    }
+
+    /// A connection that was given to this shard has come, as one more than so many.
+    pub(crate) fn take(&self, connections: usize) {
+        self.tell(connections + 1);
+        self.loads.took(self.own);
     }
 
     /// This shard has so many connections.

@@ -27,9 +27,12 @@ impl<S> Endpoint<S> {
         (several && !packet.given && steering::initial_id(&packet.bytes).is_some()).then(|| packet.clone())
     }
 
-    /// The first packet of a connection, and a copy of it if it may be given to another shard.
-    pub(crate) fn on_incoming(&mut self, incoming: quinn_proto::Incoming, first: Option<ForeignPacket>) {
+    /// The first packet of a connection, and a copy of it if it may be given to another shard, or whether it was `given` to us.
+    pub(crate) fn on_incoming(&mut self, incoming: quinn_proto::Incoming, first: Option<ForeignPacket>, given: bool) {
         let waiting = self.waiting.len();
+        if let (Some(group), true) = (&self.group, given) {
+            group.take(self.connections.len() + waiting);
+        }
         // Who comes back after a Retry has a connection ID of ours: it was decided then.
         if let (Some(group), Some(mut first), true) = (&mut self.group, first, incoming.may_retry())
             && let Way::Given(shard) = group.place(&first.bytes, self.connections.len() + waiting, self.connections.now)
