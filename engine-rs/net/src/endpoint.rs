@@ -14,17 +14,20 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use quinn_proto::crypto::rustls::QuicServerConfig;
 use quinn_proto::{
-    ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, ServerConfig, Transmit, TransportConfig,
+    ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, ServerConfig, TransportConfig,
 };
 
+use crate::addressees::Addressees;
 use crate::application::dispatch;
 use crate::congestion::Lift;
 use crate::connection::{Closed, Connection, Notice, Phase, Target};
 use crate::connections::Slot;
 use crate::handshakes::WAITING;
+use crate::lean::LeanServer;
+use crate::outbox::Outbox;
 use crate::quic::{self, SetupError};
 use crate::timers::Wheel;
-use crate::udp::{ReceiveBatch, SendBatch, SendReport, Socket};
+use crate::udp::{ReceiveBatch, SendReport, Socket};
 use crate::visitors::Visitors;
 use crate::wake::wait_readable;
 
@@ -88,6 +91,8 @@ pub struct EndpointStats {
     pub received: u64,
     /// Their bytes.
     pub received_bytes: u64,
+    /// Of these, acknowledgements read without quinn-proto.
+    pub lean: u64,
     /// Datagrams received that belong to no connection and begin none.
     pub garbage: u64,
     /// Datagrams that other shards passed on.
@@ -114,10 +119,12 @@ pub struct Endpoint<S> {
     /// What `quic` answers with; `None`: it dials only.
     server: Option<Arc<ServerConfig>>,
     client_transport: Arc<TransportConfig>,
-    socket: Socket,
+    pub(crate) outbox: Outbox,
     /// Taken out while its packets are handled.
     receive: Option<Box<ReceiveBatch>>,
-    pub(crate) send: SendBatch,
+    addressees: Addressees,
+    /// Where a packet is opened.
+    scratch: BytesMut,
     wheel: Wheel,
     due: Vec<(u32, u64)>,
     spare: Vec<u32>,
@@ -139,13 +146,13 @@ impl<S> Endpoint<S> {
     /// # Errors
     /// [`EndpointError`].
     pub fn new(settings: Settings) -> Result<Self, EndpointError> {
-        let socket = Socket::bind(settings.bind, settings.shared)?;
+        let outbox = Outbox::bind(settings.bind, settings.shared)?;
         let lift = Lift::default();
         let transport = Arc::new(quic::transport(&lift, settings.idle_timeout)?);
         let visitors = Visitors::new(settings.answering.as_ref().map_or(0, |answering| answering.per_address));
         let max_connections = settings.answering.as_ref().map_or(usize::MAX, |answering| answering.max_connections);
         let server = settings.answering.map(|answering| {
-            let mut config = ServerConfig::with_crypto(answering.crypto);
+            let mut config = ServerConfig::with_crypto(lean(answering.crypto));
             config.transport_config(Arc::clone(&transport));
             config.migration(true).max_incoming(WAITING * 2).incoming_buffer_size(16 * 1_024);
             Arc::new(config)
@@ -156,9 +163,10 @@ impl<S> Endpoint<S> {
             quic: quinn_proto::Endpoint::new(Arc::new(quic::endpoint(settings.shard)), server.clone(), true, None),
             server,
             client_transport: transport,
-            socket,
+            outbox,
             receive: Some(Box::default()),
-            send: SendBatch::default(),
+            addressees: Addressees::default(),
+            scratch: BytesMut::with_capacity(crate::udp::RECEIVE_BUFFER),
             wheel: Wheel::new(now),
             due: Vec::new(),
             spare: Vec::new(),
@@ -178,7 +186,7 @@ impl<S> Endpoint<S> {
     /// The address bound to.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.socket.local_addr()
+        self.outbox.socket.local_addr()
     }
 
     /// Makes the next [`Endpoint::turn`] happen at once and call [`Application::on_wake`].
@@ -196,7 +204,7 @@ impl<S> Endpoint<S> {
     /// What was done so far.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
-        self.stats
+        EndpointStats { sent: self.outbox.report, ..self.stats }
     }
 
     /// Answers handshakes that begin from now on with this certificate; open connections keep theirs. One that dials only
@@ -205,7 +213,7 @@ impl<S> Endpoint<S> {
         if let Some(server) = &self.server {
             // All else stays, above all the key of Retry tokens: peers under way come back with theirs.
             let mut config = ServerConfig::clone(server);
-            config.crypto = crypto;
+            config.crypto = lean(crypto);
             let config = Arc::new(config);
             self.quic.set_server_config(Some(Arc::clone(&config)));
             self.server = Some(config);
@@ -247,7 +255,7 @@ impl<S> Endpoint<S> {
     /// # Errors
     /// What the kernel says; the old socket stays then.
     pub fn rebind(&mut self, address: SocketAddr) -> io::Result<()> {
-        self.socket = Socket::bind(address, self.shared)?;
+        self.outbox.socket = Socket::bind(address, self.shared)?;
         self.connections.touch_all();
         for key in self.connections.dirty.clone() {
             if let Some(slot) = self.connections.slot(key) {
@@ -294,23 +302,27 @@ impl<S> Endpoint<S> {
             return Ok(());
         }
         let patience = until.saturating_duration_since(Instant::now());
-        wait_readable([self.waker.as_fd(), self.socket.as_fd()], patience)?;
+        wait_readable([self.waker.as_fd(), self.outbox.socket.as_fd()], patience)?;
         Ok(())
     }
 
     fn receive<A: Application<State = S>>(&mut self, app: &mut A) -> io::Result<()> {
         for _ in 0..RECEIVES {
             let Some(mut batch) = self.receive.take() else { break };
-            let result = self.socket.receive(&mut batch);
+            let result = self.outbox.socket.receive(&mut batch);
             for train in batch.iter() {
                 for datagram in train.bytes.chunks(train.segment) {
                     self.stats.received += 1;
                     self.stats.received_bytes += datagram.len() as u64;
+                    let shard = quic::shard_of(datagram).filter(|shard| self.shared && *shard != self.shard);
+                    if shard.is_none() && self.read_lean(train.remote, datagram) {
+                        continue;
+                    }
                     let (bytes, ecn) = (BytesMut::from(datagram), train.ecn);
                     let packet = ForeignPacket { remote: train.remote, local: train.local, ecn, bytes };
-                    match quic::shard_of(datagram) {
-                        Some(shard) if self.shared && shard != self.shard => app.on_foreign(shard, packet),
-                        _ => self.handle(packet),
+                    match shard {
+                        Some(shard) => app.on_foreign(shard, packet),
+                        None => self.handle(packet),
                     }
                 }
             }
@@ -328,18 +340,36 @@ impl<S> Endpoint<S> {
         self.handle(packet);
     }
 
+    /// Reads a packet that only acknowledges; false: it is quinn-proto's.
+    fn read_lean(&mut self, remote: SocketAddr, packet: &[u8]) -> bool {
+        let Some(id) = Addressees::id(packet) else { return false };
+        let now = self.connections.now;
+        let Some(slot) = self.addressees.find(id).and_then(|key| self.connections.slot(key)) else { return false };
+        let read = slot.connection.read_lean(now, remote, id, packet, &mut self.scratch);
+        self.stats.lean += u64::from(read);
+        read
+    }
+
     fn handle(&mut self, packet: ForeignPacket) {
-        self.make_room();
-        let Some(out) = self.send.vacant() else { return };
+        self.outbox.make_room();
+        let Some(out) = self.outbox.vacant() else { return };
         let ecn = EcnCodepoint::from_bits(packet.ecn);
+        let id = Addressees::id(&packet.bytes);
         match self.quic.handle(self.connections.now, packet.remote, packet.local, ecn, packet.bytes, &mut out.bytes) {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
                 if let Some(slot) = self.connections.touch(u32::try_from(handle.0).unwrap_or(u32::MAX)) {
                     slot.connection.quic.handle_event(event);
+                    slot.connection.stay_or_leave();
+                    let key = slot.connection.key();
+                    if let (Some(id), Some(express)) = (id, slot.connection.express.as_mut())
+                        && express.id != Some(id)
+                    {
+                        self.addressees.learn(id, key, express.id.replace(id));
+                    }
                 }
             }
             Some(DatagramEvent::NewConnection(incoming)) => self.on_incoming(incoming),
-            Some(DatagramEvent::Response(transmit)) => commit(&mut self.send, &transmit),
+            Some(DatagramEvent::Response(transmit)) => self.outbox.commit_transmit(&transmit),
             None => self.stats.garbage += 1,
         }
     }
@@ -372,6 +402,8 @@ impl<S> Endpoint<S> {
     fn pump_one<A: Application<State = S>>(&mut self, app: &mut A, key: u32) {
         let mut notices = std::mem::take(&mut self.notices);
         while let Some(slot) = self.connections.slot(key) {
+            // What follows may change the session.
+            slot.route = None;
             slot.connection.poll(&mut notices);
             let quiet = notices.is_empty();
             while let Some(notice) = notices.pop_front() {
@@ -387,6 +419,7 @@ impl<S> Endpoint<S> {
                 if let Some(state) = slot.state.take() {
                     app.on_closed(key, state, Closed::Lost);
                 }
+                self.addressees.forget(slot.connection.express.as_ref().and_then(|express| express.id));
                 self.connections.remove(key);
             }
             if quiet {
@@ -409,24 +442,24 @@ impl<S> Endpoint<S> {
             self.transmit_one(key, BURST);
         }
         self.spare = keys;
-        self.flush();
+        self.outbox.flush();
     }
 
     fn transmit_one(&mut self, key: u32, burst: usize) {
-        let segments = self.socket.max_segments();
+        let segments = self.outbox.socket.max_segments();
         let now = self.connections.now;
         let mut more = true;
         for _ in 0..burst {
-            self.make_room();
+            self.outbox.make_room();
             let Some(slot) = self.connections.slot(key) else {
                 return;
             };
-            let Some(out) = self.send.vacant() else { return };
+            let Some(out) = self.outbox.vacant() else { return };
             let Some(transmit) = slot.connection.quic.poll_transmit(now, segments, &mut out.bytes) else {
                 more = false;
                 break;
             };
-            commit(&mut self.send, &transmit);
+            self.outbox.commit_transmit(&transmit);
         }
         let Some(slot) = self.connections.slot(key) else { return };
         slot.dirty = false;
@@ -450,7 +483,7 @@ impl<S> Endpoint<S> {
         self.lift.store(true, Ordering::Relaxed);
         self.transmit_one(key, BURST);
         self.lift.store(false, Ordering::Relaxed);
-        self.flush();
+        self.outbox.flush();
         if let Some(slot) = self.connections.touch(key)
             && slot.connection.datagrams_wait()
             && slot.connection.phase() != Phase::Gone
@@ -460,31 +493,20 @@ impl<S> Endpoint<S> {
         }
     }
 
-    pub(crate) fn make_room(&mut self) {
-        if self.send.is_full() {
-            self.flush();
-        }
+    /// Sends what is in the batch now.
+    pub(crate) fn flush(&mut self) {
+        self.outbox.flush();
     }
 
-    /// Hands the batch to the kernel. It is empty afterwards, whatever the kernel says.
-    fn flush(&mut self) {
-        if self.send.is_empty() {
-            return;
+    /// Changes the keys of `key`'s connection if that is due.
+    pub(crate) fn renew_key(&mut self, key: u32) {
+        if self.connections.slot(key).is_some_and(|slot| slot.connection.renew_key()) {
+            self.connections.touch(key);
         }
-        let report = self.socket.send(&mut self.send);
-        self.stats.sent.datagrams += report.datagrams;
-        self.stats.sent.bytes += report.bytes;
-        self.stats.sent.dropped += report.dropped;
-        self.stats.sent.calls += report.calls;
     }
 }
 
-pub(crate) fn commit(batch: &mut SendBatch, transmit: &Transmit) {
-    let Some(out) = batch.current() else { return };
-    out.bytes.truncate(transmit.size);
-    out.remote = transmit.destination;
-    out.source = transmit.src_ip;
-    out.ecn = transmit.ecn.map_or(0, |ecn| ecn as u8);
-    out.segment = transmit.segment_size;
-    batch.commit();
+/// Every connection that is answered gets a lane.
+fn lean(tls: Arc<QuicServerConfig>) -> Arc<LeanServer> {
+    Arc::new(LeanServer { tls, max_ack_delay: quic::MAX_ACK_DELAY })
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::endpoint::{Endpoint, commit};
+use crate::endpoint::Endpoint;
 use crate::visitors::Welcome;
 
 /// Handshakes begun a turn: 8 × 200 µs of signing leave room for audio.
@@ -27,16 +27,16 @@ impl<S> Endpoint<S> {
         if full || welcome == Welcome::No {
             self.stats.handshakes_refused += u64::from(full);
             self.stats.handshakes_limited += u64::from(!full);
-            if let Some(out) = self.send.vacant() {
+            if let Some(out) = self.outbox.vacant() {
                 let transmit = self.quic.refuse(incoming, &mut out.bytes);
-                commit(&mut self.send, &transmit);
+                self.outbox.commit_transmit(&transmit);
             }
         } else if welcome == Welcome::Prove || waiting >= RETRY_FROM && !proved && may_prove {
             self.stats.retries += 1;
-            if let Some(out) = self.send.vacant()
+            if let Some(out) = self.outbox.vacant()
                 && let Ok(transmit) = self.quic.retry(incoming, &mut out.bytes)
             {
-                commit(&mut self.send, &transmit);
+                self.outbox.commit_transmit(&transmit);
             }
         } else {
             self.waiting.push_back((self.connections.now, incoming));
@@ -54,15 +54,15 @@ impl<S> Endpoint<S> {
                 continue;
             }
             self.stats.handshakes += 1;
-            self.make_room();
-            let Some(out) = self.send.vacant() else { return };
+            self.outbox.make_room();
+            let Some(out) = self.outbox.vacant() else { return };
             match self.quic.accept(incoming, now, &mut out.bytes, None) {
                 Ok((handle, quic)) => {
                     self.insert(handle, quic, None, None);
                 }
                 Err(error) => {
                     if let Some(transmit) = error.response {
-                        commit(&mut self.send, &transmit);
+                        self.outbox.commit_transmit(&transmit);
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! The only I/O of the engine.
 
+mod addressees;
 mod application;
 pub mod client;
 pub mod clock;
@@ -11,12 +12,15 @@ pub mod crowd;
 pub mod downlink;
 pub mod endpoint;
 pub mod events;
+mod express;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod handshakes;
 pub mod identity;
+mod lean;
 pub mod mixer;
 mod notice;
+mod outbox;
 mod peer;
 pub mod quic;
 pub mod recorder;

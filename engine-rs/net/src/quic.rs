@@ -28,7 +28,7 @@ pub(crate) const DATAGRAM_SEND_BUFFER: usize = 8 * 1_024;
 /// Bytes of streams that a connection may have unacknowledged or unsent inside quinn-proto.
 const SEND_WINDOW: u64 = 128 * 1_024;
 /// How long peers that know ACK_FREQUENCY may hold back an ACK: two to five ticks instead of one.
-const MAX_ACK_DELAY: Duration = Duration::from_millis(100);
+pub(crate) const MAX_ACK_DELAY: Duration = Duration::from_millis(100);
 
 /// What cannot be set up.
 #[derive(Debug, thiserror::Error)]

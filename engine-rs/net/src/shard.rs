@@ -313,6 +313,7 @@ impl Shard {
         self.framings.clear();
         let mut sink = Downlink {
             connections: &mut endpoint.connections,
+            outbox: &mut endpoint.outbox,
             framings: &mut self.framings,
             stats: &mut self.downlink,
             purged: &mut self.purged,
@@ -321,6 +322,8 @@ impl Shard {
         for key in std::mem::take(&mut self.purged) {
             endpoint.expel_datagrams(key);
         }
+        // Nothing stays in the batch beyond a command.
+        endpoint.flush();
         self.carry_outputs(endpoint);
         for (key, refusal) in std::mem::take(&mut self.desk.closing) {
             if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
@@ -367,6 +370,7 @@ impl Shard {
         self.housekeeping = now + HOUSEKEEPING;
         self.household = (self.household + 1) % HOUSEHOLDS;
         for key in endpoint.connections.part(self.household, HOUSEHOLDS) {
+            endpoint.renew_key(key);
             if endpoint.connections.get(key).is_some_and(|(_, peer)| peer.overdue(now, self.admission_timeout)) {
                 if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
                     self.desk.stats.overdue += 1;

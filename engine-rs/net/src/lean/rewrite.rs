@@ -1,0 +1,37 @@
+//! Turns the acknowledgements in a packet that quinn-proto has opened into its own count, and takes what is ours out of them.
+
+use bytes::BytesMut;
+
+use super::frames::{Frame, Frames, MAX_NUMBER};
+use super::{State, held};
+
+/// Rewrites the ACK frames of an opened packet; all other bytes stay as they are. What is malformed is left for quinn-proto to refuse,
+/// and so is an acknowledgement of what was never sent: it becomes one of a number that quinn-proto cannot have reached.
+pub(super) fn rewrite(state: &mut State, payload: &mut BytesMut) {
+    let acknowledges = |frame: Result<(Frame<'_>, &[u8]), _>| matches!(frame, Ok((Frame::Ack(_), _)));
+    if !Frames::new(payload).any(acknowledges) {
+        return;
+    }
+    let mut out = BytesMut::with_capacity(payload.len() + 16);
+    let mut frames = Frames::new(payload);
+    while let Some(Ok((frame, bytes))) = frames.next() {
+        let Frame::Ack(ack) = frame else {
+            out.extend_from_slice(bytes);
+            continue;
+        };
+        match state.numbers.translate(ack.ranges()) {
+            Ok(ranges) => {
+                ack.rewrite(&ranges, &mut out);
+                let now = state.now;
+                state.flight.on_ack(now, ack.ranges(), held(ack.delay));
+            }
+            Err(_) => ack.rewrite(&[(MAX_NUMBER, MAX_NUMBER)], &mut out),
+        }
+    }
+    out.extend_from_slice(frames.rest());
+    if out.is_empty() {
+        // A packet without frames would be a violation (RFC 9000 §12.4): one PADDING.
+        out.extend_from_slice(&[0]);
+    }
+    *payload = out;
+}
