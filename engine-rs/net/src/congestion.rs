@@ -135,15 +135,24 @@ impl Window {
     }
 
     /// `fresh`: sent after the last loss.
-    pub(crate) fn on_lost(&mut self, now: Instant, fresh: bool, persistent: bool, bytes: u64) {
+    pub(crate) fn on_lost(&mut self, now: Instant, fresh: bool, bytes: u64) {
         self.seconds.roll(now);
         self.seconds.lost += bytes;
-        if !fresh {
-            return;
+        if fresh {
+            self.shrink((self.bytes / 2).max(self.least()));
         }
-        self.bytes = if persistent { self.least() } else { (self.bytes / 2).max(self.least()) };
-        self.threshold = self.bytes;
-        self.acked = 0;
+    }
+
+    /// A whole window is lost, because nothing is heard any more: the breaker trips at once (RFC 8083 §4.1).
+    pub(crate) fn on_silence(&mut self, now: Instant, bytes: u64) {
+        self.seconds.roll(now);
+        self.seconds.lost += bytes;
+        (self.seconds.tripped, self.seconds.good) = (true, 0);
+        self.shrink(self.least());
+    }
+
+    fn shrink(&mut self, bytes: u64) {
+        (self.bytes, self.threshold, self.acked) = (bytes, bytes, 0);
     }
 }
 
@@ -180,7 +189,10 @@ impl Controller for AudioController {
 
     fn on_congestion_event(&mut self, now: Instant, sent: Instant, persistent: bool, lost_bytes: u64) {
         let fresh = sent > self.recovery_since;
-        self.window.on_lost(now, fresh, persistent, lost_bytes);
+        self.window.on_lost(now, fresh, lost_bytes);
+        if fresh && persistent {
+            self.window.shrink(self.window.least());
+        }
         if fresh {
             self.recovery_since = now;
         }

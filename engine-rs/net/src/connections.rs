@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use spaces_core::engine::Track;
+use spaces_core::engine::{Soon, Track};
 
 use crate::connection::Connection;
+use crate::prefetch::prefetch;
 
 /// How the last object left as a datagram: what its header depends on. Holds until the connection is touched, for whoever
 /// changes a session touches its connection.
@@ -74,6 +75,23 @@ impl<S> Connections<S> {
             self.dirty.push(key);
         }
         Some(slot)
+    }
+
+    /// Fetches what a datagram to `key`, or an acknowledgement from it, needs; see [`spaces_core::engine::Sink::expect`].
+    pub(crate) fn expect(&self, key: u32, soon: Soon) {
+        let Some(Some(slot)) = self.slots.get(key as usize) else { return };
+        match soon {
+            Soon::Soon => {
+                prefetch(&slot.route);
+                prefetch(&slot.connection.express);
+                prefetch(&slot.connection.phase);
+            }
+            Soon::VerySoon => {
+                if let Some(express) = &slot.connection.express {
+                    express.fetch();
+                }
+            }
+        }
     }
 
     /// Touches all.

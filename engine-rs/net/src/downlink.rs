@@ -4,7 +4,7 @@
 //! there remain a reference, a QUIC packet and its encryption.
 
 use bytes::{Bytes, BytesMut};
-use spaces_core::engine::{Object, Purge, Sent, Sink, Track};
+use spaces_core::engine::{Object, Purge, Sent, Sink, Soon, Track};
 use spaces_core::ids::{SessionKey, SpaceId};
 use spaces_core::varint;
 use spaces_moqt::seam::ObjectHeader;
@@ -179,6 +179,10 @@ impl Sink for Downlink<'_> {
             None => {}
         }
         Sent::Yes
+    }
+
+    fn expect(&mut self, session: SessionKey, soon: Soon) {
+        self.connections.expect(session.0, soon);
     }
 
     /// Why nothing of a silenced seat leaves after this and [`crate::endpoint::Endpoint::expel_datagrams`]:

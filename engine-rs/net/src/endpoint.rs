@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use quinn_proto::crypto::rustls::QuicServerConfig;
-use quinn_proto::{
-    ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, ServerConfig, TransportConfig,
-};
+use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, ServerConfig, TransportConfig};
+
+use spaces_core::engine::Soon;
 
 use crate::addressees::Addressees;
 use crate::application::dispatch;
@@ -310,6 +310,12 @@ impl<S> Endpoint<S> {
         for _ in 0..RECEIVES {
             let Some(mut batch) = self.receive.take() else { break };
             let result = self.outbox.socket.receive(&mut batch);
+            for soon in [Soon::Soon, Soon::VerySoon] {
+                let ids = batch.iter().filter_map(|train| Addressees::id(train.bytes));
+                for key in ids.filter_map(|id| self.addressees.find(id)) {
+                    self.connections.expect(key, soon);
+                }
+            }
             for train in batch.iter() {
                 for datagram in train.bytes.chunks(train.segment) {
                     self.stats.received += 1;

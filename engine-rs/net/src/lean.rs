@@ -21,6 +21,7 @@ use bytes::BytesMut;
 use quinn_proto::crypto::{HeaderKey, KeyPair, PacketKey};
 
 use crate::congestion::Window;
+use crate::prefetch::prefetch;
 pub(crate) use crypto::{Greeting, LeanServer};
 use flight::Flight;
 use frames::{Frame, Frames};
@@ -114,6 +115,11 @@ impl Lane {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings its memory nearer.
+    pub(crate) fn fetch(&self) {
+        prefetch(&*self.0);
     }
 
     /// Appends a packet with one datagram.

@@ -22,6 +22,7 @@ pub mod mixer;
 mod notice;
 mod outbox;
 mod peer;
+mod prefetch;
 pub mod quic;
 pub mod recorder;
 pub mod server;

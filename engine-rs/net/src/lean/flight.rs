@@ -11,8 +11,9 @@ use crate::congestion::Window;
 const SPAN: u64 = 128;
 /// Packets behind the highest acknowledged one (RFC 9002 §6.1.1).
 const REORDERING: u64 = 3;
-/// A full window of which nothing is acknowledged for so long counts as lost.
+/// A full window of which nothing is acknowledged for so long counts as lost; each time in a row twice as long, up to eight times.
 const PATIENCE: Duration = Duration::from_secs(1);
+const DOUBLINGS: u32 = 3;
 /// The longest that a peer may say to have held an acknowledgement back.
 const MOST_HELD: Duration = Duration::from_millis(100);
 
@@ -28,6 +29,8 @@ struct Probe {
 pub(crate) struct Flight {
     /// Bit i: the packet `top - i` was ours, and nothing is known of it.
     open: u128,
+    /// Packets that nothing was known of when they were left behind by 128 numbers, others' packets between them counted.
+    behind: u64,
     top: u64,
     /// Of the last packet.
     size: u64,
@@ -39,6 +42,8 @@ pub(crate) struct Flight {
     pause: u8,
     missed: u8,
     blocked: Option<Instant>,
+    /// Windows lost in a row.
+    silence: u32,
     /// Packets, ever.
     sent: u64,
     lost: u64,
@@ -48,6 +53,7 @@ impl Flight {
     pub(crate) const fn new(window: Window) -> Self {
         Self {
             open: 0,
+            behind: 0,
             top: 0,
             size: 0,
             window,
@@ -56,9 +62,16 @@ impl Flight {
             pause: 0,
             missed: 0,
             blocked: None,
+            silence: 0,
             sent: 0,
             lost: 0,
         }
+    }
+
+    /// The number of the last datagram.
+    #[cfg(test)]
+    pub(super) const fn newest(&self) -> u64 {
+        self.top
     }
 
     /// Datagrams sent and lost, ever.
@@ -77,16 +90,17 @@ impl Flight {
 
     /// May a datagram of so many bytes leave?
     pub(crate) fn admits(&mut self, now: Instant, bytes: u64) -> bool {
-        let in_flight = u64::from(self.open.count_ones()) * self.size;
+        let in_flight = (u64::from(self.open.count_ones()) + self.behind) * self.size;
         if in_flight + bytes <= self.window.bytes() {
             self.blocked = None;
             return true;
         }
         let since = *self.blocked.get_or_insert(now);
-        if now.saturating_duration_since(since) >= PATIENCE {
-            let lost = u64::from(std::mem::take(&mut self.open).count_ones());
+        if now.saturating_duration_since(since) >= PATIENCE * (1 << self.silence) {
+            self.silence = (self.silence + 1).min(DOUBLINGS);
+            let lost = u64::from(std::mem::take(&mut self.open).count_ones()) + std::mem::take(&mut self.behind);
             self.lost += lost;
-            self.window.on_lost(now, true, true, lost * self.size);
+            self.window.on_silence(now, lost * self.size);
             self.recovery = self.top;
             self.blocked = None;
         }
@@ -95,7 +109,9 @@ impl Flight {
 
     pub(crate) fn on_sent(&mut self, now: Instant, number: u64, bytes: u64) {
         let ahead = number.saturating_sub(self.top);
+        let before = self.open.count_ones();
         self.open = if ahead < SPAN { self.open << ahead } else { 0 };
+        self.behind += u64::from(before - self.open.count_ones());
         self.open |= 1;
         (self.top, self.size) = (number, bytes);
         self.sent += 1;
@@ -123,7 +139,8 @@ impl Flight {
         let newly = self.open & acked;
         self.open &= !acked;
         if newly != 0 {
-            self.blocked = None;
+            // What was left behind is not known to be lost, and is certainly not in flight any more.
+            (self.blocked, self.silence, self.behind) = (None, 0, 0);
             self.window.on_ack(now);
         }
         if let Some(probe) = self.probe.filter(|probe| probe.number <= highest) {
@@ -146,7 +163,7 @@ impl Flight {
             if fresh {
                 self.recovery = self.top;
             }
-            self.window.on_lost(now, fresh, false, count * self.size);
+            self.window.on_lost(now, fresh, count * self.size);
         }
     }
 
@@ -237,23 +254,42 @@ mod tests {
 
     #[test]
     fn who_never_answers_gets_a_window_a_second_and_then_next_to_nothing() {
+        for others in [0, 1, 5, 200] {
+            who_never_answers(others);
+        }
+    }
+
+    /// With so many packets of others between two of ours.
+    fn who_never_answers(others: u64) {
         let mut now = Instant::now();
         let mut flight = flight(now);
         let mut number = 0;
         let mut seconds = Vec::new();
         for _ in 0..20 {
-            let before = number;
+            let mut sent = 0;
             for _ in 0..50 {
                 if flight.admits(now, BYTES) {
                     flight.on_sent(now, number, BYTES);
-                    number += 1;
+                    number += 1 + others;
+                    sent += 1;
                 }
                 now += TICK;
             }
-            seconds.push(number - before);
+            seconds.push(sent);
         }
         assert!(seconds[0] >= 50, "{seconds:?}");
-        assert!(seconds[10..].iter().sum::<u64>() <= 10 * 2 * 1_200 / BYTES, "{seconds:?}");
+        assert!(seconds[10..].iter().sum::<u64>() <= 2 * 2 * 1_200 / BYTES, "{seconds:?}");
+        // It answers again: nothing is held against it for long.
+        for tick in 0..600 {
+            if flight.admits(now, BYTES) {
+                number += 1;
+                flight.on_sent(now, number, BYTES);
+                ack(&mut flight, now, &[(number, number)]);
+            } else {
+                assert!(tick < 500, "still held up");
+            }
+            now += TICK;
+        }
     }
 
     #[test]

@@ -43,7 +43,15 @@ impl Numbers {
     /// `dice`: any number that the peer cannot know.
     pub(crate) const fn new(dice: u64) -> Self {
         let hole = FIRST_HOLE + dice % FIRST_HOLE;
-        Self { next: 0, hole, past_hole: None, stride: FIRST_HOLE, dice: dice | 1, acknowledged: 0, runs: VecDeque::new() }
+        Self {
+            next: 0,
+            hole,
+            past_hole: None,
+            stride: FIRST_HOLE,
+            dice: dice | 1,
+            acknowledged: 0,
+            runs: VecDeque::new(),
+        }
     }
 
     /// The next packet's number.

@@ -3,6 +3,7 @@
 use super::*;
 use quinn_proto::crypto::CryptoError;
 
+mod allocations;
 mod pair;
 
 /// A key that adds a tag of zeros.
@@ -159,7 +160,10 @@ fn packet_numbers_are_expanded_as_in_the_rfc() {
             let bytes = (number + ahead).to_be_bytes();
             assert_eq!(expand(&bytes[7..], number), number + ahead);
             assert_eq!(expand(&bytes[6..], number), number + ahead);
-            assert_eq!(expand(&(number.saturating_sub(ahead)).to_be_bytes()[7..], number), number.saturating_sub(ahead));
+            assert_eq!(
+                expand(&(number.saturating_sub(ahead)).to_be_bytes()[7..], number),
+                number.saturating_sub(ahead)
+            );
         }
     }
 }

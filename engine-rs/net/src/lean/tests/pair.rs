@@ -272,7 +272,10 @@ fn streams_come_whole_and_losses_are_counted_whatever_the_network_does() {
         let missing = sent - pair.ends[1].datagrams.len() as u64;
         assert!(pair.swallowed > 0 && missing > 0);
         // Packets that come more than three numbers late count as lost although they come.
-        assert!(lost + 2 >= missing.min(lost + 2) && lost >= missing / 2, "seed {seed}: {lost} counted, {missing} missing");
+        assert!(
+            lost + 2 >= missing.min(lost + 2) && lost >= missing / 2,
+            "seed {seed}: {lost} counted, {missing} missing"
+        );
         if pair.sealed.len() > 1_500 {
             assert!(lost <= missing + sent / 3, "seed {seed}: {lost} counted, {missing} missing of {sent}");
         }
