@@ -4,13 +4,16 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-rust test-python fuzz check bench bench-control peers wasm clean
+.PHONY: help build run test test-rust test-python fuzz check bench bench-control peers wasm web types wheel clean
 
 PYTHON ?= python3
 VENV := .venv
 PROFILE ?= ci
 FUZZ_SECONDS ?= 20
 ARGS ?=
+# Tests that listen to sound while it is spoken, or measure how long something takes: one after the other, nothing beside
+# them. All others run on every core. `pytest` alone runs everything in one process.
+BY_CLOCK := tests/captions tests/demo tests/e2e tests/engine tests/peers
 # cmake (libopus is built from source) comes as a wheel into the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -20,6 +23,13 @@ STAMP := $(VENV)/.installed
 TOOLS := $(VENV)/.tools
 RUST := $(shell find engine-rs -name '*.rs' -not -path '*/target/*' -o -name Cargo.toml -not -path '*/target/*') Cargo.toml Cargo.lock
 
+# The web app: built anew when something in web/ or the decoder changed. What is generated there is no source.
+SITE := spaces_ctl/api/site/index.html
+RECEIVER := web/src/live/receiver.wasm
+PACKAGES := web/node_modules/.package-lock.json
+WEB := $(shell find web -type f -not -path 'web/node_modules/*' -not -path web/src/api/openapi.json \
+	-not -path web/src/api/schema.d.ts -not -path $(RECEIVER))
+
 help:
 	@echo "make run ARGS=...   a live Space with real speech: prints a link, records, shows a dashboard (ARGS=--help)"
 	@echo "make test           all tests, Rust and Python"
@@ -28,6 +38,8 @@ help:
 	@echo "make bench-control  what a large audience costs the Python side"
 	@echo "make fuzz           every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) seconds"
 	@echo "make peers          the heavier independent peers (not in CI)"
+	@echo "make web            the web app, into spaces_ctl/api/site (Node comes from PyPI if there is none)"
+	@echo "make wheel          a wheel with the web app in it, into dist/"
 	@echo "make build          .venv with everything, .venv/bin/spaces"
 
 $(TOOLS): constraints.txt
@@ -42,7 +54,27 @@ $(STAMP): $(TOOLS) $(RUST) pyproject.toml
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) maturin develop --profile $(PROFILE) -E server,captions,demo,test,dev
 	touch $@
 
-build: $(STAMP)
+build: $(STAMP) web
+
+web: $(SITE)
+
+$(SITE): $(STAMP) $(WEB) $(RECEIVER) $(PACKAGES)
+	@echo "building the web app ..."
+	$(MAKE) types
+	tools/npm run build
+
+$(PACKAGES): $(TOOLS) web/package-lock.json
+	tools/npm ci --no-fund --no-audit
+	touch $@
+
+# The API as TypeScript sees it.
+types: $(STAMP) $(PACKAGES)
+	spaces openapi > web/src/api/openapi.json
+	tools/npm run -s types
+
+wheel: build
+	maturin build --release --locked --out dist
+	python tools/check_wheel.py dist
 
 run: build
 	spaces demo $(ARGS)
@@ -56,14 +88,20 @@ test-rust: $(TOOLS) wasm
 test-python: build
 	tools/system-packages ffmpeg opusinfo:opus-tools chromium psql:postgresql \
 		/usr/share/pocketsphinx/test/data/librivox:pocketsphinx-testdata
-	pytest -q
+# In the order of collection: the longest file is among the first, not left for the end.
+	pytest -q -n auto --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(BY_CLOCK))
+	pytest -q $(BY_CLOCK)
 
 fuzz: $(TOOLS)
 	engine-rs/fuzz/run $(FUZZ_SECONDS)
 
-wasm:
+wasm: $(RECEIVER)
+
+# Left alone if it comes out the same, so that the web app is not built again for it.
+$(RECEIVER): $(RUST)
 	rustup target add wasm32-unknown-unknown
 	cargo build --profile wasm --locked --target wasm32-unknown-unknown -p spaces-wasm
+	built=$(or $(CARGO_TARGET_DIR),target)/wasm32-unknown-unknown/wasm/spaces_wasm.wasm; cmp -s $$built $@ || cp $$built $@
 
 check: build
 	cargo fmt --all --check
@@ -75,6 +113,8 @@ check: build
 	python -m mypy.stubtest spaces_ctl._engine
 	lint-imports
 	python tools/licences.py
+	$(MAKE) types
+	tools/npm run check
 
 bench: build
 	cargo build --release --locked -p spaces-bench-fanout
@@ -89,4 +129,4 @@ peers: build
 	pytest -q -m heavy tests/peers
 
 clean:
-	rm -rf $(VENV) target engine-rs/fuzz/target
+	rm -rf $(VENV) target engine-rs/fuzz/target dist web/node_modules spaces_ctl/api/site

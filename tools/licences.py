@@ -3,6 +3,9 @@
 Rust: the allow list of deny.toml, the same rule as `cargo deny check licenses` without having to build that tool: an
 SPDX expression passes when one side of each OR, and all sides of each AND, are allowed.
 
+npm: what the web app is made of, by the same rule; its licence texts are `licences.txt` beside the built app. What only
+builds or tests it (`dev`) is not handed out.
+
 Python: what the extra `server` pulls in. Wheels are installed beside ours, not linked into it, so a copyleft that ends
 at its own files (MPL) is fine, and one that reaches further (GPL, AGPL, LGPL, SSPL) is not.
 """
@@ -99,6 +102,16 @@ def closure(root: Requirement) -> dict[str, str]:
     return found
 
 
+def shipped_by_npm() -> dict[str, str]:
+    """Licences of the packages that the web app contains, by name and version."""
+    packages = json.loads((ROOT / "web" / "package-lock.json").read_text())["packages"]
+    return {
+        f"{path.removeprefix('node_modules/')} {package['version']}": package.get("license", "none")
+        for path, package in packages.items()
+        if path and not package.get("dev")
+    }
+
+
 def main() -> int:
     """Print every package that is not allowed; 1 if there is one."""
     allow = frozenset(tomllib.loads((ROOT / "deny.toml").read_text())["licenses"]["allow"])
@@ -109,12 +122,17 @@ def main() -> int:
     refused = [p for p in packages if p["source"] and not allowed(p["license"] or "none", allow)]
     for package in refused:
         print(f"{package['name']} {package['version']}: licence {package['license']} is not allowed by deny.toml")
+    scripts = shipped_by_npm()
+    strange = {name: licence for name, licence in scripts.items() if not allowed(licence, allow)}
+    for name, licence in strange.items():
+        print(f"npm {name}: licence {licence} is not allowed by deny.toml")
     wheels = closure(Requirement("spaces-ctl[server]"))
     reaching = {name: licence for name, licence in wheels.items() if FAR_REACHING.search(licence)}
     for name, licence in reaching.items():
         print(f"{name}: licence {licence} reaches into what it is used by")
-    print(f"{len(packages)} crates, {len(wheels)} wheels, {len(refused) + len(reaching)} refused")
-    return 1 if refused or reaching else 0
+    count = len(refused) + len(strange) + len(reaching)
+    print(f"{len(packages)} crates, {len(scripts)} npm packages, {len(wheels)} wheels, {count} refused")
+    return 1 if count else 0
 
 
 if __name__ == "__main__":

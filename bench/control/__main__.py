@@ -22,6 +22,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -175,7 +176,7 @@ async def live_space(services: Services, watched: int) -> int:
     return space
 
 
-async def measure(options: argparse.Namespace) -> dict[str, object]:
+async def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All phases."""
     audience, rates = options.audience, (options.joins, options.churn, options.reactions)
     pins = list(range(options.shards)) if options.pin else []
@@ -231,7 +232,7 @@ def main() -> int:
         os.sched_setaffinity(0, {(os.cpu_count() or 1) - 1})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         report = runner.run(measure(options))
-    phases = [Phase(**phase) for phase in report["phases"]]  # type: ignore[attr-defined]
+    phases = [Phase(**phase) for phase in report["phases"]]
     print(f"{'phase':20} {'people':>8} {'lag p50':>8} {'p99':>8} {'max':>8}  {'Python':>7} {'engine':>7}  events/s")
     for row in phases:
         rate = {name: round(count / row.seconds, 1) for name, count in row.events.items()}

@@ -12,6 +12,7 @@ import msgspec
 from litestar import Litestar, Request, Response, Router, get
 from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
+from litestar.exceptions import NotFoundException
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.plugins.prometheus import PrometheusConfig
@@ -27,6 +28,7 @@ from spaces_ctl.api.gate import Authenticate, Gate, Gatekeeper, principal_of
 from spaces_ctl.api.health import Check, EngineFigures, health_handlers
 from spaces_ctl.api.idempotency import Idempotent
 from spaces_ctl.api.limits import RateLimiter
+from spaces_ctl.api.pages import Site, no_such_page, page_handlers
 from spaces_ctl.api.paging import Cursors
 from spaces_ctl.api.recording_figures import RecordingHealths
 from spaces_ctl.api.security import CsrfTokens, SecurityHeaders, cors
@@ -44,9 +46,8 @@ from spaces_ctl.service.ports import EventBus, Principal
 from spaces_ctl.service.reading import Reading
 from spaces_ctl.service.spaces import Spaces
 
-__all__ = ["ApiServices", "create_app"]
+__all__ = ["ApiServices", "create_app", "describe"]
 
-PAGE = Path(__file__).parent / "web"
 REFERENCE = Path(__file__).parent / "reference"
 
 
@@ -81,8 +82,11 @@ def create_app(
     routers: Sequence[ControllerRouterHandler] = (),
     root_routers: Sequence[ControllerRouterHandler] = (),
     authenticate: Authenticate | None = None,
+    site: Site | None = None,
 ) -> Litestar:
     """The application. `routers` are mounted under `/api/v1`, `root_routers` (OAuth, X API, cards) as they are.
+
+    `site`: the built web app; that of this package unless another is given.
 
     Raises ValueError if there is nothing to authenticate with.
     """
@@ -90,6 +94,7 @@ def create_app(
         if services.authentication is None:
             raise ValueError("services.authentication or authenticate is needed")
         authenticate = authenticate_by(services.authentication, settings)
+    site = site or Site()
     key = settings.csrf_key or secrets.token_bytes(32)
     csrf = CsrfTokens(key)
     keeper = Gatekeeper(
@@ -118,20 +123,8 @@ def create_app(
         "settings": settings,
         "cursors": Cursors(key),
         "csrf": csrf,
+        "site": site,
     }
-    api = Router(
-        path="/api/v1",
-        route_handlers=[
-            *life.HANDLERS,
-            *reads.HANDLERS,
-            *commands.SPACE_HANDLERS,
-            *commands.ACCOUNT_HANDLERS,
-            *streams.HANDLERS,
-            *OWN_HANDLERS,
-            *routers,
-            _openapi_document,
-        ],
-    )
     metrics = PrometheusConfig(
         app_name="spaces", prefix="spaces_http", group_path=True, exclude=["^/metrics$", "^/healthz$", "^/readyz$"]
     )
@@ -143,11 +136,12 @@ def create_app(
 
     return Litestar(
         route_handlers=[
-            api,
+            _api(routers),
             *root_routers,
             *health_handlers(settings, services.checks, feeds, services.engine_figures, services.recordings),
             *problems_page.HANDLERS,
-            *_pages(),
+            _reference(),
+            *page_handlers(site),
         ],
         dependencies={
             "principal": Provide(_principal, sync_to_thread=False),
@@ -160,15 +154,56 @@ def create_app(
         ],
         dto=StrictBody,
         return_dto=None,
-        exception_handlers=EXCEPTION_HANDLERS,
+        exception_handlers={
+            **EXCEPTION_HANDLERS,
+            NotFoundException: lambda request, _error: no_such_page(site, request),
+        },
         request_max_body_size=settings.max_body_bytes,
         cors_config=cors(settings),
         before_send=[SecurityHeaders(settings)],
         lifespan=[streams_run],
         state=State({"feeds": feeds}),
-        # Its pages load their scripts from elsewhere: ours (`reference`) does not.
-        openapi_config=OpenAPIConfig(title="Spaces", version="1", render_plugins=[], path="/api/v1/_openapi"),
+        openapi_config=_OPENAPI,
         logging_config=None,
+    )
+
+
+def describe(
+    routers: Sequence[ControllerRouterHandler], root_routers: Sequence[ControllerRouterHandler]
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the application that `create_app` makes of these, without anything that it calls."""
+    handlers = [_api(routers), *root_routers]
+    return openapi.document(
+        Litestar(
+            route_handlers=handlers,
+            dependencies={
+                name: Provide(_always(None), sync_to_thread=False) for name in openapi.dependencies(handlers)
+            },
+            dto=StrictBody,
+            return_dto=None,
+            openapi_config=_OPENAPI,
+            logging_config=None,
+        )
+    )
+
+
+# Its pages load their scripts from elsewhere: ours (`reference`) does not.
+_OPENAPI = OpenAPIConfig(title="Spaces", version="1", render_plugins=[], path="/api/v1/_openapi")
+
+
+def _api(routers: Sequence[ControllerRouterHandler]) -> Router:
+    return Router(
+        path="/api/v1",
+        route_handlers=[
+            *life.HANDLERS,
+            *reads.HANDLERS,
+            *commands.SPACE_HANDLERS,
+            *commands.ACCOUNT_HANDLERS,
+            *streams.HANDLERS,
+            *OWN_HANDLERS,
+            *routers,
+            _openapi_document,
+        ],
     )
 
 
@@ -193,16 +228,12 @@ def _openapi_document(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(raw, media_type="application/json")
 
 
-def _pages() -> list[Router]:
-    fresh = CacheControlHeader(no_cache=True)
-    return [
-        create_static_files_router(
-            path=path,
-            directories=[directory],
-            html_mode=True,
-            opt={"open": True},
-            cache_control=fresh,
-            name=f"files:{path}",
-        )
-        for path, directory in (("/reference", REFERENCE), ("/", PAGE))
-    ]
+def _reference() -> Router:
+    return create_static_files_router(
+        path="/reference",
+        directories=[REFERENCE],
+        html_mode=True,
+        opt={"open": True},
+        cache_control=CacheControlHeader(no_cache=True),
+        name="files:/reference",
+    )

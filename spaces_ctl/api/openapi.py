@@ -12,15 +12,18 @@ from inspect import isclass
 from typing import Any, get_args
 
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Router
+from litestar.di import Dependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.routes import BaseRoute
+from litestar.utils.signature import get_fn_type_hints
 
 from spaces_ctl.api.errors import PROBLEM_JSON, Problem
 from spaces_ctl.api.idempotency import is_secret
 from spaces_ctl.policy.codes import CODES
 
-__all__ = ["document", "problems"]
+__all__ = ["dependencies", "document", "problems"]
 
 _ALWAYS = ("auth.token_invalid", "auth.token_expired", "auth.session_revoked", "auth.scope", "rate.limited", "internal")
 _ANSWERS = ("store.unavailable", "graph.unavailable", "node.timeout")
@@ -63,6 +66,24 @@ def document(app: Litestar) -> dict[str, Any]:
                     _document_contents(operation, contents[name])
                 _put_right(operation, method, name in optional, method == "post" and name not in keyless)
     return tree
+
+
+def dependencies(handlers: Iterable[Any]) -> set[str]:
+    """The names of everything that these handlers, or those of these routers, ask the application for."""
+    found: set[str] = set()
+    for handler in handlers:
+        if isinstance(handler, Router):
+            found |= dependencies(handler.routes)
+        elif isinstance(handler, BaseRoute):
+            found |= dependencies(getattr(handler, "route_handlers", None) or [getattr(handler, "route_handler", None)])
+        else:
+            hints = get_fn_type_hints(handler.fn)
+            found |= {
+                name
+                for name, hint in hints.items()
+                if any(isinstance(part, Dependency) for part in getattr(hint, "__metadata__", ()))
+            }
+    return found
 
 
 def _put_right(operation: dict[str, Any], method: str, body_is_optional: bool, takes_key: bool) -> None:

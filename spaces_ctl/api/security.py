@@ -8,6 +8,7 @@ can read. Other origins, where a deployment allows them, use bearer tokens.
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -125,12 +126,16 @@ class SecurityHeaders:
     """Adds to every answer what browsers should know; a handler that sets one of them itself is left alone."""
 
     def __init__(self, settings: ApiSettings) -> None:
-        media = " ".join(dict.fromkeys(_origin(url) for url in settings.media_urls))
+        origins = dict.fromkeys(_origin(url) for url in settings.media_urls)
+        # WebTransport's URLs are https, those of the WebSocket that takes its place are wss.
+        media = " ".join(["'self'", *origins, *(re.sub("^http", "ws", origin) for origin in origins)])
         page = (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; font-src 'self'; "
-            f"connect-src 'self' {media}; worker-src 'self'; media-src 'self' blob:; manifest-src 'self'; "
+            # WebAssembly decodes the sound. People's pictures come from where their accounts live.
+            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
+            "img-src 'self' data: blob: https:; font-src 'self'; "
+            f"connect-src {media}; worker-src 'self'; media-src 'self' blob:; manifest-src 'self'; "
             "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-        ).replace(" ;", ";")
+        )
         always = {
             "x-content-type-options": "nosniff",
             "referrer-policy": "strict-origin-when-cross-origin",

@@ -5,7 +5,7 @@ import traceback
 
 import typer
 
-from spaces_ctl.cli import account, config, database, demo, key, moderation, recording, space, token
+from spaces_ctl.cli import account, bench, config, database, demo, key, moderation, openapi, recording, space, token
 from spaces_ctl.cli import login as logins
 from spaces_ctl.cli import serve as serving
 from spaces_ctl.cli.exits import Exit, Failure, tell
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(serving.serve)
 app.command()(demo.demo)
+app.command()(openapi.openapi)
 app.command()(logins.login)
 app.command()(logins.logout)
 app.add_typer(space.app, name="space")
@@ -33,6 +34,7 @@ app.add_typer(moderation.app, name="moderation")
 app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")
 app.add_typer(recording.app, name="recording")
+app.add_typer(bench.app, name="bench")
 
 
 @app.callback()

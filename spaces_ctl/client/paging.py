@@ -29,6 +29,7 @@ async def items(
     cursor: str | None = None
     while True:
         asked: Query = {**(query or {}), "limit": page_size, "cursor": cursor}
+        # mypy has no word for a generic of a type that is a value.
         page: Page[T] = await transport.request("GET", path, Page[kind], query=asked)  # type: ignore[valid-type]
         for item in page.data:
             yield item

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.layout import SourceName, source_prefix
@@ -48,7 +48,7 @@ class Archive:
         self._objects = objects
         self._keys = keys
 
-    async def contents(self, space: int, from_group: int, to_group: int) -> AsyncIterator[Contents]:
+    async def contents(self, space: int, from_group: int, to_group: int) -> AsyncGenerator[Contents, None]:
         """Every file that may tell of a group in `from_group <= group < to_group`, whole, in order.
 
         Choose from it by the groups of packets: those of the mix may stand in a file after their own.

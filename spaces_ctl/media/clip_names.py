@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spaces_ctl.media.layout import clip_prefix
 
-__all__ = ["FILES", "LATER", "PLAYABLE", "name_of"]
+__all__ = ["FAILED", "FILES", "LATER", "PLAYABLE", "name_of"]
 
 FILES = {
     "audio.opus": "audio/ogg; codecs=opus",
@@ -23,6 +23,10 @@ LATER = ("video.mp4", "video.webm")
 """Made when nobody waits for a clip to be cut."""
 
 
+FAILED = "failed"
+"""There instead of all others if what the clip is to be made of is gone for good."""
+
+
 def name_of(space: int, clip: int, file: str) -> str:
-    """The object of one of `FILES`."""
+    """The object of one of `FILES`, or of `FAILED`."""
     return f"{clip_prefix(space, clip)}/{file}"

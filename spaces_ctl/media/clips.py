@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import msgspec
 
 from spaces_ctl import segments
-from spaces_ctl.clock import Clock
 from spaces_ctl.media import clip_sound, clip_video, pictures
-from spaces_ctl.media.clip_names import LATER, PLAYABLE, name_of
+from spaces_ctl.media.bench import Bench
+from spaces_ctl.media.clip_names import FAILED, LATER, PLAYABLE, name_of
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.layout import clip_prefix
-from spaces_ctl.media.objects import Objects
+from spaces_ctl.media.objects import NoObject
 from spaces_ctl.media.requests import Cut, Done, Film, Preview, Previewed
 from spaces_ctl.media.turns import Turns
 from spaces_ctl.segments import TICK_MS, Contents
@@ -39,32 +39,6 @@ _CUT, _FILM = 0, 1
 _log = logging.getLogger(__name__)
 
 
-class Log(Protocol):
-    """What is used of `media.archive.Archive`."""
-
-    def contents(self, space: int, from_group: int, to_group: int) -> AsyncIterator[Contents]:
-        """Files that tell of these groups, in order."""
-        ...
-
-
-class Bench(Protocol):
-    """What is used of `media.worker.Worker`."""
-
-    @property
-    def archive(self) -> Log: ...
-
-    @property
-    def objects(self) -> Objects: ...
-
-    @property
-    def clock(self) -> Clock: ...
-
-    @property
-    def sleep(self) -> Callable[[float], Awaitable[None]]: ...
-
-    async def answer(self, operation: str, body: bytes) -> bytes: ...
-
-
 _turns: WeakKeyDictionary[Any, Turns] = WeakKeyDictionary()
 _films: set[asyncio.Task[None]] = set()
 
@@ -72,14 +46,23 @@ _films: set[asyncio.Task[None]] = set()
 async def cut(worker: Bench, request: Cut) -> Done:
     """Writes what makes a clip playable, then begins its video without waiting for it.
 
-    Raises MediaError (`source.gone`: nothing at all is recorded of the Space), StoreUnavailable.
+    Raises MediaError (`source.gone`: nothing at all is recorded of the Space; on the last try that is written down
+    instead), StoreUnavailable.
     """
     wanted = await _missing(worker, request.space, request.clip, PLAYABLE)
     if wanted:
         start_group, end_group = _groups(request.start_ms, request.end_ms)
-        await _written(worker, request.space, start_group, end_group)
-        async with _turn(worker, _CUT):
-            await _make(worker, request, wanted, start_group, end_group)
+        try:
+            await _written(worker, request.space, start_group, end_group)
+            async with _turn(worker, _CUT):
+                await _make(worker, request, wanted, start_group, end_group)
+        except (NoObject, MediaError) as error:
+            gone = isinstance(error, NoObject) or error.code.startswith("source.")
+            if not (gone and request.last_try):
+                raise
+            _log.warning("clip %d of Space %d cannot be made: %s", request.clip, request.space, error)
+            await worker.objects.put(name_of(request.space, request.clip, FAILED), b"source.gone")
+            return Done()
     if await _missing(worker, request.space, request.clip, LATER):
         _begin(worker, Film(space=request.space, clip=request.clip, heading=request.heading, line=request.line))
     return Done()
@@ -186,8 +169,8 @@ async def _written(worker: Bench, space: int, start_group: int, end_group: int) 
         await worker.sleep(min(_POLL_S, left_ms / 1000))
 
 
-async def _first(log: AsyncIterator[Contents]) -> Contents | None:
-    async with aclosing(log) as files:  # type: ignore[type-var]
+async def _first(log: AsyncGenerator[Contents, None]) -> Contents | None:
+    async with aclosing(log) as files:
         async for contents in files:
             return contents
     return None

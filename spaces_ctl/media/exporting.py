@@ -15,19 +15,16 @@ import wave
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from spaces_ctl import segments
+from spaces_ctl.media.bench import Log, Stores
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.handouts import ExportBundle, Exported
 from spaces_ctl.media.opus import LOOKAHEAD, RATE, TICK, Decoder
 from spaces_ctl.media.voices import Holders, Spans, timeline
-
-if TYPE_CHECKING:
-    from spaces_ctl.media.archive import Archive
-    from spaces_ctl.media.worker import Worker
 
 __all__ = ["export", "ogg_of"]
 
@@ -43,7 +40,7 @@ _OPUS, _WAV, _TEXT = 0, 1, 6
 """Levels of compression."""
 
 
-async def export(worker: Worker, request: ExportBundle) -> Exported:
+async def export(worker: Stores, request: ExportBundle) -> Exported:
     """Makes the archive. Raises MediaError (`source.gone`, `source.key`), StoreUnavailable."""
     bundle = _Bundle(worker.archive, request)
     await bundle.look()
@@ -80,13 +77,14 @@ class _Sink:
 class _Bundle:
     """One archive in the making."""
 
-    def __init__(self, archive: Archive, request: ExportBundle) -> None:
+    def __init__(self, archive: Log, request: ExportBundle) -> None:
         self._archive = archive
         self._request = request
         self._spans = Spans()
         self.sink = _Sink()
         self.files: list[str] = []
-        self._zip = zipfile.ZipFile(self.sink, "w", allowZip64=True)  # type: ignore[call-overload]
+        file: Any = self.sink  # as much of one as a zip writes to
+        self._zip = zipfile.ZipFile(file, "w", allowZip64=True)
 
     async def look(self) -> None:
         """Who speaks at all. Raises MediaError."""
@@ -123,7 +121,7 @@ class _Bundle:
         info = zipfile.ZipInfo(name, max(made, datetime(1980, 1, 1, tzinfo=UTC)).timetuple()[:6])
         # Never "stored": as lengths are written after the data, many a program could not tell where such a file ends.
         info.compress_type = zipfile.ZIP_DEFLATED
-        info._compresslevel = level  # type: ignore[attr-defined]
+        info._compresslevel = level  # type: ignore[attr-defined]  # public from Python 3.13 on only
         info.external_attr = 0o644 << 16
         self.files.append(name)
         return info
@@ -178,7 +176,7 @@ class _Bundle:
             yield silence
 
 
-async def ogg_of(archive: Archive, space: int, account: int | None, begin: int, end: int, **more: Any) -> bytes:
+async def ogg_of(archive: Log, space: int, account: int | None, begin: int, end: int, **more: Any) -> bytes:
     """Ogg Opus of the mix (`account` None) or of a person, as it was sent, from `begin` to before `end`; pauses are
     silence. `more`: `gain_db`, `tags`. Raises MediaError (`source.gone`: not a packet of it; `source.key`),
     StoreUnavailable.

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 import obstore
@@ -81,7 +81,8 @@ class Objects:
         if parts.scheme != "s3" or not parts.netloc:
             raise BadStoreUrl(f"{parts.scheme or url}: only a directory or s3://bucket/prefix can keep recordings")
         try:
-            options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+            # `S3Config`'s keys, as the operator wrote them: obstore checks them when it is given them.
+            options: Any = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
             if access_key_id:
                 options |= {"access_key_id": access_key_id, "secret_access_key": secret_access_key}
             plain = options.get("endpoint", "").startswith("http:")
@@ -92,7 +93,7 @@ class Objects:
                     client_options={"allow_http": plain, "timeout": _ANSWER, "connect_timeout": _CONNECT},
                     # Few and short: those who can wait do so by `patience`, the others want to know.
                     retry_config={"max_retries": 2, "retry_timeout": _ANSWER},
-                    **options,  # type: ignore[arg-type]
+                    **options,
                 )
             )
         except (BaseError, TypeError, ValueError) as error:

@@ -1,8 +1,9 @@
 """What the media worker can be asked: one line an operation. Only the worker's process imports this module.
 
-A handler is `async def handler(worker: Worker, request: SomeStruct) -> SomeStruct`; its annotations are the wire's
-types. Its structs live apart (`requests`, or a module of their own without heavy imports), because the server loads
-them too. It raises `MediaError(code, detail)` for what the server is to know; anything else is `internal` and logged.
+A handler is `async def handler(worker: Worker, request: SomeStruct) -> SomeStruct` (or takes a part of the worker,
+`bench`); its annotations are the wire's types. Its structs live apart (`requests`, or a module of their own without
+heavy imports), because the server loads them too. It raises `MediaError(code, detail)` for what the server is to know;
+anything else is `internal` and logged.
 """
 
 from __future__ import annotations

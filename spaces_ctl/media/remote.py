@@ -16,6 +16,7 @@ import logging
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 import msgspec
@@ -202,10 +203,9 @@ class RemoteProcess(Generic[F]):
         while (message := await frames.receive(reader)) is not None:
             match message:
                 case frames.Answered():
-                    self._settle(message.id, lambda waiting, m=message: waiting.set_result(bytes(m.body)))  # type: ignore[misc]
+                    self._settle(message.id, partial(_answer, body=bytes(message.body)))
                 case frames.Failed():
-                    error = MediaError(message.code, message.detail)
-                    self._settle(message.id, lambda waiting, e=error: waiting.set_exception(e))  # type: ignore[misc]
+                    self._settle(message.id, partial(_fail, error=MediaError(message.code, message.detail)))
                 case frames.Logged():
                     logging.getLogger(message.logger).log(message.level, "%s", message.text)
                 case frames.Asked():
@@ -215,6 +215,14 @@ class RemoteProcess(Generic[F]):
         waiting = self._waiting.get(number)
         if waiting is not None and not waiting.done():
             settle(waiting)
+
+
+def _answer(waiting: asyncio.Future[bytes], body: bytes) -> None:
+    waiting.set_result(body)
+
+
+def _fail(waiting: asyncio.Future[bytes], error: MediaError) -> None:
+    waiting.set_exception(error)
 
 
 class RemoteWorker(RemoteProcess[Figures]):

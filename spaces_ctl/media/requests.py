@@ -104,6 +104,8 @@ class Cut(OfSpace, frozen=True, kw_only=True):
     """Of its picture: the Space's title."""
     line: str = ""
     """Below the picture: by whom, and the comment."""
+    last_try: bool = False
+    """If what it is made of is gone: it is to be written down that the clip failed."""
 
 
 class Film(msgspec.Struct, frozen=True, kw_only=True):

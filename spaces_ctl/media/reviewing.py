@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from spaces_ctl.media.bench import Stores
 from spaces_ctl.media.exporting import ogg_of
 from spaces_ctl.media.handouts import ReviewTrack, Sound, Voice, Voices, WhoSpeaks
 from spaces_ctl.media.voices import Spans
 from spaces_ctl.segments import TICK_MS
 
-if TYPE_CHECKING:
-    from spaces_ctl.media.worker import Worker
-
 __all__ = ["review_track", "who_speaks"]
 
 
-async def who_speaks(worker: Worker, request: WhoSpeaks) -> Voices:
+async def who_speaks(worker: Stores, request: WhoSpeaks) -> Voices:
     """Everybody of whom there is a frame. Raises MediaError (`source.key`), StoreUnavailable."""
     begin, end = request.from_group, request.to_group
     spans = await Spans.of(worker.archive.contents(request.space, begin, end), begin, end)
@@ -23,7 +19,7 @@ async def who_speaks(worker: Worker, request: WhoSpeaks) -> Voices:
     return Voices(mix=spans.mix, people=tuple(people))
 
 
-async def review_track(worker: Worker, request: ReviewTrack) -> Sound:
+async def review_track(worker: Stores, request: ReviewTrack) -> Sound:
     """Ogg Opus of the stretch; pauses are silence.
 
     Raises MediaError (`source.gone`, `source.key`), StoreUnavailable.

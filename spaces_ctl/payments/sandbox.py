@@ -43,7 +43,7 @@ class SandboxPayments:
     def __init__(self, *, secret: bytes, base_url: str, return_url: str, send: Send | None = None) -> None:
         """`secret`: at least 16 bytes, signs both messages and pages. `base_url`: where `router` is reached.
 
-        `return_url`: where the browser goes afterwards. `send` may be set later.
+        `return_url`: where the browser goes afterwards; `{order}` in it is the order's id. `send` may be set later.
         """
         if len(secret) < 16:
             raise ValueError("a secret of at least 16 bytes is needed")
@@ -122,7 +122,7 @@ class SandboxPayments:
             if self.send is None:
                 raise ServiceError("internal", "the sandbox does not know whom to tell")
             await self.send(*self.message(order, "paid" if outcome == "paid" else "failed"))
-            return Redirect(self._return_url, status_code=303)
+            return Redirect(self._return_url.replace("{order}", str(order.order)), status_code=303)
 
         return Router(path=path, route_handlers=[page, pay], tags=["payments"])
 

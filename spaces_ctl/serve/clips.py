@@ -33,6 +33,5 @@ def clip_services(services: Services, media: MediaProcess | None, public_url: st
         space_name=wire.space_text,
         space_of=wire.space_id,
         base_url=public_url,
-        reasons=services.limits.report_reasons,
     )
     return {"clips": clips, "clip_pages": pages}

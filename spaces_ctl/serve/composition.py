@@ -12,7 +12,7 @@ from litestar.types import ControllerRouterHandler
 from spaces_ctl.api import around as around_api
 from spaces_ctl.api import identity, wire
 from spaces_ctl.api import media as media_api
-from spaces_ctl.api.app import ApiServices, create_app
+from spaces_ctl.api.app import ApiServices, create_app, describe
 from spaces_ctl.api.auth.logins import AuthRules
 from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.api.xapi.rates import XRates
@@ -43,7 +43,7 @@ from spaces_ctl.store.database import Database
 from spaces_ctl.store.errors import BadUrl, Unavailable, Unreachable, WrongSchema
 from spaces_ctl.store.migrate import check
 
-__all__ = ["Deployment", "compose", "database_refusals"]
+__all__ = ["Deployment", "api_document", "compose", "database_refusals"]
 
 _ROUTERS: list[ControllerRouterHandler] = [*identity.ROUTERS, *around_api.ROUTERS, *media_api.ROUTERS]
 """Under /api/v1."""
@@ -224,7 +224,7 @@ def _payments(settings: Settings, running: Running) -> SandboxPayments | None:
     return SandboxPayments(
         secret=secret if len(secret) >= 16 else derived(settings, f"payments {settings.payments.secret}"),
         base_url=f"{running.place.public_url}{_SANDBOX}",
-        return_url=running.place.public_url,
+        return_url=f"{running.place.public_url}/orders/{{order}}",
     )
 
 
@@ -302,6 +302,11 @@ def _application(
     if settings.xapi.enabled:
         roots += identity.XAPI_ROUTERS
     return create_app(called, api, routers=_ROUTERS, root_routers=roots)
+
+
+def api_document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document of a deployment with every part switched on. Nothing is opened for it."""
+    return describe(_ROUTERS, [*_ROOT_ROUTERS, *identity.XAPI_ROUTERS])
 
 
 def _xapi(settings: Settings, services: Services, around: Around) -> XApi:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -265,11 +266,14 @@ class Accounts:
         for event in events:
             match event:
                 case ev.AppealFiled(appeal=appeal, account=account, space=space, text=text):
-                    values = {"id": appeal, "account": account, "space": space, "text": text, "filed_ms": now}
-                    await self._db.write(lambda c, values=values: store.file_appeal(c, **values))  # type: ignore[misc]
+                    file = partial(store.file_appeal, id=appeal, account=account, space=space, text=text, filed_ms=now)
+                    await self._db.write(file)
                 case ev.AppealResolved(appeal=appeal, granted=granted, note=note):
-                    resolved = (appeal, granted, note, actor.account, now)
-                    if not await self._db.write(lambda c, r=resolved: store.resolve_appeal(c, *r)):  # type: ignore[misc]
+                    by = actor.account
+                    resolve = partial(
+                        store.resolve_appeal, appeal_id=appeal, granted=granted, note=note, by=by, at_ms=now
+                    )
+                    if not await self._db.write(resolve):
                         raise ServiceError("appeal.not_found")
                 case _:
                     pass

@@ -27,7 +27,7 @@ from spaces_ctl.store.discovery import Analytics as Counted
 __all__ = ["Analytics", "Moment", "Report", "merged"]
 
 _MOST_POINTS = 720
-_EVERY_MS = 60_000
+_EVERY_MS = 10_000
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,30 +81,52 @@ class Analytics:
         self._reactions: dict[SpaceId, Counter[str]] = {}
 
     async def step(self) -> bool:
-        """Stores the counts, if a minute has passed; whether it did. Counts of a Space that ended are stored last."""
+        """Stores the counts of all Spaces in one transaction; whether it did.
+
+        Every ten seconds, since lists show them; at once when a Space has ended, which is stored for the last time.
+        """
         now = self._clock.now_ms()
-        if self._stored_ms is not None and now - self._stored_ms < _EVERY_MS:
-            return False
-        self._stored_ms = now
         live = set(self._live())
-        for space in sorted(live | self._known):
-            await self._store(space, self._counters.of(space), now)
-        for space in self._known - live:
+        ended = self._known - live
+        if not ended and self._stored_ms is not None and now - self._stored_ms < _EVERY_MS:
+            return False
+        await self._store(sorted(live | self._known), now)
+        self._stored_ms = now
+        for space in ended:
             self._forget(space)
         self._known |= live
         return True
+
+    async def peak(self, space: SpaceId) -> int:
+        """The most people who were there at once, until now."""
+        stored = await self._db.read(lambda c: store.analytics(c, space))
+        return max(self._counters.of(space).peak, stored.peak if stored else 0)
 
     def _forget(self, space: SpaceId) -> None:
         self._counters.close(space)
         self._reactions.pop(space, None)
         self._known.discard(space)
 
-    async def _store(self, space: SpaceId, counted: SpaceCounters, now_ms: int) -> None:
+    async def _store(self, spaces: Iterable[SpaceId], now_ms: int) -> None:
+        taken = [(self._counters.of(space), new) for space in spaces if (new := self._taken(space, now_ms)) is not None]
+        if not taken:
+            return
+        reactions = {new.space: Counter(counted.reactions) for counted, new in taken}
+
+        def write(c: sa.Connection) -> None:
+            for counted, new in taken:
+                _write(c, counted, new)
+
+        await self._db.write(write)
+        self._reactions.update(reactions)
+
+    def _taken(self, space: SpaceId, now_ms: int) -> Counted | None:
+        counted = self._counters.of(space)
         reactions = counted.reactions - self._reactions.get(space, Counter())
         points = tuple((point.at_ms, point.named, point.anonymous, point.guests) for point in counted.points)
         if not points and not reactions:
-            return
-        new = Counted(
+            return None
+        return Counted(
             space=space,
             bucket_ms=counted.bucket_ms,
             points=points,
@@ -113,25 +135,13 @@ class Analytics:
             updated_ms=now_ms,
         )
 
-        now = counted.audience
-        people = now.named + now.anonymous + now.guests
-
-        def write(c: sa.Connection) -> None:
-            old = store.analytics(c, space)
-            store.put_analytics(c, new if old is None else merged(old, new))
-            # Nobody is followed, so how many came is not known: at least as many as were there at once.
-            summaries.note_counts(c, space, participants=people, attendance=counted.peak, peak=counted.peak)
-
-        await self._db.write(write)
-        self._reactions[space] = Counter(counted.reactions)
-
     async def report(self, principal: Principal, space_id: SpaceId) -> Report:
         """For the creator, hosts and operators. Raises ServiceError role.forbidden, space.not_found."""
         space = await self._get(space_id)
         hosts = {space.creator, *space.hosts}
         if not principal.operator and principal.account not in hosts:
             raise ServiceError("role.forbidden")
-        await self._store(space_id, self._counters.of(space_id), self._clock.now_ms())
+        await self._store([space_id], self._clock.now_ms())
 
         def read(c: sa.Connection) -> tuple[Counted | None, Mapping[SpaceId, summaries.Summary]]:
             return store.analytics(c, space_id), summaries.by_ids(c, [space_id])
@@ -154,6 +164,15 @@ class Analytics:
             reminders=space.subscribers,
             tickets=space.tickets,
         )
+
+
+def _write(c: sa.Connection, counted: SpaceCounters, new: Counted) -> None:
+    old = store.analytics(c, new.space)
+    store.put_analytics(c, new if old is None else merged(old, new))
+    now = counted.audience
+    people = now.named + now.anonymous + now.guests
+    # Nobody is followed, so how many came is not known: at least as many as were there at once.
+    summaries.note_counts(c, new.space, participants=people, attendance=new.peak, peak=new.peak)
 
 
 def merged(old: Counted, new: Counted) -> Counted:

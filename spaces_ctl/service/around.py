@@ -258,7 +258,7 @@ class Around:
                 refunding,
                 naming,
                 Worker("trends", trends.step, idle_s=5),
-                Worker("analytics", analytics.step, idle_s=5),
+                Worker("analytics", analytics.step, idle_s=1),
             ),
         )
 

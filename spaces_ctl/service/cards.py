@@ -1,6 +1,6 @@
-"""How a shared link looks: page with OpenGraph, oEmbed, calendar file, picture.
+"""How a shared link looks: OpenGraph and text of its page, oEmbed, calendar file, picture.
 
-The page is the same for everybody, logged in or not, blocked or not: it is public, and so says nothing about blocks.
+These are the same for everybody, logged in or not, blocked or not: they are public, and so say nothing about blocks.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from spaces_ctl.media import pictures
 from spaces_ctl.model import AccountId, SpaceId, Status
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Profile, SocialGraph
+from spaces_ctl.service.shared import Shared, metas
 from spaces_ctl.store import summaries
 from spaces_ctl.store.database import Database
 
@@ -149,54 +150,39 @@ class Cards:
             version=found.version,
         )
 
-    async def page(self, space: SpaceId) -> str:
-        """The share page's HTML. Raises ServiceError space.not_found."""
+    async def shared(self, space: SpaceId) -> Shared:
+        """What the Space's page says to crawlers. Raises ServiceError space.not_found."""
         card = await self.card(space)
         oembed = f"{self._base_url}/oembed?url={quote(card.url, safe='')}"
-        metas = {
+        description = " — ".join(part for part in (card.line, card.description) if part)
+        properties = {
             "og:type": "website",
             "og:site_name": self._site,
             "og:title": card.heading,
-            "og:description": " — ".join(part for part in (card.line, card.description) if part),
+            "og:description": description,
             "og:url": card.url,
             "og:image": card.picture_url,
             "og:image:width": str(self.WIDTH),
             "og:image:height": str(self.HEIGHT),
             "og:image:alt": card.heading,
         }
-        cards = {
+        names = {
+            "description": description,
             "twitter:card": "summary_large_image",
             "twitter:title": card.heading,
-            "twitter:description": metas["og:description"],
+            "twitter:description": description,
             "twitter:image": card.picture_url,
         }
-        head = "".join(f'<meta property="{name}" content="{escape(value)}">\n' for name, value in metas.items())
-        head += "".join(f'<meta name="{name}" content="{escape(value)}">\n' for name, value in cards.items())
-        return _PAGE.format(
-            title=escape(f"{card.heading} · {self._site}"),
-            head=head,
-            url=escape(card.url),
-            oembed=escape(oembed),
-            heading=escape(card.heading),
-            status=card.status.value,
-            line=escape(card.line),
-            description=escape(card.description),
-            hosts=_people_list("Hosts", card.hosts),
-            speakers=_people_list("Speakers", card.speakers),
-            action=self._action(card),
+        links = (
+            f'<link rel="canonical" href="{escape(card.url)}">\n'
+            f'<link rel="alternate" type="application/json+oembed" href="{escape(oembed)}" '
+            f'title="{escape(card.heading)}">\n'
         )
-
-    def _action(self, card: Card) -> str:
-        name = escape(self._space_name(card.space))
-        if card.status is Status.LIVE:
-            return f'<p><a class="action" href="{escape(self._base_url)}/?space={name}">Listen</a></p>'
-        if card.status is Status.SCHEDULED:
-            return f'<p><a class="action" href="{escape(card.url)}/calendar.ics">Add to calendar</a></p>'
-        if card.replay:
-            return (
-                f'<p><a class="action" href="{escape(self._base_url)}/replay.html?space={name}">Play the replay</a></p>'
-            )
-        return ""
+        return Shared(
+            title=f"{card.heading} · {self._site}",
+            head=metas(properties, names) + links,
+            text=_text(card),
+        )
 
     async def oembed(self, url: str) -> OEmbed:
         """What the page at `url` is. Raises ServiceError resource.not_found for one that is not ours."""
@@ -271,27 +257,17 @@ class Cards:
         return pictures.png(picture)
 
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-{head}<link rel="canonical" href="{url}">
-<link rel="alternate" type="application/json+oembed" href="{oembed}" title="{heading}">
-<style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}}
-.action{{display:inline-block;padding:.6rem 1.2rem;border-radius:2rem;background:#5b21b6;color:#fff}}</style>
-</head>
-<body data-status="{status}">
-<main>
-<h1>{heading}</h1>
-<p>{line}</p>
-<p>{description}</p>
-{hosts}{speakers}{action}
-</main>
-</body>
-</html>
-"""
+def _text(card: Card) -> str:
+    calendar = (
+        f'<p><a href="{escape(card.url)}/calendar.ics">Add to calendar</a></p>\n'
+        if card.status is Status.SCHEDULED
+        else ""
+    )
+    return (
+        f"<h1>{escape(card.heading)}</h1>\n<p>{escape(card.line)}</p>\n<p>{escape(card.description)}</p>\n"
+        f"{_people_list('Hosts', card.hosts)}{_people_list('Speakers', card.speakers)}{calendar}"
+        "<p>Listening needs JavaScript.</p>\n"
+    )
 
 
 def _people_list(title: str, people: tuple[Profile, ...]) -> str:

@@ -1,13 +1,13 @@
-"""How a clip looks to whoever follows its link: a page that plays it, a player to be put into other pages, oEmbed.
+"""How a clip looks to whoever follows its link: what its page tells crawlers, a player for other pages, oEmbed.
 
-The same for everybody, logged in or not, as a Space's card is. No script runs on them but on the page for reports.
+The same for everybody, logged in or not, as a Space's card is. No script runs in the player.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from html import escape
 from urllib.parse import quote, urlsplit
 
@@ -18,22 +18,18 @@ from spaces_ctl.media.clip_names import FILES
 from spaces_ctl.model import SpaceId
 from spaces_ctl.service.clips import Clips, SeenClip
 from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.shared import Shared, metas
 
 __all__ = ["ClipEmbed", "ClipPages", "Page"]
 
 _PLAYER = (600, 315)
 """Width and height of the embedded player."""
 
-_STYLE = (
-    "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}"
-    "img,audio,video{width:100%}img{height:auto;border-radius:1rem}"
-    "body.player{max-width:none;margin:0;padding:0}.player img{border-radius:0}"
-    "nav a{margin-right:1rem}label,select,textarea,button{display:block;font:inherit;margin:.5rem 0}"
-)
+_STYLE = "body{margin:0;font:1.1rem/1.5 system-ui,sans-serif}img,audio{width:100%}img{height:auto}"
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src 'self'; media-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors "
+    "base-uri 'none'; form-action 'none'; frame-ancestors *"
 )
 
 
@@ -65,7 +61,7 @@ class ClipEmbed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClipPages:
-    """Pages of clips that may be played."""
+    """Of clips that may be played."""
 
     def __init__(
         self,
@@ -74,22 +70,22 @@ class ClipPages:
         space_name: Callable[[SpaceId], str],
         space_of: Callable[[str], SpaceId],
         base_url: str,
-        reasons: Sequence[str],
         site: str = "Spaces",
     ) -> None:
-        """`space_name` and `space_of` turn ids to text and back (ValueError); `reasons`: those of a report."""
+        """`space_name` and `space_of` turn ids to text and back (ValueError)."""
         self._clips = clips
         self._space_name = space_name
         self._space_of = space_of
         self._base_url = base_url.rstrip("/")
-        self._reasons = reasons
         self._site = site
 
-    async def page(self, space: SpaceId, clip: int) -> Page:
-        """The share page. Raises ServiceError clip.not_found, replay.withheld, store.unavailable."""
+    async def shared(self, space: SpaceId, clip: int) -> Shared:
+        """What its page says to crawlers; without JavaScript it plays too. Raises ServiceError clip.not_found,
+        replay.withheld, store.unavailable.
+        """
         seen = await self._clips.public(space, clip)
         url, heading, line = self._url(seen), _heading(seen), _line(seen)
-        metas = {
+        properties = {
             "og:site_name": self._site,
             "og:title": heading,
             "og:description": line,
@@ -103,59 +99,39 @@ class ClipPages:
             "og:type": "website",
         }
         if "video.mp4" in seen.files:
-            metas |= {
+            properties |= {
                 "og:type": "video.other",
                 "og:video": self._file(seen, "video.mp4"),
                 "og:video:type": "video/mp4",
                 "og:video:width": str(pictures.WIDTH),
                 "og:video:height": str(pictures.HEIGHT),
             }
-        cards = {
+        names = {
+            "description": line,
             "twitter:card": "player",
             "twitter:title": heading,
             "twitter:description": line,
-            "twitter:image": metas["og:image"],
+            "twitter:image": properties["og:image"],
             "twitter:player": f"{url}/player",
             "twitter:player:width": str(_PLAYER[0]),
             "twitter:player:height": str(_PLAYER[1]),
             "twitter:player:stream": self._file(seen, "audio.m4a"),
             "twitter:player:stream:content_type": "audio/mp4",
         }
-        head = "".join(f'<meta property="{name}" content="{escape(value)}">\n' for name, value in metas.items())
-        head += "".join(f'<meta name="{name}" content="{escape(value)}">\n' for name, value in cards.items())
         oembed = f"{self._base_url}/oembed?url={quote(url, safe='')}"
-        head += f'<link rel="canonical" href="{escape(url)}">\n'
-        head += f'<link rel="alternate" type="application/json+oembed" href="{escape(oembed)}">\n'
+        links = f'<link rel="canonical" href="{escape(url)}">\n'
+        links += f'<link rel="alternate" type="application/json+oembed" href="{escape(oembed)}">\n'
         space_url = f"{self._base_url}/s/{self._space_name(space)}"
-        videos = [file for file in ("video.mp4", "video.webm") if file in seen.files]
-        links = "".join(f'<a href="{escape(self._file(seen, file))}">{file}</a>' for file in ("audio.m4a", *videos))
-        body = (
+        text = (
             f"<h1>{escape(heading)}</h1>\n{self._sound(seen)}\n"
             f'<p>{escape(line)} · from <a href="{escape(space_url)}">{escape(seen.title or "a Space")}</a></p>\n'
-            f'<nav>{links}<a href="{escape(url)}/report" rel="nofollow">Report</a></nav>'
         )
-        return Page(html=self._html(seen, heading, head, f"<main>\n{body}\n</main>"), policy=_POLICY + "'none'")
+        return Shared(title=f"{heading} · {self._site}", head=metas(properties, names) + links, text=text)
 
     async def player(self, space: SpaceId, clip: int) -> Page:
         """Only picture and sound, for frames of other sites. Raises as `page`."""
         seen = await self._clips.public(space, clip)
-        html = self._html(seen, _heading(seen), "", self._sound(seen), "player")
-        return Page(html=html, policy=_POLICY + "*")
-
-    async def report(self, space: SpaceId, clip: int) -> Page:
-        """A form for a report; whoever sends it has to be logged in. Raises as `page`."""
-        seen = await self._clips.public(space, clip)
-        path = f"/api/v1/spaces/{self._space_name(space)}/clips/{clip}/reports"
-        options = "".join(f'<option value="{escape(r)}">{escape(r.replace("_", " "))}</option>' for r in self._reasons)
-        body = (
-            f"<main><h1>Report this clip</h1>\n<p>{escape(_line(seen))}</p>\n"
-            f'<form data-path="{escape(path)}"><label>Reason<select name="reason" required>{options}</select></label>'
-            '<label>What is wrong?<textarea name="detail" rows="4" maxlength="1000"></textarea></label>'
-            '<button>Report</button></form>\n<p role="status"></p></main>'
-        )
-        script = '<script type="module" src="/report.js"></script>\n'
-        policy = f"{_POLICY}'none'; script-src 'self'; connect-src 'self'"
-        return Page(html=self._html(seen, "Report this clip", script, body), policy=policy)
+        return Page(html=self._html(seen), policy=_POLICY)
 
     async def oembed(self, url: str) -> ClipEmbed | None:
         """What the page at `url` is, if it is one of a clip.
@@ -194,15 +170,14 @@ class ClipPages:
         size = f'width="{pictures.WIDTH}" height="{pictures.HEIGHT}"'
         return f'<img src="{picture}" alt="" {size}>\n<audio controls preload="metadata">{sources}</audio>'
 
-    def _html(self, seen: SeenClip, title: str, head: str, body: str, kind: str = "page") -> str:
-        # Seconds after a clip was made its page may be looked at already.
+    def _html(self, seen: SeenClip) -> str:
+        # Seconds after a clip was made its player may be looked at already.
         again = "" if seen.ready else '<meta http-equiv="refresh" content="3">\n'
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{escape(title)} · {escape(self._site)}</title>\n{again}{head}<style>{_STYLE}</style>\n"
-            '<link rel="icon" href="/icon.svg">\n'
-            f'</head>\n<body class="{kind}">\n{body}\n</body>\n</html>\n'
+            f"<title>{escape(_heading(seen))} · {escape(self._site)}</title>\n{again}<style>{_STYLE}</style>\n"
+            f'<link rel="icon" href="/icon.svg">\n</head>\n<body>\n{self._sound(seen)}\n</body>\n</html>\n'
         )
 
     def _url(self, seen: SeenClip) -> str:

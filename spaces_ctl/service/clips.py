@@ -18,7 +18,7 @@ import msgspec
 
 from spaces_ctl import commands as c
 from spaces_ctl.clock import Clock
-from spaces_ctl.media.clip_names import FILES, LATER, PLAYABLE, name_of
+from spaces_ctl.media.clip_names import FAILED, FILES, LATER, PLAYABLE, name_of
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.layout import clip_prefix
 from spaces_ctl.media.objects import Objects, StoreUnavailable
@@ -59,12 +59,17 @@ class SeenClip(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     """Of the Space."""
     files: frozenset[str]
-    """Those of `media.clip_names.FILES` that are there."""
+    """Those of `media.clip_names.FILES` that are there; or `FAILED`."""
 
     @property
     def ready(self) -> bool:
         """It can be played."""
         return self.files.issuperset(PLAYABLE)
+
+    @property
+    def failed(self) -> bool:
+        """What it is to be made of is gone: it never will be ready."""
+        return FAILED in self.files
 
     @property
     def length_ms(self) -> int:
@@ -219,8 +224,8 @@ class Clips:
             found = await self.objects.list(clip_prefix(space, clip))
         except StoreUnavailable as error:
             raise ServiceError("store.unavailable") from error
-        files = frozenset(name.rpartition("/")[2] for name, _ in found) & FILES.keys()
-        if len(files) == len(FILES):
+        files = frozenset(name.rpartition("/")[2] for name, _ in found) & (FILES.keys() | {FAILED})
+        if len(files & FILES.keys()) == len(FILES):
             self._complete[key] = files
             if len(self._complete) > _MOST_KNOWN:
                 self._complete.popitem(last=False)

@@ -70,6 +70,8 @@ class ProfileSpaces(msgspec.Struct, frozen=True, kw_only=True):
     live: tuple[Summary, ...]
     scheduled: tuple[Summary, ...]
     recorded: tuple[Summary, ...]
+    now: tuple[BarItem, ...] = ()
+    """Live Spaces in which the account is, as far as the viewer is shown that."""
 
 
 class ListeningHints:
@@ -253,7 +255,7 @@ class Discovery:
         return await self._page(principal, limit, read, lambda last: (0, last.id), keep)
 
     async def profile(self, principal: Principal, account: AccountId, limit: int = 20) -> ProfileSpaces:
-        """An account's live, scheduled and recorded Spaces."""
+        """An account's live, scheduled and recorded Spaces; to itself and followers also where it is now."""
 
         def read(c: sa.Connection) -> tuple[list[Summary], list[Summary], list[Summary]]:
             created = summaries.by_creators(c, [account])
@@ -270,7 +272,17 @@ class Discovery:
             live=tuple(await self._seen(me, live)),
             scheduled=tuple(await self._seen(me, scheduled)),
             recorded=tuple(await self._seen(me, recorded)),
+            now=await self._where(me, account),
         )
+
+    async def _where(self, viewer: AccountId | None, account: AccountId) -> tuple[BarItem, ...]:
+        if viewer is None:
+            return ()
+        if viewer != account:
+            facts = await self._graph.facts(Needs(follows=frozenset({(viewer, account)})), self._clock.now_ms())
+            if not facts.follows:
+                return ()
+        return await self._bar(viewer, (account,))
 
     # Topics
 

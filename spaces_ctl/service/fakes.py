@@ -29,10 +29,9 @@ from spaces_ctl.engine import (
     UpsertSpace,
 )
 from spaces_ctl.model import AccountId, SpaceId
+from spaces_ctl.service.tables import AclKey
 
 __all__ = ["FakeEngine", "FakeRecordings"]
-
-AclKey = tuple[str, AccountId]
 
 
 @dataclass(slots=True)
@@ -333,7 +332,7 @@ class FakeRecordings:
         self.calls.append(("finalize", space, 0))
         return self.duration_ms
 
-    async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
+    async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int, *, last_try: bool = False) -> None:
         """Makes a clip's audio."""
         self.calls.append(("cut", space, clip))
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -139,10 +140,16 @@ class EmbeddedGraph:
         found: list[AccountId] = []
         while True:
             after = found[-1] if found else 0
-            ids = await self._db.read(lambda c, after=after: page(c, after))  # type: ignore[misc]
+            ids = await self._db.read(partial(_read_page, page=page, after=after))
             found.extend(ids)
             if len(ids) < _PAGE:
                 return found
+
+
+def _read_page(
+    c: sa.Connection, page: Callable[[sa.Connection, int], list[AccountId]], after: AccountId
+) -> list[AccountId]:
+    return page(c, after)
 
 
 def profile_of(row: sa.Row[Any]) -> Profile:
@@ -151,6 +158,7 @@ def profile_of(row: sa.Row[Any]) -> Profile:
         id=row.id,
         handle=row.handle,
         name=row.name,
+        description=row.description,
         picture=row.picture,
         protected=row.protected,
         listening_visible=row.listening_visible,

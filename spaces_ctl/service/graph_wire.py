@@ -86,6 +86,7 @@ class ProfileWire(msgspec.Struct, frozen=True, kw_only=True):
     id: Id
     handle: str
     name: str
+    description: str = ""
     picture: str = ""
     protected: bool = False
     listening_visible: bool = True

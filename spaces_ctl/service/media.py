@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from spaces_ctl import commands as c
 from spaces_ctl import events as e
+from spaces_ctl.clock import Clock
 from spaces_ctl.events import Recorded
 from spaces_ctl.model import SYSTEM, SpaceId, Status
 from spaces_ctl.policy.state import ReplayStatus
@@ -22,6 +23,8 @@ from spaces_ctl.service.spaces import Spaces
 __all__ = ["MediaReaction", "concerns"]
 
 _log = logging.getLogger(__name__)
+_HOPELESS_MS = 10 * 60_000
+"""A clip whose source was not found for so long will never be made."""
 _THERE = (ReplayStatus.AVAILABLE, ReplayStatus.WITHHELD)
 
 
@@ -44,8 +47,9 @@ class MediaReaction:
     is now.
     """
 
-    def __init__(self, *, spaces: Spaces, recordings: Recordings) -> None:
+    def __init__(self, *, spaces: Spaces, recordings: Recordings, clock: Clock) -> None:
         """On the service whose log is read."""
+        self._clock = clock
         self._spaces = spaces
         self._recordings = recordings
 
@@ -65,7 +69,8 @@ class MediaReaction:
                 await self._finalize(space)
             case e.ClipCreated() as clip:
                 if clip.clip in (await self._spaces.get(space)).clips:
-                    await self._recordings.cut(space, clip.clip, clip.start_ms, clip.end_ms)
+                    late = self._clock.now_ms() - recorded.at_ms >= _HOPELESS_MS
+                    await self._recordings.cut(space, clip.clip, clip.start_ms, clip.end_ms, last_try=late)
             case e.ReplayReady():
                 if (await self._spaces.get(space)).replay.status in _THERE:
                     await self._recordings.complete(space)

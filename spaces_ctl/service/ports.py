@@ -60,6 +60,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     handle: str
     """Unique, lower case, `^[a-z0-9_]{1,15}$`."""
     name: str
+    description: str = ""
     picture: str = ""
     """URL."""
     protected: bool = False
@@ -186,8 +187,8 @@ class Recordings(Protocol):
         """
         ...
 
-    async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
-        """Makes a clip's audio."""
+    async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int, *, last_try: bool = False) -> None:
+        """Makes a clip's audio. `last_try`: if its source is gone, the clip is marked as failed instead of raising."""
         ...
 
     async def complete(self, space: SpaceId) -> None:

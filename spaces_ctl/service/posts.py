@@ -38,6 +38,8 @@ class PostView(msgspec.Struct, frozen=True, kw_only=True):
     post: Post
     votes: tuple[int, ...] | None = None
     """By option, of a poll."""
+    voted: int | None = None
+    """The viewer's own vote."""
 
 
 class Posts(Protocol):
@@ -177,10 +179,14 @@ class EmbeddedPosts:
         shown = [post for post in posts if post.author not in hidden]
         polls = [post.id for post in shown if post.poll is not None]
         votes = await self._db.read(lambda c: store.votes(c, polls)) if polls else {}
+        own: dict[int, int] = {}
+        if polls and viewer is not None:
+            own = await self._db.read(lambda c: store.votes_of(c, polls, viewer))
         return [
             PostView(
                 post=post,
                 votes=None if post.poll is None else _counts(post.poll, votes.get(post.id, {})),
+                voted=own.get(post.id),
             )
             for post in shown
         ]

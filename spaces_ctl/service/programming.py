@@ -127,13 +127,17 @@ class Programmer:
         """Whose block lists an engine that has outlived its control loop may still have."""
         self._known.setdefault(space, _Known()).sent.update(("deny", owner) for owner in owners)
 
-    def boot(self, spaces: Mapping[SpaceId, Tables], *, attached: bool) -> list[tuple[SpaceId, Command]]:
+    def boot(
+        self, spaces: Mapping[SpaceId, Tables], *, attached: bool, ended: Iterable[SpaceId] = ()
+    ) -> list[tuple[SpaceId, Command]]:
         """All that the engine has to know, for `Engine.apply_all`; from then on it is known here.
 
         A new engine gets each Space closed first, so that nobody comes in before its sets are there. An engine that has
-        people in it is told what is different only by the result.
+        people in it is told what is different only by the result, and what is over (`ended`).
         """
-        commands: list[tuple[SpaceId, Command]] = []
+        commands: list[tuple[SpaceId, Command]] = [
+            (space, EndSpace(space=space, version=self._version())) for space in ended
+        ]
         for space, want in spaces.items():
             known = self._known.setdefault(space, _Known())
             if not attached:

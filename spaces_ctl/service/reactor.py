@@ -100,16 +100,20 @@ class Reactor:
         """Tries the events that were put aside once more; returns how many went through."""
         through = 0
         for sequence, _ in await self._db.read(lambda c: reactors.parked(c, self._name)):
-            events = await self._db.read(lambda c, s=sequence: self._log_after(c, s - 1, 1))  # type: ignore[misc]
-            if not events or events[0].sequence != sequence:
-                continue
-            try:
-                unit = await self._reaction.prepare(events)
-                await self._db.write(lambda c, u=unit, s=sequence: self._unpark(c, u, s))  # type: ignore[misc]
-                through += 1
-            except Exception:
-                _log.exception("%s: event %d failed again", self._name, sequence)
+            through += await self._retry(sequence)
         return through
+
+    async def _retry(self, sequence: int) -> bool:
+        events = await self._db.read(lambda c: self._log_after(c, sequence - 1, 1))
+        if not events or events[0].sequence != sequence:
+            return False
+        try:
+            unit = await self._reaction.prepare(events)
+            await self._db.write(lambda c: self._unpark(c, unit, sequence))
+        except Exception:
+            _log.exception("%s: event %d failed again", self._name, sequence)
+            return False
+        return True
 
     async def run(self, bus: EventBus) -> None:
         """Drains whenever the bus tells of an event, and every `idle_s` in any case. Until cancelled."""

@@ -88,7 +88,7 @@ class WorkerRecordings:
             await self._db.write(lambda c: store.drop_key(c, space))
         return done.duration_ms
 
-    async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
+    async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int, *, last_try: bool = False) -> None:
         """See the port. Raises MediaError, ServiceError, Unavailable."""
         heading, line = await self.label(space, clip)
         request = Cut(
@@ -99,6 +99,7 @@ class WorkerRecordings:
             end_ms=end_ms,
             heading=heading,
             line=line,
+            last_try=last_try,
         )
         await self._ask("cut", request, Done, 120.0)
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from spaces_ctl.engine import Engine, EngineConfig, EngineError
+from spaces_ctl.engine import EndSpace, Engine, EngineConfig, EngineError, UnknownSpace
 from spaces_ctl.model import SpaceId
 from spaces_ctl.service.ports import MediaEngine
 from spaces_ctl.service.spaces import Spaces
@@ -42,9 +42,14 @@ async def boot(spaces: Spaces, engine: MediaEngine, *, attached: bool = False, g
         tables = await spaces.adopt(space, attached=attached)
         if tables is not None:
             known[space] = tables
-    commands = spaces.programmer.boot(known, attached=attached)
+    ended = await spaces.ended_lately() if attached else []
+    commands = spaces.programmer.boot(known, attached=attached, ended=ended)
     answers = await engine.apply_all([command for _, command in commands])
-    doubtful = {space for (space, _), answer in zip(commands, answers, strict=True) if isinstance(answer, EngineError)}
+    doubtful = {
+        space
+        for (space, command), answer in zip(commands, answers, strict=True)
+        if isinstance(answer, EngineError) and not (isinstance(command, EndSpace) and isinstance(answer, UnknownSpace))
+    }
     for space in doubtful:
         spaces.programmer.doubt(space)
         await spaces.refresh(space)

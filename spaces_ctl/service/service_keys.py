@@ -211,7 +211,8 @@ class ServiceKeys:
 def _public_keys(jwks: Mapping[str, Any]) -> KeySet:
     """Raises ServiceError `request.invalid` for what is no set of public keys."""
     try:
-        keys = KeySet.import_key_set(dict(jwks))  # type: ignore[arg-type]
+        given: Any = dict(jwks)  # what it is, `import_key_set` finds out
+        keys = KeySet.import_key_set(given)
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise ServiceError("request.invalid", "Not a JWK set (RFC 7517).") from error
     if not keys.keys or any(key.key_type == "oct" or key.is_private for key in keys.keys):

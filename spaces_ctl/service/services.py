@@ -214,7 +214,7 @@ async def open_services(
         idempotency = IdempotencyKeys(db=db, clock=clock)
         media = None
         if recordings is not None:
-            media = MediaReaction(spaces=spaces, recordings=recordings(spaces, db))
+            media = MediaReaction(spaces=spaces, recordings=recordings(spaces, db), clock=clock)
         services = Services(
             clock=clock,
             limits=limits,

@@ -147,6 +147,10 @@ class SpaceLog:
         """Every live Space."""
         return await self._read(summaries.live_ids)
 
+    async def ended(self, since_ms: int) -> list[SpaceId]:
+        """Every Space that ended then or later."""
+        return await self._read(lambda c: summaries.ended_ids(c, since_ms))
+
     async def deny_owners_ever(self, space: SpaceId) -> frozenset[AccountId]:
         """Whose block lists held at any time: an engine that outlived its control loop may still have them."""
         log = await self.tail(space, 0)

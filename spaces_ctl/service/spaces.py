@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -53,6 +54,8 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _CONFLICTS = 8
+_ENDED_LATELY_MS = 3_600_000
+"""Far longer than an engine that works leaves an end unanswered."""
 _REPORTS_WAIT_S = 600
 """When somebody who reported too much in an hour may try again: one of the reports may be an hour old by then."""
 
@@ -172,6 +175,11 @@ class Spaces:
         with store_down_is_unavailable():
             return await self.log.live()
 
+    async def ended_lately(self) -> list[SpaceId]:
+        """What an engine that outlived its loop may take for live. Raises ServiceError (`store.unavailable`)."""
+        with store_down_is_unavailable():
+            return await self.log.ended(self.clock.now_ms() - _ENDED_LATELY_MS)
+
     async def adopt(self, space: SpaceId, *, attached: bool = False) -> Tables | None:
         """Takes a Space over at boot; answers what the engine has to know, None if it is not live after all.
 
@@ -200,7 +208,7 @@ class Spaces:
         """As `settle`, for a boot: the engine knows nothing yet. Raises ServiceError (`store.unavailable`)."""
         for space in self._unlogged():
             with store_down_is_unavailable():
-                await self._alone(space, lambda space=space: self._settle(space))  # type: ignore[misc]
+                await self._alone(space, partial(self._settle, space))
 
     async def refresh(self, space: SpaceId) -> None:
         """Refolds a Space from the log and programs the engine from it. Raises ServiceError."""

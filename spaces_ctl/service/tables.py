@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
@@ -36,7 +37,7 @@ _MOST_POLLS = 5
 _MOST_PICTURE = 256
 _MOST_NAME = 64
 
-AclKey = tuple[str, AccountId]
+AclKey = tuple[Literal["bar", "deny", "allow", "watch"], AccountId]
 """Kind (`bar`, `deny`, `allow`, `watch`) and owner (0 but for `deny`)."""
 
 
@@ -106,9 +107,7 @@ def tables(space: Space, people: People, audience: Audience, limits: Limits) -> 
 def set_acl(space: SpaceId, key: AclKey, members: frozenset[AccountId], version: int) -> SetAcl:
     """The command for one set."""
     kind, owner = key
-    if kind not in ("bar", "deny", "allow", "watch"):
-        raise ValueError(f"no kind of set: {kind!r}")
-    return SetAcl(space=space, version=version, kind=kind, owner=owner, accounts=members)  # type: ignore[arg-type]
+    return SetAcl(space=space, version=version, kind=kind, owner=owner, accounts=members)
 
 
 def set_state(space: SpaceId, snapshot: bytes, version: int) -> SetState:

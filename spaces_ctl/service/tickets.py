@@ -114,6 +114,11 @@ class Tickets:
             raise ServiceError("ticket.not_found")
         return found
 
+    async def orders(self, principal: Principal, before: int | None = None, limit: int = 50) -> Sequence[Order]:
+        """The account's orders, latest first. Raises ServiceError auth.token_missing."""
+        account = _account(principal)
+        return await self._db.read(lambda c: store.of_buyer(c, account, before, min(limit, 100)))
+
     async def buyers(
         self, principal: Principal, space_id: SpaceId, after: AccountId = 0, limit: int = 100
     ) -> Sequence[AccountId]:

@@ -11,6 +11,7 @@ what is growing comes before what is merely large, and the large does not vanish
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -67,7 +68,7 @@ class Trends:
         for start in range(0, len(new), 500):
             # In parts: nobody's mute waits for all Spaces' trends.
             part = new[start : start + 500]
-            await self._db.write(lambda c, part=part: self._write(c, part))  # type: ignore[misc]
+            await self._db.write(partial(self._write, part=part))
         await self._db.write(store.forget_trends)
         return True
 

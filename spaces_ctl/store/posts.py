@@ -28,6 +28,7 @@ __all__ = [
     "send",
     "vote",
     "votes",
+    "votes_of",
 ]
 
 
@@ -126,6 +127,13 @@ def votes(c: sa.Connection, ids: Sequence[int]) -> dict[int, dict[int, int]]:
     for row in c.execute(query.group_by(table.c.post, table.c.option)):
         counted.setdefault(row.post, {})[row.option] = row.number
     return counted
+
+
+def votes_of(c: sa.Connection, ids: Sequence[int], account: AccountId) -> dict[int, int]:
+    """What the account voted for, by post."""
+    table = post_votes
+    query = sa.select(table.c.post, table.c.option).where(table.c.post.in_(ids), table.c.account == account)
+    return {row.post: row.option for row in c.execute(query)}
 
 
 def send(c: sa.Connection, message: Message) -> bool:

@@ -117,6 +117,12 @@ def live_ids(c: sa.Connection) -> list[SpaceId]:
     return list(c.scalars(sa.select(spaces.c.id).where(spaces.c.status == Status.LIVE.value).order_by(spaces.c.id)))
 
 
+def ended_ids(c: sa.Connection, since_ms: int) -> list[SpaceId]:
+    """Spaces that ended then or later."""
+    ended = spaces.c.status == Status.ENDED.value, spaces.c.ended_ms >= since_ms
+    return list(c.scalars(sa.select(spaces.c.id).where(*ended).order_by(spaces.c.id)))
+
+
 def live(c: sa.Connection, limit: int, after: Position | None = None) -> list[Summary]:
     """Live Spaces by their start, the latest first. `Position.value`: `started_ms`."""
     return _list(c, _page(_of_status([Status.LIVE]), spaces.c.started_ms, after, limit, descending=True))

@@ -31,6 +31,7 @@ __all__ = [
     "insert",
     "lock_sale",
     "of_account",
+    "of_buyer",
     "one",
     "refund_all",
     "set_url",
@@ -130,6 +131,15 @@ def of_account(c: sa.Connection, space: SpaceId, account: AccountId) -> list[Ord
     table = ticket_orders
     mine = (table.c.space == space, table.c.account == account)
     return [struct_of(row, Order) for row in c.execute(sa.select(table).where(*mine).order_by(table.c.id.desc()))]
+
+
+def of_buyer(c: sa.Connection, account: AccountId, before: int | None, limit: int) -> list[Order]:
+    """The account's orders of all Spaces, latest first."""
+    table = ticket_orders
+    query = sa.select(table).where(table.c.account == account).order_by(table.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(table.c.id < before)
+    return [struct_of(row, Order) for row in c.execute(query)]
 
 
 def change(

@@ -414,7 +414,7 @@ async def _(room: Room) -> Response:
     async def beaten(*_: Any, **__: Any) -> Any:
         raise VersionConflict(space, 1, 2)
 
-    room.world.spaces.log.commit = beaten  # type: ignore[method-assign]
+    room.world.spaces.log.commit = beaten  # type: ignore[method-assign]  # the room is this case's alone
     return await room.ask(HOST, c.Edit(title="x"), space)
 
 
@@ -495,7 +495,7 @@ async def _(room: Room) -> Response:
     async def down(*_: Any, **__: Any) -> Any:
         raise StoreDown("down")
 
-    room.world.spaces.log.tail = down  # type: ignore[method-assign]
+    room.world.spaces.log.tail = down  # type: ignore[method-assign]  # the room is this case's alone
     return await room.ask(HOST, c.Edit(title="x"), space)
 
 

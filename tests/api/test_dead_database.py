@@ -34,7 +34,7 @@ ROUTES: dict[str, tuple[str, str, int | None, Any]] = {
     "posts": ("POST", "/api/v1/posts", ANN, {"text": "Hear, hear"}),
     "moderation": ("GET", "/api/v1/moderation/cases", MODERATOR, None),
     "analytics": ("GET", "/api/v1/spaces/1/analytics", HOST, None),
-    "cards": ("GET", "/s/1", None, None),
+    "cards": ("GET", "/s/1/calendar.ics", None, None),
     "idempotency": ("POST", "/api/v1/posts", ANN, {"text": "Hear, hear"}),
 }
 
@@ -103,12 +103,16 @@ async def test_no_operation_answers_500_over_a_dead_database(world: ApiWorld, cl
 
 @pytest.mark.parametrize("silence", [Unavailable("down"), StoreDown("down")], ids=lambda error: type(error).__name__)
 async def test_what_a_service_lets_pass_is_no_internal_error(
-    world: ApiWorld, client: Client, silence: Exception, caplog: pytest.LogCaptureFixture
+    world: ApiWorld,
+    client: Client,
+    silence: Exception,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def silent(*_: Any, **__: Any) -> Any:
         raise silence
 
-    world.reading.look = silent  # type: ignore[method-assign]
+    monkeypatch.setattr(world.reading, "look", silent)
     answer = await client.get("/api/v1/spaces/1")
     assert (answer.status_code, answer.json()["code"]) == (503, "store.unavailable")
     assert [record for record in caplog.records if record.name == "spaces.api"] == []

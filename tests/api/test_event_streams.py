@@ -100,18 +100,19 @@ async def test_a_position_is_never_ahead_of_what_was_told(world: ApiWorld, serve
         assert messages.position == messages.versions()[-1]
 
 
-async def test_what_the_bus_drops_is_read_from_the_log(world: ApiWorld, server: str) -> None:
+async def test_what_the_bus_drops_is_read_from_the_log(
+    world: ApiWorld, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     space = await world.live()
     async with sse(of_space(server, space) + "/events", {}) as messages:
         await messages.until("hello")
-        publish = world.bus.publish
 
         async def lose(events: Any) -> None:
             pass
 
-        world.bus.publish = lose  # type: ignore[method-assign]
-        await world.do(HOST, space, c.Edit(title="unheard"))
-        world.bus.publish = publish  # type: ignore[method-assign]
+        with monkeypatch.context() as patch:
+            patch.setattr(world.bus, "publish", lose)
+            await world.do(HOST, space, c.Edit(title="unheard"))
         await world.do(HOST, space, c.Edit(title="heard"))
         titles = [(await messages.until("edited"))["data"]["title"] for _ in range(2)]
     assert titles == ["unheard", "heard"]

@@ -79,14 +79,16 @@ async def test_a_holder_that_died_is_succeeded_when_its_time_is_up(world: ApiWor
         assert once.answer is None
 
 
-async def test_a_refusal_is_kept_and_not_now_is_not(world: ApiWorld, client: Client) -> None:
+async def test_a_refusal_is_kept_and_not_now_is_not(
+    world: ApiWorld, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     space = await world.live()
     refused = await client.post(path(space, "/end"), headers=keyed(ANN, "k"))
     again = await client.post(path(space, "/end"), headers=keyed(ANN, "k"))
     assert (refused.status_code, again.headers.get("idempotency-replayed")) == (403, "?1")
-    working, world.spaces.execute = world.spaces.execute, failing  # type: ignore[method-assign,assignment]
-    down = await client.post(path(space, "/end"), headers=keyed(HOST, "k"))
-    world.spaces.execute = working  # type: ignore[method-assign]
+    with monkeypatch.context() as patch:
+        patch.setattr(world.spaces, "execute", failing)
+        down = await client.post(path(space, "/end"), headers=keyed(HOST, "k"))
     up = await client.post(path(space, "/end"), headers=keyed(HOST, "k"))
     assert (down.status_code, up.status_code) == (503, 200)
 

@@ -58,14 +58,14 @@ async def test_metrics_are_for_the_operators_networks(tmp_path: Path) -> None:
         await world.aclose()
 
 
-async def test_an_answer_that_takes_too_long_is_refused(tmp_path: Path) -> None:
+async def test_an_answer_that_takes_too_long_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = msgspec.structs.replace(SETTINGS, request_timeout_s=0.05)
     world = await ApiWorld.open(tmp_path, settings=settings)
 
     async def never(*_: Any) -> None:
         await asyncio.Event().wait()
 
-    world.reading.look = never  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(world.reading, "look", never)
     async with AsyncTestClient(world.app) as client:
         answer = await client.get(path(1))
     assert (answer.status_code, answer.json()["code"]) == (504, "node.timeout")

@@ -119,11 +119,13 @@ async def test_what_the_asker_has_is_not_sent_again(client: AsyncTestClient[Lite
     assert (await client.get("/a", headers={"if-none-match": tag})).content == b"other"
 
 
-async def test_a_store_that_does_not_answer(client: AsyncTestClient[Litestar], objects: Objects) -> None:
+async def test_a_store_that_does_not_answer(
+    client: AsyncTestClient[Litestar], objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def down(name: str) -> Any:
         raise StoreUnavailable("down")
 
-    objects.about = down  # type: ignore[method-assign]
+    monkeypatch.setattr(objects, "about", down)
     answer = await client.get("/a")
     assert (answer.status_code, answer.json()["code"]) == (503, "store.unavailable")
 

@@ -10,7 +10,7 @@ import pytest
 from spaces_ctl.clock import ManualClock
 from spaces_ctl.store.database import Database
 from tests.support.around import FakeLog
-from tests.support.databases import *  # noqa: F403
+from tests.support.databases import *  # noqa: F403  # its fixtures; `__all__` says which
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from spaces_ctl import events as e
@@ -37,8 +39,8 @@ class World:
     async def get(self, space: SpaceId) -> Space:
         return self.projected.states[space]
 
-    def people(self, named: int, guests: int = 0) -> None:
-        self.counters.count(Counts(at_us=0, space=5, named=named, anonymous=0, guests=guests, peak=named + guests))
+    def people(self, named: int, guests: int = 0, space: SpaceId = 5) -> None:
+        self.counters.count(Counts(at_us=0, space=space, named=named, anonymous=0, guests=guests, peak=named + guests))
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ async def test_counts_survive_a_restart_and_are_not_counted_twice(world: World) 
     world.people(30)
     world.counters.react(5, {"joy": 2})
     assert await world.analytics.step()
-    assert not await world.analytics.step(), "once a minute"
+    assert not await world.analytics.step(), "every ten seconds"
     world.clock.advance(seconds=60)
     assert await world.analytics.step()
     world.restart()
@@ -88,10 +90,40 @@ async def test_a_space_that_ended_is_stored_last_and_leaves_the_memory(world: Wo
     await world.analytics.step()
     world.people(9)
     world.live = []
-    world.clock.advance(seconds=60)
-    await world.analytics.step()
+    assert await world.analytics.step(), "at once, not when its time has come"
+    assert await world.analytics.peak(5) == 9
     assert world.counters.of(5).points == []
     assert (await world.analytics.report(HOST, 5)).peak == 9
+
+
+async def test_counts_of_all_live_spaces_are_one_transaction_every_ten_seconds(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[object] = []
+    write = world.db.write
+
+    async def counted(unit: Any) -> Any:
+        writes.append(unit)
+        return await write(unit)
+
+    await world.projected.live(6, creator=2)
+    monkeypatch.setattr(world.db, "write", counted)
+    world.live = [5, 6]
+
+    async def shown() -> list[int]:
+        found = await world.db.read(lambda c: summaries.by_ids(c, [5, 6]))
+        return [found[5].participants, found[6].participants]
+
+    world.people(3)
+    world.people(4, space=6)
+    assert await world.analytics.step()
+    assert (await shown(), len(writes)) == ([3, 4], 1)
+    world.people(8)
+    world.clock.advance(seconds=9)
+    assert not await world.analytics.step()
+    world.clock.advance(seconds=1)
+    assert await world.analytics.step()
+    assert (await shown(), len(writes)) == ([8, 4], 2)
 
 
 async def test_a_long_space_keeps_a_bounded_number_of_points(world: World) -> None:

@@ -14,6 +14,7 @@ from litestar.testing import AsyncTestClient
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
 from spaces_ctl.api.settings import ApiSettings
+from spaces_ctl.engine import Counts
 from spaces_ctl.model import Ticketing
 from spaces_ctl.service.ports import Principal
 from tests.support.api_world import ANN, BEN, CID, HOST, MODERATOR, ApiWorld, bearer, path
@@ -69,6 +70,36 @@ async def test_the_bar_tabs_search_and_a_profile(client: Client, world: ApiWorld
     assert (await asked(client, "GET", f"{API}/discover?tab=trending", None))["data"]
 
 
+async def test_how_many_came_is_told_to_everybody_when_it_is_over(client: Client, world: ApiWorld) -> None:
+    space = await world.live()
+    await world.enter(space, ANN, BEN)
+    world.spaces.counters.count(Counts(at_us=0, space=space, named=2, anonymous=0, guests=1, peak=3))
+    await asked(client, "GET", path(space, "/attendance"), None, 403)
+    await world.do(HOST, space, c.End())
+    told = await asked(client, "GET", path(space, "/attendance"), None)
+    assert told == {"now": {"named": 0, "anonymous": 0, "guests": 0}, "peak": 3, "reactions": {}, "points": []}
+
+
+async def test_a_profile_tells_followers_alone_where_somebody_is(client: Client, world: ApiWorld) -> None:
+    await world.accounts.execute(Principal(account=ANN), c.Follow(account=BEN))
+    space = await world.live(title="Jazz night")
+    await asked(client, "POST", path(space, "/join"), BEN)
+    await world.enter(space, BEN)
+    await world.more.around.settle()
+
+    async def now(of: int, who: int | None) -> list[tuple[list[str], list[str]]]:
+        found = (await asked(client, "GET", f"{API}/accounts/{of}/spaces", who))["now"]
+        return [(one["hosting"], one["listening"]) for one in found]
+
+    assert await now(BEN, ANN) == [([], [str(BEN)])]
+    assert await now(BEN, BEN) == [([], [str(BEN)])]
+    assert await now(BEN, CID) == []
+    assert await now(BEN, None) == []
+    assert await now(HOST, HOST) == [([str(HOST)], [])]
+    await world.accounts.execute(Principal(account=BEN), c.SetListeningVisibility(visible=False))
+    assert await now(BEN, ANN) == []
+
+
 async def test_topics_are_the_operators(client: Client, world: ApiWorld) -> None:
     await world.more.around.discovery.seed_topics()
     assert len((await asked(client, "GET", f"{API}/topics", None))["data"]) == 20
@@ -87,7 +118,7 @@ async def test_a_shared_link_a_picture_a_calendar_and_oembed_for_anybody(client:
     assert page.status_code == 200
     assert "&lt;b&gt;Talk" in page.text
     assert "<b>" not in page.text
-    assert "script" not in page.headers["content-security-policy"]
+    assert "<title>&lt;b&gt;Talk&lt;/b&gt; · Spaces</title>" in page.text
     assert (await client.get(f"/s/{name}/card.png")).content.startswith(b"\x89PNG")
     assert (await client.get(f"/s/{name}/calendar.ics")).headers["content-type"].startswith("text/calendar")
     embed = await client.get("/oembed", params={"url": f"http://127.0.0.1:1/s/{name}"})
@@ -175,6 +206,10 @@ async def test_a_ticket_is_bought_in_the_sandbox_and_lets_its_holder_in(client: 
     await asked(client, "POST", path(space, "/join"), ANN)
     assert ANN in next(accounts for key, accounts in world.engine.acls(space).items() if "allow" in str(key).lower())
     assert (await asked(client, "GET", path(space, "/tickets/buyers"), HOST))["data"] == [str(ANN)]
+    listed = await asked(client, "GET", f"{API}/me/orders", ANN)
+    assert [(one["space"], one["state"]) for one in listed["data"]] == [(wire.space_text(space), "paid")]
+    assert (await asked(client, "GET", f"{API}/me/orders", BEN))["data"] == []
+    await asked(client, "GET", f"{API}/me/orders", None, 401)
     await asked(client, "GET", path(space, "/tickets/buyers"), ANN, 403)
     forged = await client.post(f"{API}/payments/messages", content=b"{}")
     assert forged.status_code == 422
@@ -219,6 +254,8 @@ async def test_posts_are_pinned_hidden_from_those_who_muted_and_voted_on(client:
     assert pinned["poll"] == [{"text": "yes", "votes": 0}, {"text": "no", "votes": 0}]
     voted = await asked(client, "PUT", f"{API}/posts/{made['id']}/vote", ANN, json={"option": 1})
     assert voted["poll"][1]["votes"] == 1
+    assert voted["voted"] == 1
+    assert (await asked(client, "GET", f"{API}/posts/{made['id']}", BEN))["voted"] is None
     comment = {"text": "indeed", "reply_to": made["id"]}
     await asked(client, "POST", f"{API}/posts", BEN, 201, json=comment)
     assert len((await asked(client, "GET", f"{API}/posts/{made['id']}/replies", CID))["data"]) == 1

@@ -13,6 +13,7 @@ from spaces_ctl.clock import ManualClock
 from spaces_ctl.model import SpaceId
 from spaces_ctl.service.cards import Cards
 from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.shared import Shared
 from spaces_ctl.store.database import Database
 from tests.support.graph import FakeGraph
 from tests.support.projected import Projected
@@ -43,6 +44,10 @@ class Page(HTMLParser):
         self.text += data
 
 
+def as_html(shared: Shared) -> str:
+    return shared.head + shared.text
+
+
 def number(text: str) -> SpaceId:
     return int(text.removeprefix("S"))
 
@@ -69,7 +74,7 @@ async def test_a_shared_link_says_title_hosts_and_state_and_nothing_runs(cards: 
     await projected.live(5, creator=1, title=NASTY, description=NASTY)
     speaker = e.SpeakerAdded(account=2, seat=1, generation=2, how=e.SeatGainedHow.OPEN)
     await projected.add(5, speaker)
-    page = Page(await cards.page(5))
+    page = Page(as_html(await cards.shared(5)))
     assert page.metas["og:title"] == NASTY
     assert page.metas["og:description"].startswith("Live · hosted by User 1 · 42 listening — A <script>")
     assert page.metas["og:url"] == "https://spaces.example/s/S5"
@@ -93,8 +98,7 @@ async def test_the_state_shows(cards: Cards, projected: Projected, clock: Manual
         await projected.add(5, e.Ended(how=e.EndedHow.HOST))
     if state == "canceled":
         await projected.add(5, e.Canceled(how=e.CanceledHow.HOST))
-    text = await cards.page(5)
-    assert f'data-status="{state}"' in text
+    text = as_html(await cards.shared(5))
     assert Page(text).metas["og:description"].startswith(state.capitalize())
     assert ("Add to calendar" in text) is (state == "scheduled")
     assert "User 1&#x27;s Space" in text
@@ -103,7 +107,7 @@ async def test_the_state_shows(cards: Cards, projected: Projected, clock: Manual
 async def test_a_lobby_and_what_is_not_there_have_no_page(cards: Cards, projected: Projected) -> None:
     await projected.add(5, e.Created(creator=1, title="secret"))
     for space in (5, 6):
-        for call in (cards.page(space), cards.picture(space), cards.calendar(space)):
+        for call in (cards.shared(space), cards.picture(space), cards.calendar(space)):
             with pytest.raises(ServiceError) as refused:
                 await call
             assert refused.value.code == "space.not_found"

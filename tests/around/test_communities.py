@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -29,9 +29,9 @@ async def club(communities: Communities) -> int:
     return club.id
 
 
-async def refused(call: object) -> str:
+async def refused(call: Awaitable[object]) -> str:
     with pytest.raises(ServiceError) as error:
-        await call  # type: ignore[misc]
+        await call
     return error.value.code
 
 

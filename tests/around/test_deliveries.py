@@ -169,7 +169,11 @@ async def test_a_push_service_that_fails_is_tried_again_later_and_not_for_ever(
 
 
 async def test_a_kill_while_sending_sends_again_after_the_claim(
-    notifications: Notifications, deliveries: Deliveries, pusher: PushService, clock: ManualClock
+    notifications: Notifications,
+    deliveries: Deliveries,
+    pusher: PushService,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await subscribe(notifications)
     await notifications.tell([2], NOTICE)
@@ -182,12 +186,12 @@ async def test_a_kill_while_sending_sends_again_after_the_claim(
         await asyncio.Event().wait()
         raise AssertionError
 
-    pusher.push = hang  # type: ignore[method-assign]
-    killed = asyncio.create_task(deliveries.step())
-    await asyncio.wait_for(hangs.wait(), 10)
-    killed.cancel()
-    await asyncio.gather(killed, return_exceptions=True)
-    pusher.push = original  # type: ignore[method-assign]
+    with monkeypatch.context() as patch:
+        patch.setattr(pusher, "push", hang)
+        killed = asyncio.create_task(deliveries.step())
+        await asyncio.wait_for(hangs.wait(), 10)
+        killed.cancel()
+        await asyncio.gather(killed, return_exceptions=True)
     await deliver(deliveries)
     assert len(pusher.sent) == 1
     clock.advance(ms=120_000)

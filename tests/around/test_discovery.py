@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 import pytest
 
@@ -157,11 +158,11 @@ async def test_tabs_page_through_everything_once(
         await projected.scheduled(201 + number, creator=1, at_ms=clock.now_ms() + 1000 * (9 - number))
         clock.advance(ms=1)
 
-    async def all_of(tab: object) -> list[SpaceId]:
+    async def all_of(tab: Callable[..., Awaitable[Any]]) -> list[SpaceId]:
         ids: list[SpaceId] = []
         after: tuple[int, int] | None = None
         while True:
-            found = await tab(ME, 2, after)  # type: ignore[operator]
+            found = await tab(ME, 2, after)
             ids += [one.id for one in found.spaces]
             if (after := found.next) is None:
                 return ids

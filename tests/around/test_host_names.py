@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 
 from spaces_ctl import events as e
 from spaces_ctl.clock import ManualClock
@@ -114,9 +115,9 @@ async def test_names_are_set_anew_after_projections_were_made_anew(names: Names)
     await names.projected.live(5, ada)
     assert await names.find("ada") == [5]
 
-    def lost(c: object) -> None:
-        c.execute(space_search.delete())  # type: ignore[attr-defined]
-        projections.rebuild(c, evolve)  # type: ignore[arg-type]
+    def lost(c: sa.Connection) -> None:
+        c.execute(space_search.delete())
+        projections.rebuild(c, evolve)
 
     await names.db.write(lost)
     assert await names.find("ada") == [5]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -8,7 +8,7 @@ from spaces_ctl.service.outbound import Outbound, Refused, check_url
 from tests.support.receiver import receiving
 
 
-def resolver(*addresses: str) -> object:
+def resolver(*addresses: str) -> Callable[[str, int], Awaitable[Sequence[str]]]:
     async def resolve(host: str, port: int) -> Sequence[str]:
         return addresses
 
@@ -40,13 +40,13 @@ def resolver(*addresses: str) -> object:
     ],
 )
 async def test_addresses_that_are_not_public_are_refused(address: str) -> None:
-    async with Outbound(resolve=resolver(address)) as outbound:  # type: ignore[arg-type]
+    async with Outbound(resolve=resolver(address)) as outbound:
         with pytest.raises(Refused, match="not public"):
             await outbound.post("https://hook.example/", b"{}", {})
 
 
 async def test_one_bad_address_among_good_ones_is_enough_to_refuse() -> None:
-    async with Outbound(resolve=resolver("93.184.216.34", "10.0.0.1")) as outbound:  # type: ignore[arg-type]
+    async with Outbound(resolve=resolver("93.184.216.34", "10.0.0.1")) as outbound:
         with pytest.raises(Refused, match=r"10\.0\.0\.1"):
             await outbound.post("https://hook.example/", b"{}", {})
 

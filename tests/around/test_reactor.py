@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +14,6 @@ from spaces_ctl.events import Recorded
 from spaces_ctl.service.reactor import Reactor, Unit, Worker
 from spaces_ctl.store import reactors
 from spaces_ctl.store.database import Database
-from spaces_ctl.store.tables import metadata
 from tests.support.around import FakeBus, FakeLog
 
 seen = sa.Table("test_reactor_seen", sa.MetaData(), sa.Column("sequence", sa.BigInteger))
@@ -49,8 +49,8 @@ async def note(db: Database) -> Note:
 
 @pytest.fixture
 def make(db: Database, clock: ManualClock, log: FakeLog, note: Note) -> Callable[..., Reactor]:
-    def build(**settings: object) -> Reactor:
-        return Reactor("test", note, db=db, clock=clock, log_after=log.after, **settings)  # type: ignore[arg-type]
+    def build(**settings: Any) -> Reactor:
+        return Reactor("test", note, db=db, clock=clock, log_after=log.after, **settings)
 
     return build
 
@@ -187,7 +187,7 @@ async def test_a_worker_goes_on_while_there_is_work_and_survives_an_error() -> N
 
 
 def test_the_tables_of_readers_are_part_of_the_schema() -> None:
-    import spaces_ctl.store.tables.all  # noqa: F401
+    from spaces_ctl.store.tables.all import metadata
 
     assert {"reactor_cursors", "reactor_parked"} <= set(metadata.tables)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -63,9 +63,9 @@ async def state_of(db: Database, order: Order) -> OrderState:
     return found.state
 
 
-async def refused(call: object) -> str:
+async def refused(call: Awaitable[object]) -> str:
     with pytest.raises(ServiceError) as error:
-        await call  # type: ignore[misc]
+        await call
     return error.value.code
 
 

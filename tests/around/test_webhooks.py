@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -61,9 +62,9 @@ def reactor(db: Database, clock: ManualClock, log: FakeLog) -> Reactor:
 
 @pytest.fixture
 def make(db: Database, clock: ManualClock, outbound: Outbound) -> Callable[..., WebhookSender]:
-    def build(**settings: object) -> WebhookSender:
+    def build(**settings: Any) -> WebhookSender:
         rng = random.Random(1)
-        return WebhookSender(db=db, clock=clock, outbound=outbound, rng=rng, **settings)  # type: ignore[arg-type]
+        return WebhookSender(db=db, clock=clock, outbound=outbound, rng=rng, **settings)
 
     return build
 
@@ -488,11 +489,11 @@ async def test_a_filter_of_kinds_holds_and_what_was_before_the_endpoint_is_not_s
     ],
 )
 async def test_registrations_that_are_refused(
-    clock: ManualClock, log: FakeLog, webhooks: Webhooks, who: Principal, arguments: dict[str, object], code: str
+    clock: ManualClock, log: FakeLog, webhooks: Webhooks, who: Principal, arguments: dict[str, Any], code: str
 ) -> None:
     live(log, clock)
     with pytest.raises(ServiceError) as refused:
-        await webhooks.register(who, **arguments)  # type: ignore[arg-type]
+        await webhooks.register(who, **arguments)
     assert refused.value.code == code
 
 

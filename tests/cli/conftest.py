@@ -1,1 +1,1 @@
-from tests.support.databases import *  # noqa: F403
+from tests.support.databases import *  # noqa: F403  # its fixtures; `__all__` says which

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,8 @@ from spaces_ctl.settings.checks import together
 from spaces_ctl.settings.model import Captions, Settings
 
 
-def wanted(**captions: object) -> Settings:
-    return Settings(captions=Captions(**captions))  # type: ignore[arg-type]
+def wanted(**captions: Any) -> Settings:
+    return Settings(captions=Captions(**captions))
 
 
 def test_off_unless_they_are_wanted() -> None:

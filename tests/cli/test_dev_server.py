@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import runpy
 import signal
 import socket
@@ -81,6 +82,11 @@ def test_what_is_printed_for_people_works(server: DevServer) -> None:
     document = httpx.get(f"{server.url}/api/v1/openapi.json").json()["paths"]
     for path in paths:
         assert path.replace("$SPACE", "{space}") in document, path
+
+
+def test_the_description_that_needs_no_server_is_the_one_that_a_server_answers(server: DevServer, run: Any) -> None:
+    served = httpx.get(f"{server.url}/api/v1/openapi.json").json()
+    assert json.loads(run("openapi").out) == served
 
 
 async def test_the_example_hosts_a_whole_space(server: DevServer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,12 +25,12 @@ def moderation(server: DevServer, directory: Path, *arguments: str, by: str = "m
     return spaces("moderation", *arguments, cwd=directory, **who)
 
 
-async def until(server: DevServer, directory: Path, *arguments: str) -> list[dict[str, object]]:
+async def until(server: DevServer, directory: Path, *arguments: str) -> list[dict[str, Any]]:
     """What a list answers, as soon as there is anything in it."""
     async with asyncio.timeout(30):
         while not (found := (await asyncio.to_thread(moderation, server, directory, *arguments, "--json")).json):
             await asyncio.sleep(0.2)
-    lines: list[dict[str, object]] = found
+    lines: list[dict[str, Any]] = found
     return lines
 
 
@@ -43,7 +44,7 @@ async def test_deletions_are_listed_and_what_nobody_recorded_cannot_be_heard(ser
         await space.delete_replay()
     rows = await until(server, tmp_path, "deletions", "--space", space.id)
     assert {(row["what"], row["why"]) for row in rows} == {("replay", "creator")}
-    assert "replay" in moderation(server, tmp_path, "deletions", "--state", rows[0]["state"]).out  # type: ignore[arg-type]
+    assert "replay" in moderation(server, tmp_path, "deletions", "--state", rows[0]["state"]).out
     assert moderation(server, tmp_path, "deletions", by="lee").err.startswith("spaces: role.forbidden: ")
     [case] = await until(server, tmp_path, "queue")
     refused = moderation(server, tmp_path, "review", str(case["id"]), "--why", "to hear it")

@@ -255,7 +255,7 @@ class Reading:
 
     async def open(self, stack: AsyncExitStack, limits: VoiceLimits) -> None:
         d = self.d
-        d.bus = d.spaces._bus = LocalBus()  # type: ignore[assignment]
+        d.spaces._bus = LocalBus()  # what `Captioning` listens to
         process = await stack.enter_async_context(InProcess(self.recogniser, limits))
         captioning = Captioning(
             captions=self.captions,

@@ -378,7 +378,7 @@ async def test_races_show_captions_if_the_engine_is_not_told(tmp_path: Path) -> 
         async def only_the_fence(space: SpaceId, want: Tables | None, *, ended: bool = False) -> int:
             return await deployment.group_now(space)
 
-        deployment.spaces.programmer.program = only_the_fence  # type: ignore[method-assign]
+        deployment.spaces.programmer.program = only_the_fence  # type: ignore[method-assign]  # of this race's own deployment
 
     tally = await race(tmp_path, 20, 4, ways=["consent"], defiances=["keeps_sending"], prepare=tell_nothing)
     assert len(tally.leaks) > 20 * 3, "one every 10 ms for 80 ms and more"
@@ -391,7 +391,7 @@ async def test_races_show_frames_if_the_engine_is_not_told(tmp_path: Path) -> No
         async def only_the_fence(space: SpaceId, want: Tables | None, *, ended: bool = False) -> int:
             return await deployment.group_now(space)
 
-        deployment.spaces.programmer.program = only_the_fence  # type: ignore[method-assign]
+        deployment.spaces.programmer.program = only_the_fence  # type: ignore[method-assign]  # of this race's own deployment
 
     tally = await race(tmp_path, 20, 4, ways=["mute"], defiances=["keeps_sending"], prepare=tell_nothing)
     mixed = sum(leak.startswith("mute, keeps_sending: mix") for leak in tally.leaks)
@@ -415,7 +415,7 @@ async def test_races_show_frames_that_come_before_the_engine_is_told(tmp_path: P
             task.add_done_callback(late.discard)
             return await deployment.group_now(space)
 
-        deployment.spaces.programmer.program = at_once  # type: ignore[method-assign]
+        deployment.spaces.programmer.program = at_once  # type: ignore[method-assign]  # of this race's own deployment
 
     tally = await race(tmp_path, 20, 4, ways=["mute"], defiances=["keeps_sending"], prepare=tell_late)
     assert len(tally.leaks) >= 20

@@ -100,7 +100,7 @@ def test_a_space_is_mixed_only_if_told_to(run: Run[None]) -> None:
                     pass
             assert refused.value.code == "track.not_found"
             with pytest.raises(ValueError, match="'stage', 'mix'"):
-                async with Listener(stage.url, certificate_sha256=stage.pin, track="choir"):  # type: ignore[arg-type]
+                async with Listener(stage.url, certificate_sha256=stage.pin, track="choir"):  # type: ignore[arg-type]  # that is what is refused
                     pass
 
     run(main())

@@ -119,7 +119,7 @@ def test_thousands_of_spaces_start_in_one_call(run: Run[None]) -> None:
             assert (answers[10].have, answers[10].got) == (2, 1)
             assert sum(isinstance(answer, Applied) for answer in answers) == 3_998
             assert await engine.apply_all([]) == []
-            bad = SetAcl(space=1, version=1, kind="maybe", accounts=[])  # type: ignore[arg-type]
+            bad = SetAcl(space=1, version=1, kind="maybe", accounts=[])  # type: ignore[arg-type]  # that is what is refused
             with pytest.raises(ValueError, match="maybe"):
                 await engine.apply_all([UpsertSpace(space=1, version=3, started_at_ms=began), bad])
             answer = await engine.apply(UpsertSpace(space=1, version=2, started_at_ms=began))

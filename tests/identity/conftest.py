@@ -11,7 +11,7 @@ from spaces_ctl.clock import ManualClock
 from spaces_ctl.service.accounts import Accounts
 from spaces_ctl.service.graph import EmbeddedGraph
 from spaces_ctl.store.database import Database
-from tests.support.databases import *  # noqa: F403
+from tests.support.databases import *  # noqa: F403  # its fixtures; `__all__` says which
 from tests.support.identity import Identity, serving
 
 

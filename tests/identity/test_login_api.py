@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -214,13 +216,20 @@ async def test_what_nobody_came_back_for_is_forgotten(identity: Identity) -> Non
     """Links sent by e-mail and logins at other providers that were given up."""
     account = await identity.person("ada")
     now = identity.clock.now_ms()
-    link = {"digest": b"l" * 32, "account": account, "purpose": "verify", "email": "ada@example.org"}
-    state = {"state": b"s" * 32, "provider": "p", "nonce": "n", "verifier": "v", "browser": b"b", "return_to": ""}
+    link: dict[str, Any] = {"digest": b"l" * 32, "account": account, "purpose": "verify", "email": "ada@example.org"}
+    state: dict[str, Any] = {
+        "state": b"s" * 32,
+        "provider": "p",
+        "nonce": "n",
+        "verifier": "v",
+        "browser": b"b",
+        "return_to": "",
+    }
     for life in (1_000, 2_000):
         link |= {"digest": str(life).encode(), "purpose": str(life), "expires_ms": now + life}
         state |= {"state": str(life).encode(), "expires_ms": now + life}
-        await identity.db.write(lambda c: session_store.add_link(c, **link))  # noqa: B023
-        await identity.db.write(lambda c: oidc_store.add_state(c, now, **state))  # noqa: B023
+        await identity.db.write(partial(session_store.add_link, **link))
+        await identity.db.write(partial(oidc_store.add_state, now_ms=now, **state))
     assert await identity.sessions.forget_expired() == 0
     identity.clock.advance(ms=1_000)
     assert await identity.sessions.forget_expired() == 2
@@ -325,10 +334,42 @@ async def test_edit_profile_and_read_others(browser: httpx.AsyncClient, identity
         assert refusal(await browser.patch("/api/v1/me", json=change, headers=csrf)) == expected
     seen = (await browser.get(f"/api/v1/accounts/{bob}")).json()
     assert seen == (await browser.get("/api/v1/accounts/by-handle/Bob")).json()
-    assert set(seen) == {"id", "handle", "name", "picture", "protected", "created_at"}
+    assert set(seen) == {"id", "handle", "name", "description", "picture", "protected", "created_at"}
     for path in ("/api/v1/accounts/999", "/api/v1/accounts/by-handle/nobody"):
         assert refusal(await browser.get(path)) == (404, "account.not_found")
     assert refusal(await browser.get("/api/v1/accounts/x")) == (422, "request.invalid")
+
+
+async def test_many_accounts_are_asked_for_at_once(browser: httpx.AsyncClient, identity: Identity) -> None:
+    ada, bob = await identity.person("ada"), await identity.person("bob")
+    found = (await browser.get("/api/v1/accounts", params={"ids": f"{bob},999,{ada},{bob}"})).json()
+    assert [one["handle"] for one in found["data"]] == ["bob", "ada"]
+    for ids in ("", "x", "1,", "0", ",".join(str(1 + n) for n in range(101))):
+        assert refusal(await browser.get("/api/v1/accounts", params={"ids": ids})) == (422, "request.invalid")
+
+
+async def test_how_one_stands_to_somebody_says_nothing_of_their_blocks(
+    browser: httpx.AsyncClient, identity: Identity
+) -> None:
+    from spaces_ctl import commands as cmd
+    from spaces_ctl.service.ports import Principal
+
+    bob = await identity.person("bob")
+    url = f"/api/v1/accounts/{bob}/relation"
+    made = (await browser.post("/api/v1/auth/register", json={"handle": "ada", "password": "correct horse"})).json()
+    ada, me = Principal(account=int(made["account"]["id"])), Principal(account=bob)
+    await identity.accounts.execute(ada, cmd.Follow(account=bob))
+    await identity.accounts.execute(ada, cmd.MuteAccount(account=bob))
+    seen = {"account": str(bob), "followers": 1, "following": True, "follows_you": False}
+    assert (await browser.get(url)).json() == {**seen, "blocking": False, "muting": True}
+    await identity.accounts.execute(me, cmd.Block(account=ada.account or 0))
+    seen = {**seen, "followers": 0, "following": False}
+    assert (await browser.get(url)).json() == {**seen, "blocking": False, "muting": True}
+    await identity.accounts.execute(ada, cmd.Block(account=bob))
+    assert (await browser.get(url)).json()["blocking"] is True
+    browser.cookies.clear()
+    assert (await browser.get(url)).json() == {**seen, "blocking": False, "muting": False}
+    assert refusal(await browser.get("/api/v1/accounts/999/relation")) == (404, "account.not_found")
 
 
 async def test_lists_of_people_are_paged(browser: httpx.AsyncClient, identity: Identity) -> None:

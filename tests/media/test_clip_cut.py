@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import av
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
 from pystoi import stoi
 
 from spaces_ctl.media import clip_sound
-from spaces_ctl.media.clip_names import FILES, LATER, PLAYABLE, name_of
+from spaces_ctl.media.clip_names import FAILED, FILES, LATER, PLAYABLE, name_of
 from spaces_ctl.media.clips import LATE_MS, cut, film, preview
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.requests import Cut, Film, Preview
@@ -111,7 +112,7 @@ async def test_a_cut_that_was_interrupted_goes_on_where_it_was(bench: Bench) -> 
     assert await bench.objects.get(picture) == b"kept"
 
 
-async def test_a_live_clip_waits_for_the_log_to_reach_its_end() -> None:
+async def test_a_live_clip_waits_for_the_log_to_reach_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     packets = mix(speech(10))
     bench = Bench([contents([packet for packet in packets if packet.group < 330], closed=False)])
     bench.clock.advance(ms=7_000)  # it is asked for at its end; the last 0.4 s are not written yet
@@ -121,7 +122,7 @@ async def test_a_live_clip_waits_for_the_log_to_reach_its_end() -> None:
         if bench.slept_ms >= 500:
             bench.files = [contents(packets, closed=False)]
 
-    bench.sleep = sleep  # type: ignore[method-assign]
+    monkeypatch.setattr(bench, "sleep", sleep)
     await cut(bench, asked())
     assert bench.slept_ms == 500
     with av.open(io.BytesIO(await bench.objects.get(name_of(1, 1, "audio.opus"))), "r") as file:
@@ -151,6 +152,12 @@ async def test_where_nothing_is_recorded_there_is_nothing_to_cut() -> None:
         await cut(bench, asked())
     assert refused.value.code == "source.gone"
     assert await bench.files_of(1) == set()
+
+
+async def test_on_the_last_try_it_is_written_down_that_nothing_is_there() -> None:
+    bench = Bench([])
+    await cut(bench, msgspec.structs.replace(asked(), last_try=True))
+    assert await bench.files_of(1) == {FAILED}
 
 
 async def test_a_hundred_cuts_at_once_are_made_one_at_a_time_and_all_before_the_videos(

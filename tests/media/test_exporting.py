@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def bench(files: list[Contents]) -> Bench:
 
 
 def bundle(**more: object) -> ExportBundle:
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "space": 1,
         "key": bytes(32),
         "name": "spaces/1/export/1/space.zip",
@@ -52,12 +53,12 @@ def bundle(**more: object) -> ExportBundle:
         "captions": b"WEBVTT\n",
         "made_ms": STARTED_MS,
     }
-    return ExportBundle(**(given | more))  # type: ignore[arg-type]
+    return ExportBundle(**(given | more))
 
 
 async def made(bench: Bench, **more: object) -> zipfile.ZipFile:
     request = bundle(**more)
-    done = await export(bench, request)  # type: ignore[arg-type]
+    done = await export(bench, request)
     data = await bench.objects.get(request.name)
     assert done.bytes == len(data)
     archive = zipfile.ZipFile(io.BytesIO(data))
@@ -154,7 +155,7 @@ async def test_of_nothing_nothing_is_made(files: list[Contents]) -> None:
     assert await bench.objects.list("spaces") == []
 
 
-async def test_a_log_that_breaks_off_leaves_no_object(files: list[Contents]) -> None:
+async def test_a_log_that_breaks_off_leaves_no_object(files: list[Contents], monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(files)
     whole = bench.contents
 
@@ -164,7 +165,7 @@ async def test_a_log_that_breaks_off_leaves_no_object(files: list[Contents]) -> 
                 raise StoreUnavailable("gone")
             yield file
 
-    bench.contents = breaking  # type: ignore[method-assign]
+    monkeypatch.setattr(bench, "contents", breaking)
     with pytest.raises(StoreUnavailable):
         await made(bench)
     assert await bench.objects.list("spaces") == []
@@ -205,11 +206,11 @@ async def test_memory_is_bounded_by_a_part_not_by_the_length(
         async for piece in pieces:
             total += len(piece)
 
-    bench.contents = endless  # type: ignore[method-assign]
-    bench.objects.put_stream = swallow  # type: ignore[method-assign]
+    monkeypatch.setattr(bench, "contents", endless)
+    monkeypatch.setattr(bench.objects, "put_stream", swallow)
     tracemalloc.start()
     try:
-        await export(bench, bundle(to_group=15_000))  # type: ignore[arg-type]
+        await export(bench, bundle(to_group=15_000))
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -218,16 +219,16 @@ async def test_memory_is_bounded_by_a_part_not_by_the_length(
 
 
 async def test_a_review_has_who_speaks_and_each_alone_or_all(bench: Bench, tmp_path: Path) -> None:
-    stretch = {"space": 1, "key": bytes(32), "from_group": 450, "to_group": 650}
-    told = await who_speaks(bench, WhoSpeaks(**stretch))  # type: ignore[arg-type]
+    stretch: dict[str, Any] = {"space": 1, "key": bytes(32), "from_group": 450, "to_group": 650}
+    told = await who_speaks(bench, WhoSpeaks(**stretch))
     assert told.mix
     assert [(one.account, one.spoke_ms) for one in told.people] == [(BEN, 3_000)]
     for account in (None, BEN):
-        sound = await review_track(bench, ReviewTrack(**stretch, account=account))  # type: ignore[arg-type]
+        sound = await review_track(bench, ReviewTrack(**stretch, account=account))
         heard = decoded(sound.ogg, tmp_path)
         assert abs(len(heard) - 200 * TICK) <= TICK
         assert heard.any()
     with pytest.raises(MediaError) as refused:
-        await review_track(bench, ReviewTrack(**stretch, account=ANN))  # type: ignore[arg-type]
+        await review_track(bench, ReviewTrack(**stretch, account=ANN))
     assert refused.value.code == "source.gone"
     assert await bench.objects.list("spaces") == [], "nothing is kept"

@@ -9,8 +9,10 @@ import pytest
 
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.objects import Objects
+from spaces_ctl.media.packaging import ReplaySummary
 from spaces_ctl.media.requests import Delete, Deleted, Done, Figures, Finalize, Finalized, Follow, Forget, Plan
 from spaces_ctl.media.spool import spool_of
+from spaces_ctl.media.worker import Worker
 from spaces_ctl.segments import Contents
 from tests.support.log_files import Recording, a_packet
 from tests.support.media_worker import KEY, SPACE, Breaking, ListPackager, a_worker, ask, named
@@ -38,13 +40,13 @@ async def replayed(objects: Objects) -> list[int]:
     return msgspec.json.decode(await objects.get(f"spaces/{SPACE}/replay/audio.opus"), type=list[int])
 
 
-async def archived(worker: object, first: int, end: int) -> list[int]:
-    found = [contents async for contents in worker.archive.contents(SPACE, first, end)]  # type: ignore[attr-defined]
+async def archived(worker: Worker, first: int, end: int) -> list[int]:
+    found = [contents async for contents in worker.archive.contents(SPACE, first, end)]
     return [packet.group for contents in found for packet in contents.mix]
 
 
-async def finalized(worker: object, time: VirtualTime, request: Finalize) -> Finalized:
-    asking = asyncio.create_task(ask(worker, "finalize", request, Finalized))  # type: ignore[arg-type]
+async def finalized(worker: Worker, time: VirtualTime, request: Finalize) -> Finalized:
+    asking = asyncio.create_task(ask(worker, "finalize", request, Finalized))
     for _ in range(200):
         await time.pass_(0.1)
         if asking.done():
@@ -323,7 +325,7 @@ async def test_a_wrong_key_is_told_and_never_silence(spool: Path, objects: Break
 
 async def test_a_deletion_interrupts_what_is_being_made(spool: Path, objects: Breaking, time: VirtualTime) -> None:
     class Slow(ListPackager):
-        async def finish(self, end_group: int) -> object:  # type: ignore[override]
+        async def finish(self, end_group: int) -> ReplaySummary:
             await time.sleep(60)
             return await super().finish(end_group)
 

@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from spaces_ctl.media.gapless import Gapless
 from spaces_ctl.media.ledger import Ledger
 from spaces_ctl.media.objects import Objects, StoreUnavailable
 from spaces_ctl.media.opus import filling, ticks_of
-from spaces_ctl.media.packaging import SILENT_LUFS, Packager
+from spaces_ctl.media.packaging import SILENT_LUFS, Packager, ReplaySummary
 from spaces_ctl.media.publishing import manifest
 from spaces_ctl.segments import Gap, MixPacket
 from tests.support.mixes import files
@@ -61,7 +62,9 @@ async def test_nothing_is_public_while_it_is_live() -> None:
 
 
 @pytest.mark.parametrize("at", [1, 9, 21])
-async def test_a_restart_goes_on_where_the_process_died(at: int, tmp_path: Path) -> None:
+async def test_a_restart_goes_on_where_the_process_died(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Opus is the same to the byte; AAC, whose encoder began anew, to the ear; nothing is made twice."""
     made = talk()
     whole, cut = Objects.open(str(tmp_path / "whole")), Objects.open(str(tmp_path / "cut"))
@@ -72,13 +75,17 @@ async def test_a_restart_goes_on_where_the_process_died(at: int, tmp_path: Path)
     for contents in made.files[:at]:
         await first.add(contents)
     stored = {name for name, _ in await cut.list(PREFIX)}
-    second, written = packager(cut), []
-    put = cut.put
-    cut.put = lambda name, data: (written.append(name), put(name, data))[1]  # type: ignore[method-assign,func-returns-value]
-    for contents in made.files:
-        await second.add(contents)
+    second, written, put = packager(cut), list[str](), cut.put
+
+    async def noted(name: str, data: bytes) -> None:
+        written.append(name)
+        await put(name, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cut, "put", noted)
+        for contents in made.files:
+            await second.add(contents)
     assert stored.isdisjoint(written)
-    cut.put = put  # type: ignore[method-assign]
     summaries = [await one.finish(made.end_group) for one in (uninterrupted, second)]
     assert summaries[0] == replace_loudness(summaries[1], summaries[0])
     for one in (uninterrupted, second):
@@ -94,16 +101,10 @@ async def test_a_restart_goes_on_where_the_process_died(at: int, tmp_path: Path)
         assert stoi(heard[0][around], heard[1][around], 48_000) > 0.995
 
 
-def replace_loudness(summary: object, like: object) -> object:
+def replace_loudness(summary: ReplaySummary, like: ReplaySummary) -> ReplaySummary:
     """The loudness may differ by what the filter's tail is worth."""
-    from msgspec.structs import replace as changed
-
-    assert summary.loudness_lufs == pytest.approx(like.loudness_lufs, abs=0.01)  # type: ignore[attr-defined]
-    return changed(
-        summary,  # type: ignore[type-var]
-        loudness_lufs=like.loudness_lufs,  # type: ignore[attr-defined]
-        gain_db=like.gain_db,  # type: ignore[attr-defined]
-    )
+    assert summary.loudness_lufs == pytest.approx(like.loudness_lufs, abs=0.01)
+    return msgspec.structs.replace(summary, loudness_lufs=like.loudness_lufs, gain_db=like.gain_db)
 
 
 @pytest.mark.parametrize("seed", range(3))

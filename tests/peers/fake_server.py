@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import av
@@ -326,9 +327,9 @@ class _Page(http.server.SimpleHTTPRequestHandler):
 
     extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {".js": "text/javascript"}
 
-    def __init__(self, *args: object, space: FakeSpace, **kwargs: object) -> None:
+    def __init__(self, *args: Any, space: FakeSpace, **kwargs: Any) -> None:
         self.space = space
-        super().__init__(*args, directory=str(WEB), **kwargs)  # type: ignore[arg-type]
+        super().__init__(*args, directory=str(WEB), **kwargs)
 
     def end_headers(self) -> None:
         self.send_header("Content-Security-Policy", CSP)

@@ -72,7 +72,7 @@ def test_a_lost_connection_keeps_role_seat_and_mute() -> None:
     speaker(world, 2)
     before = world.state.seat_of(2)
     world.go(2, lost=True)
-    assert world.state.seat_of(2).away  # type: ignore[union-attr]
+    assert world.seat(2).away
     assert role(world, 2) is Role.SPEAKER
     assert world.refused(c.Unmute(), 2) == "participant.not_in_space"
     world.wait(29_999)
@@ -166,7 +166,7 @@ def test_a_returning_creator_is_host_again_and_the_interim_admin_cohost() -> Non
     world.come(HOST)
     assert world.state.admin == HOST
     assert set(world.state.cohosts) == {2, 3}
-    assert world.state.seat_of(HOST).muted  # type: ignore[union-attr]
+    assert world.seat(HOST).muted
     world.check()
 
 

@@ -201,7 +201,7 @@ def test_mic_access_is_switched_by_host_and_cohosts_and_closing_mutes_speakers_o
     )
     assert world.refused(c.Unmute(), 2) == "mic.closed"
     world.ok(c.SetMicAccess(open=True), HOST)
-    assert world.state.seat_of(2).muted  # type: ignore[union-attr]
+    assert world.seat(2).muted
 
 
 def test_recording_is_frozen_at_the_start() -> None:

@@ -54,7 +54,7 @@ MuteAll      | H C   |     | live                 |
 Remove       | H C   | M   | live                 | target.self target.is_host target.is_creator target.outranks
 Readmit      | H C   | M   | live                 | target.not_removed
 Blocked      | H C S L A G O M | Y | live lobby scheduled ended canceled |
-"""  # noqa: E501
+"""  # noqa: E501  # a table
 
 LETTERS = dict(zip("HCSLAGOMY", (*list(Role)[:7], Role.MODERATOR, Role.SYSTEM), strict=True))
 

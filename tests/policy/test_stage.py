@@ -167,7 +167,9 @@ def test_who_takes_the_mic_unasked(speak: Speak, allowed: set[int]) -> None:
     world.ok(c.SetSpeak(speak=speak), HOST)
     for account in (2, 3):
         if account in allowed:
-            assert world.ok(c.TakeMic(), account)[-1].how is ev.SeatGainedHow.OPEN  # type: ignore[union-attr]
+            taken = world.ok(c.TakeMic(), account)[-1]
+            assert isinstance(taken, ev.SpeakerAdded)
+            assert taken.how is ev.SeatGainedHow.OPEN
         else:
             assert world.refused(c.TakeMic(), account) == "stage.not_invited"
 
@@ -216,7 +218,7 @@ def test_a_seat_given_again_has_a_new_generation() -> None:
     generations = []
     for _ in range(3):
         speaker(world, 2)
-        generations.append(world.state.seat_of(2).generation)  # type: ignore[union-attr]
+        generations.append(world.seat(2).generation)
         world.ok(c.Revoke(account=2), HOST)
     assert generations == [2, 3, 4]
 
@@ -252,8 +254,8 @@ def test_mute_is_refused_in_the_catalogues_order() -> None:
     assert world.ok(c.Mute(account=5), HOST) == (ev.Muted(account=5, how=ev.MutedHow.BY_HOST, by=HOST),)
     assert world.ok(c.Mute(account=4), 4) == (ev.Muted(account=4, how=ev.MutedHow.SELF, by=4),)
     assert world.ok(c.Mute(account=4), 4) == ()
-    assert world.state.seat_of(2).muted_by == 4  # type: ignore[union-attr]
-    assert world.state.seat_of(4).muted_by is None  # type: ignore[union-attr]
+    assert world.seat(2).muted_by == 4
+    assert world.seat(4).muted_by is None
 
 
 def test_mute_all_mutes_speakers_not_hosts() -> None:

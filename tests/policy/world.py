@@ -16,7 +16,7 @@ import msgspec
 
 from spaces_ctl import commands as c
 from spaces_ctl import events as ev
-from spaces_ctl.model import SYSTEM, Actor, ClientClass, CommunityRole, Role, StageRole, Status
+from spaces_ctl.model import SYSTEM, Actor, ClientClass, CommunityRole, Role, Seat, StageRole, Status
 from spaces_ctl.policy import (
     RULES,
     AccountFacts,
@@ -102,6 +102,12 @@ class World:
             moderator=account in self.moderators,
             client=self.clients.get(account, ClientClass.API),
         )
+
+    def seat(self, account: int) -> Seat:
+        """The seat of somebody who has one."""
+        found = self.state.seat_of(account)
+        assert found is not None
+        return found
 
     def facts(self, asked: Needs) -> Facts:
         """Nothing but what was asked for."""
@@ -363,7 +369,8 @@ class World:
 def all_causes() -> set[Caused]:
     """Every event type of the Space log, times every value of its cause, if it has one."""
     found: set[Caused] = set()
-    for kind in msgspec.inspect.type_info(ev.SpaceEvent).types:  # type: ignore[attr-defined]
+    union: Any = msgspec.inspect.type_info(ev.SpaceEvent)
+    for kind in union.types:
         hows = [field.type.cls for field in kind.fields if field.name == "how"]
         found |= {(kind.cls, how) for how in hows[0]} if hows else {(kind.cls, None)}
     return found

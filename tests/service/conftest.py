@@ -1,7 +1,7 @@
 import pytest
 
 from spaces_ctl.store.database import Database
-from tests.support.databases import *  # noqa: F403
+from tests.support.databases import *  # noqa: F403  # its fixtures; `__all__` says which
 from tests.support.worlds import World
 
 

@@ -7,6 +7,7 @@ log says, and the log holds every command that was answered.
 import asyncio
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -97,11 +98,11 @@ class Run:
         if trouble == "committed":
             commit = log.commit
 
-            async def commit_and_die(*args: object) -> None:
-                await commit(*args)  # type: ignore[arg-type]
+            async def commit_and_die(*args: Any) -> None:
+                await commit(*args)
                 raise Crash
 
-            log.commit = commit_and_die  # type: ignore[method-assign,assignment]
+            log.commit = commit_and_die  # type: ignore[method-assign,assignment]  # until `disarm`
         elif trouble in ("told", "timeout"):
             self.world.engine.after = bang
         elif trouble == "published":
@@ -109,7 +110,7 @@ class Run:
             async def die(events: object) -> None:
                 raise Crash
 
-            bus.publish = die  # type: ignore[method-assign]
+            bus.publish = die  # type: ignore[method-assign]  # until `disarm`
 
     def disarm(self) -> None:
         self.world.engine.after = lambda command: None
@@ -205,6 +206,36 @@ async def test_who_was_removed_is_out_after_the_loop_died_before_the_kick(
     assert await again.engine.present(space, [CID]), "came back since"
     await again.enter(space, BEN)
     assert await again.engine.present(space, [BEN]), "may rejoin"
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_space_that_ended_is_closed_after_the_loop_died_before_the_engine_was_told(
+    world: World, answers: bool
+) -> None:
+    over, on = await world.live(), (await world.spaces.create(who(BEN), c.Create())).space.id
+    await world.do(BEN, on, c.Start())
+    await world.enter(over, ANN)
+    await world.enter(on, ANN)
+    run = Run(world.db)
+    run.world = world
+    run.arm("committed", 1)
+    with pytest.raises(Crash):
+        await world.do(HOST, over, c.End())
+    run.disarm()
+    assert await world.engine.present(over, [ANN]), "the engine has not heard of it"
+    again = world.again(engine=world.engine)
+    if not answers:
+        first = iter([EngineTimeout("no answer")])
+
+        def once(command: Command) -> None:
+            for error in first:
+                raise error
+
+        world.engine.before = once
+    await boot(again.spaces, again.engine, attached=True)
+    assert over not in again.engine.spaces
+    assert not await again.engine.present(over, [ANN])
+    assert await again.engine.present(on, [ANN])
 
 
 async def dying(space: SpaceId, account: int) -> None:

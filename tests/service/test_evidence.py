@@ -25,7 +25,7 @@ def reactor(world: World, name: str, reaction: Reaction) -> Reactor:
 async def test_a_purge_waits_until_the_case_is_resolved(world: World) -> None:
     new_id = count(1).__next__
     recordings = FakeRecordings(duration_ms=5_000)
-    media = reactor(world, "media", MediaReaction(spaces=world.spaces, recordings=recordings))
+    media = reactor(world, "media", MediaReaction(spaces=world.spaces, recordings=recordings, clock=world.clock))
     queue = reactor(world, READER, ModerationReaction(new_id=new_id))
     accounts = Accounts(
         db=world.db, graph=EmbeddedGraph(db=world.db), clock=world.clock, next_id=new_id, limits=world.limits

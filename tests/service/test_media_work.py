@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from spaces_ctl import commands as c
-from spaces_ctl.media.errors import WorkerGone
+from spaces_ctl.media.errors import MediaError, WorkerGone
 from spaces_ctl.media.requests import Plan
 from spaces_ctl.model import SpaceId
 from spaces_ctl.policy.limits import Limits
@@ -33,6 +33,8 @@ class Recordings(FakeRecordings):
         self.down = False
         self.slow: dict[SpaceId, asyncio.Event] = {}
         self.cutting: set[int] = set()
+        self.gone: set[int] = set()
+        """Clips of which nothing is there."""
         self.begun: list[SpaceId] = []
         """Finalized."""
 
@@ -44,7 +46,9 @@ class Recordings(FakeRecordings):
             await self.slow[space].wait()
         return await super().finalize(space)
 
-    async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int) -> None:
+    async def cut(self, space: SpaceId, clip: int, start_ms: int, end_ms: int, *, last_try: bool = False) -> None:
+        if clip in self.gone and not last_try:
+            raise MediaError("source.gone", "nothing is there")
         self.cutting.add(clip)
         if space in self.slow:
             await self.slow[space].wait()
@@ -56,7 +60,7 @@ class Media:
 
     def __init__(self, world: World, recordings: Recordings) -> None:
         self.recordings = recordings
-        self.reaction = MediaReaction(spaces=world.spaces, recordings=recordings)
+        self.reaction = MediaReaction(spaces=world.spaces, recordings=recordings, clock=world.clock)
         self.work = MediaWork(self.reaction.take, db=world.db, clock=world.clock)
         self.reactor = Reactor(
             "media", MediaQueue(world.clock), db=world.db, clock=world.clock, log_after=event_log.read_all
@@ -151,6 +155,20 @@ async def test_clips_are_cut_side_by_side_and_before_what_follows_them(world: Wo
     assert names.index("finalize") > max(n for n, name in enumerate(names) if name == "cut")
 
 
+async def test_a_clip_whose_source_is_gone_is_given_up_after_ten_minutes(world: World, media: Media) -> None:
+    space = await world.live(record=True)
+    world.clock.advance(seconds=60)
+    await world.do(HOST, space, c.Clip(end_ms=40_000))
+    media.recordings.gone.add(1)
+    for _ in range(9):
+        await media.drain()
+        assert not media.recordings.cutting
+        world.clock.advance(seconds=60)
+    world.clock.advance(seconds=61)
+    await media.drain()
+    assert media.recordings.cutting == {1}
+
+
 async def test_a_row_that_is_done_while_the_rows_are_read_is_not_done_again(world: World) -> None:
     class LateAnswers:
         """Reads at once, and answers when it is told to."""
@@ -169,9 +187,10 @@ async def test_a_row_that_is_done_while_the_rows_are_read_is_not_done_again(worl
         async def write(self, unit: Callable[[sa.Connection], Any]) -> Any:
             return await world.db.write(unit)
 
-    late, recordings = LateAnswers(), Recordings()
+    late: Any = LateAnswers()
+    recordings = Recordings()
     media = Media(world, recordings)
-    media.work = MediaWork(media.reaction.take, db=late, clock=world.clock)  # type: ignore[arg-type]
+    media.work = MediaWork(media.reaction.take, db=late, clock=world.clock)
     space = await world.live(record=True)
     await world.do(HOST, space, c.End())
     recordings.slow[space] = asyncio.Event()

@@ -83,8 +83,9 @@ async def test_an_engine_that_does_not_answer_is_an_error_and_is_told_until_it_d
         await world.do(HOST, space, c.Mute(account=ANN))
     assert error.value.code == "engine.unavailable"
     state = await world.state(space)
-    assert state.seat_of(ANN) is not None
-    assert state.seat_of(ANN).muted, "decided and recorded"  # type: ignore[union-attr]
+    seat = state.seat_of(ANN)
+    assert seat is not None
+    assert seat.muted, "decided and recorded"
     assert world.engine.heard(space, ANN), "and not in force, which the error says"
     assert world.bus.published[-1].version == state.version
     assert world.spaces.programmer.doubtful == {space}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 import pytest
@@ -54,9 +54,9 @@ async def key_of(kept: Retained, space: int) -> bytes | None:
     return found
 
 
-async def code(awaitable: object) -> str:
+async def code(awaitable: Awaitable[object]) -> str:
     with pytest.raises(ServiceError) as refused:
-        await awaitable  # type: ignore[misc]
+        await awaitable
     return refused.value.code
 
 

@@ -128,7 +128,7 @@ async def test_a_recording_becomes_a_replay_and_clips_follow_the_log(world: Worl
     recordings = FakeRecordings(duration_ms=5_000)
     reactor = Reactor(
         "media",
-        MediaReaction(spaces=world.spaces, recordings=recordings),
+        MediaReaction(spaces=world.spaces, recordings=recordings, clock=world.clock),
         db=world.db,
         clock=world.clock,
         log_after=event_log.read_all,

@@ -1,3 +1,3 @@
 from __future__ import annotations
 
-from tests.support.databases import *  # noqa: F403
+from tests.support.databases import *  # noqa: F403  # its fixtures; `__all__` says which

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from msgspec.structs import replace
@@ -23,9 +24,9 @@ def happen(c: sa.Connection, state: Space, events: Sequence[ev.SpaceEvent], at_m
     return state
 
 
-def create(c: sa.Connection, space: int, at_ms: int = 1_000, *more: ev.SpaceEvent, **created: object) -> Space:
+def create(c: sa.Connection, space: int, at_ms: int = 1_000, *more: ev.SpaceEvent, **created: Any) -> Space:
     """A new Space and what happens next."""
-    events = [ev.Created(**{"creator": 1, **created}), *more]  # type: ignore[arg-type]
+    events = [ev.Created(**{"creator": 1, **created}), *more]
     return happen(c, Space(id=space), events, at_ms)
 
 

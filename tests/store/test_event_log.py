@@ -65,7 +65,7 @@ async def test_fifty_at_once_on_one_space_and_one_wins_each_version(database: Da
     rounds = 5
     for expected in range(rounds):
         results = await asyncio.gather(
-            *(database.write(lambda c: append(c, 9, expected)) for _ in range(50)),  # noqa: B023
+            *(database.write(partial(append, space=9, expected=expected)) for _ in range(50)),
             return_exceptions=True,
         )
         assert sum(isinstance(r, tuple) for r in results) == 1
@@ -101,7 +101,7 @@ async def test_a_reader_by_cursor_sees_every_event_once_in_order_while_many_appe
         while True:
             last_round = done.is_set()
             after = seen[-1].sequence if seen else 0
-            page = await database.read(lambda c: event_log.read_all(c, after, 7))  # noqa: B023
+            page = await database.read(partial(event_log.read_all, after_sequence=after, limit=7))
             seen += page
             if last_round and not page:
                 return seen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from spaces_ctl.store import event_log
@@ -32,7 +33,7 @@ async def test_every_acknowledged_append_survives_the_process(database_url: str)
 
     database = await Database.open(database_url)
     for space in range(1, 9):
-        versions = [r.version for r in await database.read(lambda c: event_log.read(c, space))]  # noqa: B023
+        versions = [r.version for r in await database.read(partial(event_log.read, space=space))]
         assert versions == list(range(1, len(versions) + 1))
         last = max((version for of, version in acknowledged if of == space), default=0)
         assert len(versions) in (last, last + 1), "what was acknowledged, and at most the one under way"

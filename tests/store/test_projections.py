@@ -37,7 +37,7 @@ async def live(db: Database, space: int, at_ms: int = 1_000, **created: object) 
 async def test_made_anew_from_the_log_they_are_the_same(database: Database, seed: int) -> None:
     rng = random.Random(seed)
     for space in range(1, 5):
-        await database.write(lambda c: random_life(c, rng, space, 40))  # noqa: B023
+        await database.write(partial(random_life, rng=rng, space=space, commits=40))
     await database.write(partial(summaries.note_counts, space=2, participants=8))
     await database.write(lambda c: search.put_names(c, 2, ["Ada"]))
     before = await database.read(rows)
@@ -122,7 +122,7 @@ async def test_who_hosted_is_remembered_when_the_stage_is_empty(database: Databa
 async def test_lists_come_in_their_order_and_in_pages(database: Database) -> None:
     for space, start in [(1, 500), (2, 300), (3, 500), (4, 100)]:
         await live(database, space, start)
-        await database.write(lambda c: create(c, 10 + space, 50, scheduled_start_ms=10_000 - start))  # noqa: B023
+        await database.write(partial(create, space=10 + space, at_ms=50, scheduled_start_ms=10_000 - start))
     await database.write(lambda c: create(c, 99, 50))
     for space, people in [(1, 5), (2, 9), (4, 5)]:
         await database.write(partial(summaries.note_counts, space=space, participants=people))
@@ -176,7 +176,7 @@ async def test_facts_about_tickets(database: Database) -> None:
     state = await live(database, 1)
     for account in (30, 10, 20):
         bought = [ev.TicketBought(account=account, payment=f"p{account}")]
-        state = await database.write(lambda c: happen(c, state, bought, 5_000 + account))  # noqa: B023
+        state = await database.write(partial(happen, state=state, events=bought, at_ms=5_000 + account))
     await database.write(lambda c: happen(c, state, [ev.TicketRefunded(account=10, payment="p10")], 6_000))
 
     def unit(c: sa.Connection) -> tuple[Any, ...]:
@@ -215,7 +215,7 @@ async def test_facts_about_reminders_and_votes(database: Database) -> None:
 async def test_facts_about_what_somebody_hosts(database: Database) -> None:
     state = await live(database, 1, creator=5)
     for space in (11, 12):
-        await database.write(lambda c: create(c, space, creator=5, scheduled_start_ms=9_000))  # noqa: B023
+        await database.write(partial(create, space=space, creator=5, scheduled_start_ms=9_000))
 
     async def hosts(account: int, but: int) -> bool:
         return await database.read(lambda c: facts.live_elsewhere(c, account, but))

@@ -116,9 +116,7 @@ async def _lobby(world: ApiWorld, **create: Any) -> SpaceId:
 
 async def scheduled(world: ApiWorld) -> SpaceId:
     start = world.clock.now_ms() + 3_600_000
-    space = await _lobby(world, scheduled_start_ms=start)
-    world.made = [*getattr(world, "made", []), space]  # type: ignore[attr-defined]
-    return space
+    return await _lobby(world, scheduled_start_ms=start)
 
 
 async def _captioned_replay(world: ApiWorld) -> SpaceId:
@@ -208,8 +206,7 @@ def _account(who: int, path: dict[str, int] | None = None, body: Any = None, *st
 
 async def _resolve(world: ApiWorld) -> Ready:
     moderator = Principal(account=MODERATOR, scopes=frozenset({"*"}), moderator=True)
-    world.banned = getattr(world, "banned", 31) + 1  # type: ignore[attr-defined]
-    account = world.banned  # type: ignore[attr-defined]
+    account = next(world.strangers)
     await world.accounts.execute(moderator, c.BanFromLive(account=account, reason="spam"))
     own = Principal(account=account, scopes=frozenset({"*"}))
     filed: Any = await world.accounts.execute(own, c.Appeal(text="no"))
@@ -218,8 +215,7 @@ async def _resolve(world: ApiWorld) -> Ready:
 
 async def _appeal(world: ApiWorld) -> Ready:
     moderator = Principal(account=MODERATOR, scopes=frozenset({"*"}), moderator=True)
-    world.banned = getattr(world, "banned", 31) + 1  # type: ignore[attr-defined]
-    account = world.banned  # type: ignore[attr-defined]
+    account = next(world.strangers)
     await world.accounts.execute(moderator, c.BanFromLive(account=account, reason="spam"))
     return Ready(account, {}, {"text": "I did nothing."})
 

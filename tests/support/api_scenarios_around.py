@@ -224,6 +224,8 @@ SCENARIOS: dict[str, Scenario] = {
     "listWebhookAttempts": _webhook(),
     "redeliverWebhookMessage": _webhook(),
     "checkoutTicket": _checkout,
+    "getLimits": _plain(None),
+    "listOrders": _plain(EVE),
     "getOrder": _order,
     "listBuyers": _buyers,
     "listCommunities": _plain(None),

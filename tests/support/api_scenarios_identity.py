@@ -17,9 +17,9 @@ __all__ = ["SCENARIOS", "app_of", "grant_of", "new_email", "password_of", "servi
 PASSWORD = "correct horse"
 
 
-def _plain(who: int | None, body: Any = None, **path: str) -> Scenario:
+def _plain(who: int | None, body: Any = None, query: dict[str, Any] | None = None, **path: str) -> Scenario:
     async def ready(world: ApiWorld) -> Ready:
-        return Ready(who, path, body)
+        return Ready(who, path, body, query or {})
 
     return ready
 
@@ -140,6 +140,8 @@ SCENARIOS: dict[str, Scenario] = {
     "listMutes": _plain(ANN),
     "listFollowing": _plain(ANN),
     "listFollowers": _plain(ANN),
+    "listAccounts": _plain(None, query={"ids": f"{HOST},{ANN}"}),
+    "getRelation": _plain(ANN, account=str(HOST)),
     "getAccount": _plain(None, account=str(HOST)),
     "getAccountByHandle": _plain(None, handle=f"User{HOST}"),
     "listProviders": _plain(None),

@@ -168,7 +168,6 @@ class Everything:
             space_name=wire.space_text,
             space_of=wire.space_id,
             base_url=url,
-            reasons=world.limits.report_reasons,
         )
         self.media = ScriptedMedia()
         self.retention = Retention.build(

@@ -5,6 +5,8 @@ All routers of `serve.composition` are mounted, on services that are made as the
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from spaces_ctl.api import wire
 from spaces_ctl.api.app import ApiServices, create_app
 from spaces_ctl.api.settings import ApiSettings, Rate
 from spaces_ctl.engine import TokenSigner
-from spaces_ctl.model import SpaceId
+from spaces_ctl.model import AccountId, SpaceId
 from spaces_ctl.policy.limits import Limits
 from spaces_ctl.service.accounts import Accounts
 from spaces_ctl.service.authentication import GUEST
@@ -32,6 +34,7 @@ from spaces_ctl.store import accounts as account_store
 from spaces_ctl.store.bus import LocalBus
 from spaces_ctl.store.database import Database
 from tests.support.api_services import ROUTERS, Everything
+from tests.support.site import small_site
 from tests.support.worlds import Flaky, World
 
 HOST, ANN, BEN, CID, DAN, EVE = 1, 2, 3, 4, 5, 6
@@ -93,6 +96,8 @@ class ApiWorld(World):
     more: Everything
     """Services beyond those of Spaces."""
     opened: Database
+    strangers: Iterator[AccountId]
+    """Accounts of which nobody has heard yet."""
 
     @classmethod
     async def open(
@@ -101,13 +106,15 @@ class ApiWorld(World):
         opened = await Database.open(f"sqlite:///{directory}/api.db")
         await opened.create_tables()
         db: Any = Flaky(opened)
+        graph: Any = EmbeddedGraph(db=db)  # what a `World` says of its graph is said of the fake one
         limits = limits or Limits(reports_an_hour=1_000_000)
-        world = cls(db, graph=EmbeddedGraph(db=db), limits=limits)  # type: ignore[arg-type]
+        world = cls(db, graph=graph, limits=limits)
+        world.strangers = itertools.count(32)
         world.opened = opened
-        world.bus = LocalBus()  # type: ignore[assignment]
+        world.bus = LocalBus()  # type: ignore[assignment]  # streams listen to it
         world.spaces._bus = world.bus
         world.settings = settings or SETTINGS
-        await world.serve(**app)
+        await world.serve(**({"site": small_site(directory)} | app))
         return world
 
     async def serve(self, **app: Any) -> None:

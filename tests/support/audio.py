@@ -48,6 +48,8 @@ class Quality:
     """As many of them as are silent or missing in the degraded signal."""
     holes_ms: tuple[float, ...]
     """Interruptions of more than 60 ms within speech."""
+    longest_hole_ms: float
+    """The longest interruption within speech; 0 if there is none of 12.5 ms and more."""
     shifts_ms: tuple[float, ...]
     """Where the delay jumped by more than 2 ms in the middle: time lost (negative) or inserted."""
     delay_ms: float
@@ -91,6 +93,7 @@ def compare(reference: Pcm, degraded: Pcm, *, search_s: float = 1.0) -> Quality:
         active_frames=int(active.sum()) // _PER_FRAME,
         dropout_frames=sum(max(1, round(hole / 20)) for hole in holes),
         holes_ms=tuple(hole for hole in holes if hole > 60),
+        longest_hole_ms=max(holes, default=0.0),
         shifts_ms=_shifts(lags, active),
         delay_ms=float(np.median(lags)) * 1000 / RATE,
     )

@@ -35,7 +35,8 @@ if __name__ == "__main__":
         await asyncio.sleep(SLOW_S)
         await put(self, name, data)
 
-    Objects.put = slow  # type: ignore[method-assign]
+    Objects.put = slow  # type: ignore[method-assign]  # for this process's life: there is no test to patch it for
     operations.OPERATIONS |= {"stuck": _stuck, "silent": _silent}
+    # As above; `main` only calls it.
     worker.Worker = functools.partial(worker.Worker, files=PlainLogs(), packager=ListPackager)  # type: ignore[misc, assignment]
     worker.main(sys.argv[1:])

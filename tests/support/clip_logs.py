@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -100,10 +100,10 @@ class Bench:
         self.clock = ManualClock(STARTED_MS)
         self.slept_ms = 0
         self.reads = 0
-        self.archive: Any = self
+        self.archive = self
         self.asked: list[str] = []
 
-    async def contents(self, space: int, from_group: int, to_group: int) -> AsyncIterator[Contents]:
+    async def contents(self, space: int, from_group: int, to_group: int) -> AsyncGenerator[Contents, None]:
         self.reads += 1
         for file in list(self.files):
             if file.first_group < to_group and file.last_group >= from_group:

@@ -1,4 +1,4 @@
-"""Databases for tests: a private PostgreSQL cluster for the session, a fresh database of either kind for each test.
+"""Databases for tests: a private PostgreSQL cluster for the session, a database of either kind for each test.
 
 In a conftest: `from tests.support.databases import *` brings the fixtures
 - `database_url` and `database`, each test that takes one runs on SQLite and on PostgreSQL, with all tables, empty;
@@ -35,6 +35,37 @@ __all__ = [
 ]
 
 _STARTS_WITHIN_S = 60
+_SCHEMA = """
+SELECT md5(string_agg(line, '|' ORDER BY line)) FROM (
+    SELECT concat_ws(' ', relname, relkind, attname, atttypid, attnotnull, pg_get_expr(adbin, adrelid)) AS line
+    FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE relnamespace = 'public'::regnamespace AND attnum > 0
+    UNION ALL SELECT concat_ws(' ', conname, contype, pg_get_constraintdef(oid)) FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger
+    UNION ALL SELECT concat_ws(' ', proname, prosrc) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_(temp|toast)'
+    UNION ALL SELECT extname FROM pg_extension
+) AS lines"""
+"""A digest of all that a test could have made, changed or dropped."""
+_EMPTY = """
+DO $$
+DECLARE
+    name text;
+    filled boolean;
+BEGIN
+    FOR name IN SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I)', name) INTO filled;
+        IF filled THEN
+            EXECUTE format('TRUNCATE %I CASCADE', name);
+        END IF;
+    END LOOP;
+    FOR name IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL LOOP
+        EXECUTE format('ALTER SEQUENCE %I RESTART', name);
+    END LOOP;
+END $$"""
+"""Without rows and with sequences as they began. Most tests fill few of the tables."""
 _numbers = itertools.count(1)
 
 
@@ -52,7 +83,8 @@ class PostgresCluster:
             "--locale=C.UTF-8",
         )  # fmt: skip
         self.start()
-        self._templates: set[str] = set()
+        self._made_like = ""
+        self._clean: list[str] = []
 
     def start(self) -> None:
         """Starts the server and waits until it answers."""
@@ -118,12 +150,32 @@ class PostgresCluster:
         template = "template0"
         if tables:
             template = "with_tables"
-            if template not in self._templates:
+            if not self._made_like:
                 await self.sql(f"CREATE DATABASE {template} TEMPLATE template0")
                 await _create_tables(self.url(template))
-                self._templates.add(template)
+                self._made_like = await self._schema(template)
         await self.sql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
+
+    async def lend(self) -> str:
+        """A database with all tables, empty: one that was given back, or a fresh one; returns its name."""
+        return self._clean.pop() if self._clean else await self.create(tables=True)
+
+    async def give_back(self, name: str) -> None:
+        """Empties a database that was lent, whoever is connected, or deletes it if its schema was changed.
+
+        Emptying takes a tenth of what making a database takes: PostgreSQL makes three files for each table and index.
+        """
+        await self.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        if await self._schema(name) != self._made_like:
+            await self.drop(name)
+            return
+        await self.sql(_EMPTY, name)
+        self._clean.append(name)
+
+    async def _schema(self, name: str) -> str:
+        [row] = await self.sql(_SCHEMA, name)
+        return str(row[0])
 
     async def drop(self, name: str) -> None:
         """Deletes a database, whoever is connected."""
@@ -198,9 +250,9 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
         yield f"sqlite:///{tmp_path / 'spaces.db'}"
         return
     cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
-    name = await cluster.create(tables=True)
+    name = await cluster.lend()
     yield cluster.url(name)
-    await cluster.drop(name)
+    await cluster.give_back(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

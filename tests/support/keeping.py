@@ -67,7 +67,7 @@ class Keeping:
         new_id = world.ids.next
         self.new_id: Callable[[], int] = new_id
         self.reactors = [
-            self.reactor("media", MediaReaction(spaces=world.spaces, recordings=self.recordings)),
+            self.reactor("media", MediaReaction(spaces=world.spaces, recordings=self.recordings, clock=world.clock)),
             self.reactor(READER, ModerationReaction(new_id=new_id)),
             self.reactor("deletions", DeletionReaction(new_id=new_id, spaces=world.spaces.get)),
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from spaces_ctl import events as e
@@ -39,8 +41,8 @@ class Projected:
         self.states[space] = state
         return state
 
-    async def live(self, space: SpaceId, creator: AccountId, title: str = "", **more: object) -> Space:
-        created = e.Created(creator=creator, title=title, **more)  # type: ignore[arg-type]
+    async def live(self, space: SpaceId, creator: AccountId, title: str = "", **more: Any) -> Space:
+        created = e.Created(creator=creator, title=title, **more)
         return await self.add(space, created, e.Started(record=False))
 
     async def scheduled(self, space: SpaceId, creator: AccountId, at_ms: int, title: str = "") -> Space:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class ReplaySite:
         self.asked: list[Asked] = []
         self.world: ApiWorld
         self.loop: asyncio.AbstractEventLoop
+        self.stop: Callable[[], object] = lambda: None
 
     def address(self, name: str) -> str:
         """Of a file of the replay."""
@@ -117,7 +118,7 @@ def replay_site(directory: Path) -> Iterator[ReplaySite]:
     async def run() -> None:
         site.loop = asyncio.get_running_loop()
         stop = asyncio.Event()
-        site.stop = lambda: site.loop.call_soon_threadsafe(stop.set)  # type: ignore[attr-defined]
+        site.stop = lambda: site.loop.call_soon_threadsafe(stop.set)
         listener = socket.create_server(("127.0.0.1", 0))
         # The page's own origin, or its requests would be taken for another site's.
         site.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -145,5 +146,5 @@ def replay_site(directory: Path) -> Iterator[ReplaySite]:
         yield site
     finally:
         if not failed:
-            site.stop()  # type: ignore[attr-defined]
+            site.stop()
         running.join(30)

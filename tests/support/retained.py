@@ -96,7 +96,7 @@ class Retained:
         self._reactors = [
             Reactor(name, reaction, db=world.db, clock=world.clock, log_after=event_log.read_all)
             for name, reaction in (
-                ("media", MediaReaction(spaces=world.spaces, recordings=self.recordings)),
+                ("media", MediaReaction(spaces=world.spaces, recordings=self.recordings, clock=world.clock)),
                 (READER, ModerationReaction(new_id=world.ids.next)),
             )
         ]

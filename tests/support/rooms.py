@@ -8,6 +8,7 @@ from array import array
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from spaces_ctl.clock import Clock, SystemClock
 from spaces_ctl.engine import (
@@ -43,8 +44,8 @@ class Deployment(World):
 
     engine: Engine
 
-    def __init__(self, db: Database, engine: Engine, signer: TokenSigner, **more: object) -> None:
-        super().__init__(db, engine=engine, **more)  # type: ignore[arg-type]
+    def __init__(self, db: Database, engine: Engine, signer: TokenSigner, **more: Any) -> None:
+        super().__init__(db, engine=engine, **more)
         self.signer = signer
 
     @property

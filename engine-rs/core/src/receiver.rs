@@ -3,7 +3,7 @@
 //! All seats come in the same bundles, so they share one timeline: one delay measurement, one target (what any of them
 //! needs, all wait for) and one time-stretch, behind the mix. Speakers therefore stay aligned to the sample.
 //!
-//! Each seat keeps its own decoder, concealment and fades. The mix passes a soft limiter.
+//! Each seat keeps its own decoder, concealment, fades and gain. The mix passes a soft limiter.
 
 use bytes::Bytes;
 
@@ -49,7 +49,7 @@ impl<D: Decoder> Receiver<D> {
         let voices = core::array::from_fn(|_| None);
         Self {
             timeline: Timeline::new(config),
-            stage: Stage { voices, limiter: Limiter::default() },
+            stage: Stage { voices, gains: [Gain::default(); MAX_SEATS], limiter: Limiter::default() },
             make: Box::new(make),
             refused: 0,
             scratch: Vec::new(),
@@ -102,6 +102,15 @@ impl<D: Decoder> Receiver<D> {
         self.scratch = scratch;
     }
 
+    /// One seat's volume in the mix, from the next tick on: 0 is silence, 1 as it was sent; 2 at most. The change is a ramp
+    /// of one tick, so that it does not click. What is no number is 1.
+    pub fn set_gain(&mut self, seat: SeatNo, gain: f32) {
+        let gain = if gain.is_nan() { 1.0 } else { gain.clamp(0.0, MOST_GAIN) };
+        if let Some(own) = self.stage.gains.get_mut(seat.index()) {
+            own.wanted = (gain * UNITY as f32) as i32;
+        }
+    }
+
     /// Who is heard in what was pulled last.
     pub fn speaking(&self) -> impl Iterator<Item = Speaking> {
         self.stage.voices.iter().zip(0..).filter_map(|(voice, number)| {
@@ -129,9 +138,38 @@ fn packet(group: u64, payload: &Bytes, entry: &Entry<'_>) -> Option<Packet> {
     Some(Packet { tick, level: entry.level, spurt: entry.spurt, redundant: entry.redundant, opus })
 }
 
+/// The most that one seat is raised.
+const MOST_GAIN: f32 = 2.0;
+/// A gain of 1.
+const UNITY: i32 = 1 << 14;
+
+/// A seat's volume: that of the last tick, and the one to go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Gain {
+    now: i32,
+    wanted: i32,
+}
+
+impl Default for Gain {
+    fn default() -> Self {
+        Self { now: UNITY, wanted: UNITY }
+    }
+}
+
+impl Gain {
+    /// Adds a tick of the seat to the sum.
+    fn add(self, sum: &mut [i32; FRAME], frame: &Frame) {
+        for (at, (sum, &sample)) in (1..).zip(sum.iter_mut().zip(frame)) {
+            let gain = self.now + (self.wanted - self.now) * at / FRAME as i32;
+            *sum += i32::from(sample) * gain / UNITY;
+        }
+    }
+}
+
 /// All seats as one source.
 struct Stage<D> {
     voices: [Option<Voice<D>>; MAX_SEATS],
+    gains: [Gain; MAX_SEATS],
     limiter: Limiter,
 }
 
@@ -140,13 +178,13 @@ impl<D: Decoder> Stage<D> {
         let mut sum = [0i32; FRAME];
         let mut frame = [0; FRAME];
         let mut mixed = Rendered::Silence;
-        for voice in self.voices.iter_mut().flatten() {
+        for (voice, gain) in self.voices.iter_mut().zip(&mut self.gains) {
+            let Some(voice) = voice else { continue };
             if render(voice, &mut frame) == Rendered::Sound {
                 mixed = Rendered::Sound;
-                for (sum, &sample) in sum.iter_mut().zip(&frame) {
-                    *sum += i32::from(sample);
-                }
+                gain.add(&mut sum, &frame);
             }
+            gain.now = gain.wanted;
         }
         self.limiter.apply(&sum, out);
         mixed

@@ -213,3 +213,47 @@ fn any_payload_at_any_time_is_survived() {
         assert!(receiver.stats().refused_packets > 0 && receiver.stats().decoded_samples > 0);
     }
 }
+
+#[test]
+fn a_seats_gain_is_its_share_of_the_mix_and_changes_without_a_click() {
+    let (mut receiver, mut pcm) = (receiver(), Vec::new());
+    for tick in 0..60 {
+        let now = Time(ORIGIN_US + tick * 20_000);
+        for part in bundle(tick, &[2, 7], Spurt { start: tick == 0, end: false }, false) {
+            receiver.push(now, tick, &part);
+        }
+        if tick == 30 {
+            receiver.set_gain(SeatNo::new(2).unwrap(), 0.0);
+            receiver.set_gain(SeatNo::new(7).unwrap(), 1.5);
+        }
+        let mut block = [0; FRAME];
+        receiver.pull(now, &mut block);
+        pcm.extend(block);
+    }
+    // Both play the same ruler: twice its value before, one and a half times behind.
+    let values: Vec<i16> = (0..60).map(ruler).collect();
+    let plays = |sample: i16, times_2: i16| values.iter().any(|value| (value * times_2 / 2 - sample).abs() <= 1);
+    assert!(plays(pcm[29 * FRAME], 4), "{}", pcm[29 * FRAME]);
+    assert!(plays(pcm[59 * FRAME], 3), "{}", pcm[59 * FRAME]);
+    let steepest = pcm[25 * FRAME..40 * FRAME].windows(2).map(|pair| (pair[0] - pair[1]).abs()).max().unwrap();
+    // A step of the ruler itself is small; half of one voice at once would be hundreds.
+    assert!(steepest < 50, "{steepest}");
+}
+
+#[test]
+fn a_gain_that_is_no_gain_is_put_right() {
+    for (gain, times) in [(f32::NAN, 1), (f32::INFINITY, 2), (-1.0, 0), (2.0, 2)] {
+        let mut receiver = receiver();
+        receiver.set_gain(SeatNo::new(4).unwrap(), gain);
+        let mut block = [0; FRAME];
+        for tick in 0..20 {
+            let now = Time(ORIGIN_US + tick * 20_000);
+            for part in bundle(tick, &[4], Spurt { start: tick == 0, end: false }, false) {
+                receiver.push(now, tick, &part);
+            }
+            receiver.pull(now, &mut block);
+        }
+        let value = block[FRAME - 1];
+        assert!((0..20).any(|tick| ruler(tick) * times == value), "{gain}: {value}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -46,6 +47,12 @@ pub trait Application {
     fn advance(&mut self, endpoint: &mut Endpoint<Self::State>);
     /// When `advance` has something to do by itself.
     fn next_timeout(&self) -> Option<Instant>;
+    /// What the endpoint waits for beside its own socket; when it is readable, a turn follows.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+    /// The turn's packets have left.
+    fn transmitted(&mut self) {}
     /// A packet for a connection of another shard (its sender has moved). To be handed to [`Endpoint::inject`] there.
     fn on_foreign(&mut self, shard: u8, packet: ForeignPacket);
 }

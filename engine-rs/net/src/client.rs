@@ -4,6 +4,7 @@
 //! and ring a [`Waker`](crate::endpoint::Waker) (an eventfd) when that state changes, so that any event loop can wait for them.
 
 mod arrivals;
+mod call;
 mod destination;
 mod driver;
 mod ears;

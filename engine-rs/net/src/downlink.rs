@@ -13,6 +13,7 @@ use crate::connections::{Connections, Route, Slot};
 use crate::lean::Sealed;
 use crate::outbox::Outbox;
 use crate::peer::Peer;
+use crate::websocket::WebSockets;
 
 /// Framings kept at once: the variants of a tick and its second part, by protocol and transport.
 const FRAMINGS: usize = 64;
@@ -79,6 +80,8 @@ impl Framings {
 pub(crate) struct Downlink<'a> {
     pub(crate) connections: &'a mut Connections<Peer>,
     pub(crate) outbox: &'a mut Outbox,
+    /// Listeners over TCP.
+    pub(crate) websockets: &'a mut WebSockets,
     pub(crate) framings: &'a mut Framings,
     pub(crate) stats: &'a mut DownlinkStats,
     /// Connections whose datagrams must leave, or be gone, before the command at hand is answered.
@@ -165,6 +168,9 @@ fn header(object: &Object) -> ObjectHeader {
 
 impl Sink for Downlink<'_> {
     fn send(&mut self, session: SessionKey, object: &Object) -> Sent {
+        if self.websockets.owns(session.0) {
+            return self.websockets.send(session.0, object, self.stats);
+        }
         // A session or subscription that is gone takes everything: its cursor must not wait for it.
         if !is_datagram(object.track) {
             self.send_on_stream(session, object);
@@ -191,15 +197,11 @@ impl Sink for Downlink<'_> {
     /// connection is closed; and the send batch is empty between steps, because [`crate::udp::Socket::send`] empties it.
     /// Words travel on streams only: what of them was not acknowledged is not sent again.
     fn purge(&mut self, session: SessionKey, _space: SpaceId, purge: Purge) {
-        let Some((connection, peer)) = self.connections.get_mut(session.0) else { return };
-        for track in [Track::StageGroups, Track::MixGroups, Track::Captions] {
-            let seats = if track == Track::Captions { purge.words } else { purge.sound };
-            if let Some(subscription) = peer.subscription(track).filter(|_| seats != 0)
-                && let Some(protocol) = peer.protocol.as_mut()
-            {
-                protocol.purge_groups(connection, subscription);
-            }
+        if self.websockets.owns(session.0) {
+            return self.websockets.purge(session.0, purge, self.purged);
         }
+        let Some((connection, peer)) = self.connections.get_mut(session.0) else { return };
+        peer.purge_groups(connection, purge);
         if purge.sound != 0 && connection.datagrams_wait() {
             self.purged.push(session.0);
         }

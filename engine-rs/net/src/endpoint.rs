@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -270,7 +270,7 @@ impl<S> Endpoint<S> {
     /// # Errors
     /// The socket is broken.
     pub fn turn<A: Application<State = S>>(&mut self, app: &mut A, at_most: Duration) -> io::Result<()> {
-        self.wait(app.next_timeout(), at_most)?;
+        self.wait(app.next_timeout(), app.descriptor(), at_most)?;
         self.connections.now = Instant::now();
         self.last_turn = self.connections.now;
         self.stats.turns += 1;
@@ -284,10 +284,11 @@ impl<S> Endpoint<S> {
         self.pump(app);
         app.advance(self);
         self.transmit(app);
+        app.transmitted();
         Ok(())
     }
 
-    fn wait(&mut self, app: Option<Instant>, at_most: Duration) -> io::Result<()> {
+    fn wait(&self, app: Option<Instant>, beside: Option<BorrowedFd<'_>>, at_most: Duration) -> io::Result<()> {
         let now = Instant::now();
         let mut until = now + at_most;
         for deadline in [app, self.wheel.next_timeout()].into_iter().flatten() {
@@ -302,7 +303,10 @@ impl<S> Endpoint<S> {
             return Ok(());
         }
         let patience = until.saturating_duration_since(Instant::now());
-        wait_readable([self.waker.as_fd(), self.outbox.socket.as_fd()], patience)?;
+        match beside {
+            Some(beside) => wait_readable([self.waker.as_fd(), self.outbox.socket.as_fd(), beside], patience)?,
+            None => wait_readable([self.waker.as_fd(), self.outbox.socket.as_fd()], patience)?,
+        };
         Ok(())
     }
 

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use spaces_core::engine::{Feedback, Track};
+use spaces_core::engine::{Feedback, Purge, Track};
 use spaces_core::ids::SpaceId;
 use spaces_core::refusal::Refusal;
-use spaces_moqt::seam::{SubscriptionId, Transport};
+use spaces_moqt::seam::SubscriptionId;
 use spaces_moqt::session::Session;
 
-use crate::connection::Connection;
+use crate::link::Link;
 
 /// Requests a second that a session may make, and how many at once.
 const REQUESTS_PER_SECOND: u32 = 8;
@@ -113,7 +113,7 @@ impl Peer {
     }
 
     /// Closes with a refusal's code and words.
-    pub(crate) fn refuse(&mut self, connection: &mut Connection, refusal: Refusal) {
+    pub(crate) fn refuse(&mut self, connection: &mut dyn Link, refusal: Refusal) {
         self.admission = Admission::Refused;
         match self.protocol.as_mut() {
             Some(session) => session.close(connection, u64::from(refusal.wire()), refusal.code()),
@@ -122,7 +122,7 @@ impl Peer {
     }
 
     /// Says that the server will go away.
-    pub(crate) fn goaway(&mut self, connection: &mut Connection, uri: &str) {
+    pub(crate) fn goaway(&mut self, connection: &mut dyn Link, uri: &str) {
         if let Some(session) = self.protocol.as_mut() {
             session.goaway(connection, uri);
         }
@@ -133,18 +133,30 @@ impl Peer {
         self.admission == Admission::Waiting && now.saturating_duration_since(self.since) > patience
     }
 
+    /// Gives up the streams on which something silenced may wait.
+    pub(crate) fn purge_groups(&mut self, connection: &mut dyn Link, purge: Purge) {
+        for track in [Track::StageGroups, Track::MixGroups, Track::Captions] {
+            let seats = if track == Track::Captions { purge.words } else { purge.sound };
+            if let Some(subscription) = self.subscription(track).filter(|_| seats != 0)
+                && let Some(protocol) = self.protocol.as_mut()
+            {
+                protocol.purge_groups(connection, subscription);
+            }
+        }
+    }
+
     /// What the path did since the last call, for the engine.
-    pub(crate) fn feedback(&mut self, connection: &Connection) -> Option<Feedback> {
+    pub(crate) fn feedback(&mut self, connection: &dyn Link) -> Option<Feedback> {
         if !matches!(self.admission, Admission::In(_)) {
             return None;
         }
-        let path = connection.path_stats();
+        let path = connection.report();
         let (sent, lost) = self.reported;
-        self.reported = (path.sent_packets, path.lost_packets);
+        self.reported = (path.sent, path.lost);
         let since = |now: u64, then: u64| u32::try_from(now.saturating_sub(then)).unwrap_or(u32::MAX);
         Some(Feedback {
-            sent: since(path.sent_packets, sent),
-            lost: since(path.lost_packets, lost),
+            sent: since(path.sent, sent),
+            lost: since(path.lost, lost),
             rtt_us: u32::try_from(path.rtt.as_micros()).unwrap_or(u32::MAX),
         })
     }

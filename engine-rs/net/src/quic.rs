@@ -45,7 +45,7 @@ pub enum SetupError {
 }
 
 /// ring, with AES-128-GCM first: the cheapest to seal, and sealing is a third of what a packet costs.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     let mut provider = rustls::crypto::ring::default_provider();
     provider.cipher_suites.sort_by_key(|suite| suite.suite() != rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
     Arc::new(provider)

@@ -84,13 +84,15 @@ pub struct RecorderConfig {
     pub segment: Duration,
     /// Ogg Opus tracks are written beside the log. They can be made from it later, too.
     pub tracks: bool,
+    /// What it writes on.
+    pub storage: Arc<dyn Storage>,
     /// The engine's clock: events carry its times.
     pub clock: Clock,
 }
 
 impl RecorderConfig {
-    /// Waits for 4,096 ticks at most, makes data durable every second, begins a file of the log every 4 s, writes tracks, and
-    /// has a clock of its own.
+    /// Waits for 4,096 ticks at most, makes data durable every second, begins a file of the log every 4 s, writes tracks, all on
+    /// the disk, and has a clock of its own.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         let origin = Instant::now();
@@ -101,6 +103,7 @@ impl RecorderConfig {
             fsync: FsyncPolicy::Every(Duration::from_secs(1)),
             segment: Duration::from_secs(4),
             tracks: true,
+            storage: Arc::new(Disk),
             clock: Arc::new(clock),
         }
     }
@@ -120,25 +123,12 @@ impl Recorder {
     /// # Errors
     /// If the directory cannot be made, or no thread started.
     pub fn start(config: RecorderConfig, report: impl FnMut(Event) + Send + 'static) -> io::Result<Self> {
-        let storage = Disk;
-        storage.create_directory(&config.directory)?;
-        Self::start_on(config, storage, report)
-    }
-
-    /// [`Recorder::start`] on another storage than the disk.
-    ///
-    /// # Errors
-    /// If no thread could be started.
-    pub fn start_on(
-        config: RecorderConfig,
-        storage: impl Storage + 'static,
-        report: impl FnMut(Event) + Send + 'static,
-    ) -> io::Result<Self> {
+        config.storage.create_directory(&config.directory)?;
         let (handle, queue) = queue::queue(config.queue_items);
         let directory = config.directory.clone();
         let stats = Arc::new(Mutex::new(Stats::default()));
         let shared = Arc::clone(&stats);
-        let worker = Worker::new(&config, storage);
+        let worker = Worker::new(&config);
         let thread = thread::Builder::new()
             .name("recorder".to_owned())
             .spawn(move || run(worker, &queue, &config.clock, &shared, report))?;
@@ -187,13 +177,7 @@ impl Drop for Recorder {
     }
 }
 
-fn run<S: Storage>(
-    mut worker: Worker<S>,
-    queue: &queue::Queue,
-    clock: &Clock,
-    stats: &Mutex<Stats>,
-    mut report: impl FnMut(Event),
-) {
+fn run(mut worker: Worker, queue: &queue::Queue, clock: &Clock, stats: &Mutex<Stats>, mut report: impl FnMut(Event)) {
     let mut turn = clock() + TURN;
     let mut running = true;
     while running {

@@ -3,7 +3,7 @@
 //! Every method may be called from any thread. Those that wait do so for the shards' threads only, never for a peer.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::crowd::CrowdSpec;
 use crate::endpoint::{Answering, Endpoint, EndpointError, Settings, Waker};
 use crate::events::{Drained, EventQueue};
+use crate::handshakes::WAITING;
 use crate::identity::Identity;
 use crate::mixer::{MixConfig, Mixers};
 use crate::peer::Peer;
@@ -35,6 +36,7 @@ use crate::session::Desk;
 use crate::shard::{Beside, Mail, Mailbox, Order, RecordPush, Shard};
 use crate::stats::{ServerStats, ShardStats};
 use crate::token::TokenVerifier;
+use crate::websocket::{Limits, WebSocketConfig, WebSockets, server_tls};
 
 /// How long a shard may take to answer. A turn takes milliseconds; past this its thread is stuck.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -74,6 +76,8 @@ pub struct ServerConfig {
     pub reactions: u8,
     /// Reactions a second that one session may send; twice as many at once.
     pub reaction_rate: u16,
+    /// Also over WebSockets; `None`: over QUIC only.
+    pub websocket: Option<WebSocketConfig>,
     /// How Spaces with [`mix`](spaces_core::command::SpaceTable::mix) are mixed.
     pub mix: MixConfig,
 }
@@ -98,6 +102,7 @@ impl ServerConfig {
             rates: Rates::default(),
             reactions: Config::default().reactions,
             reaction_rate: Config::default().reaction_rate,
+            websocket: None,
             mix: MixConfig::default(),
         }
     }
@@ -210,6 +215,7 @@ pub struct Server {
     recorder: Option<Recorder>,
     mixers: Option<Mixers>,
     local: SocketAddr,
+    websocket: Option<SocketAddr>,
 }
 
 impl Server {
@@ -222,6 +228,7 @@ impl Server {
         let clock = Clock::start();
         let events = EventQueue::new()?;
         let certificate = Mutex::new(config.identity.sha256());
+        let tls = server_tls(config.identity.chain.clone(), config.identity.key.clone_key())?;
         let crypto = server_crypto(config.identity.chain, config.identity.key)?;
         let recorder = match config.recordings {
             Some(mut recordings) => {
@@ -250,6 +257,12 @@ impl Server {
             bind = endpoint.local_addr();
             endpoints.push(endpoint);
         }
+        let mut listeners = match &config.websocket {
+            Some(websocket) => websocket.listen(bind, config.bind.port() == 0, count)?,
+            None => Vec::new(),
+        }
+        .into_iter();
+        let websocket = listeners.as_slice().first().map(TcpListener::local_addr).transpose()?;
         let (neighbours, mailboxes): (Vec<_>, Vec<_>) =
             endpoints.iter().map(|endpoint| Mailbox::new(endpoint.waker())).unzip();
         let homes = neighbours.clone();
@@ -269,6 +282,7 @@ impl Server {
             recorder,
             mixers: Some(mixers),
             local: bind,
+            websocket,
         };
         for ((number, endpoint), mail) in (0u16..).zip(endpoints).zip(mailboxes) {
             let engine = Engine::new(Config {
@@ -287,7 +301,16 @@ impl Server {
                 let handle = recorder.handle();
                 Arc::new(move |item| handle.push(item)) as RecordPush
             });
-            let beside = Beside { record, mixer: mixing.clone() };
+            let limits = Limits {
+                idle: config.idle_timeout,
+                plain: config.websocket.as_ref().is_some_and(|websocket| websocket.plain),
+                connections: per_shard + STANDING_ROOM,
+                per_address: config.connects_per_address.div_ceil(config.shards.into()),
+            };
+            // Below are the keys of QUIC's connections, those whose handshakes wait included.
+            let first = u32::try_from(limits.connections + 2 * WAITING).unwrap_or(u32::MAX);
+            let websockets = WebSockets::new(listeners.next(), Arc::clone(&tls), limits, first)?;
+            let beside = Beside { websockets, record, mixer: mixing.clone() };
             let (neighbours, events) = (neighbours.clone(), server.events.clone());
             let mut shard = Shard::new(number, desk, inbox, mail, neighbours, events, beside);
             shard.admission_timeout = config.admission_timeout;
@@ -308,6 +331,12 @@ impl Server {
         self.local
     }
 
+    /// The address that peers over TCP dial, if they may.
+    #[must_use]
+    pub fn websocket_addr(&self) -> Option<SocketAddr> {
+        self.websocket
+    }
+
     /// Checks tokens with other keys from now on.
     ///
     /// # Errors
@@ -324,8 +353,9 @@ impl Server {
     pub fn set_identity(&self, identity: Identity) -> Result<(), RenewError> {
         let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         let sha256 = identity.sha256();
+        let tls = server_tls(identity.chain.clone(), identity.key.clone_key())?;
         let crypto = server_crypto(identity.chain, identity.key)?;
-        self.ask_all(|reply| Order::SetCrypto(Arc::clone(&crypto), reply))?;
+        self.ask_all(|reply| Order::SetCrypto(Arc::clone(&crypto), Arc::clone(&tls), reply))?;
         *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = sha256;
         Ok(())
     }

@@ -24,8 +24,9 @@ use spaces_moqt::session::Session;
 use web_transport_proto::http;
 
 use crate::clock::{Clock, unix_seconds};
-use crate::connection::{Closed, Connection, Incoming, Request};
+use crate::connection::{Closed, Incoming, Request};
 use crate::endpoint::Answer;
+use crate::link::Link;
 use crate::peer::{Admission, Peer, Place, Uplink};
 use crate::stats::DeskStats;
 use crate::token::TokenVerifier;
@@ -103,7 +104,7 @@ impl Desk {
     }
 
     /// The transport is open: begin the session.
-    pub(crate) fn open(&mut self, connection: &mut Connection, peer: &mut Peer, protocol: Protocol) {
+    pub(crate) fn open(&mut self, connection: &mut dyn Link, peer: &mut Peer, protocol: Protocol) {
         let setup = Setup { implementation: Some("spaces".into()), ..Setup::default() };
         let mut session = Session::new(protocol, End::Server, setup);
         session.start(connection);
@@ -120,7 +121,7 @@ impl Desk {
     }
 
     /// Something came in.
-    pub(crate) fn incoming(&mut self, connection: &mut Connection, peer: &mut Peer, incoming: Incoming) {
+    pub(crate) fn incoming(&mut self, connection: &mut dyn Link, peer: &mut Peer, incoming: Incoming) {
         let Some(session) = peer.protocol.as_mut() else { return };
         match incoming {
             Incoming::Stream { id, bidi, data, fin } => session.on_stream(connection, id, bidi, &data, fin),
@@ -141,7 +142,7 @@ impl Desk {
         }
     }
 
-    fn admit(&mut self, connection: &mut Connection, peer: &mut Peer, space: SpaceId, token: Option<Bytes>) {
+    fn admit(&mut self, connection: &mut dyn Link, peer: &mut Peer, space: SpaceId, token: Option<Bytes>) {
         let claims = match &token {
             Some(token) => self.verifier.verify(token, unix_seconds()),
             None => Ok(GUEST),
@@ -167,7 +168,7 @@ impl Desk {
     }
 
     /// Acts on what the session says.
-    fn drive(&mut self, connection: &mut Connection, peer: &mut Peer) {
+    fn drive(&mut self, connection: &mut dyn Link, peer: &mut Peer) {
         while let Some(event) = peer.protocol.as_mut().and_then(Session::poll_event) {
             match event {
                 SessionEvent::Ready(setup) => self.ready(connection, peer, &setup),
@@ -200,7 +201,7 @@ impl Desk {
         }
     }
 
-    fn ready(&mut self, connection: &mut Connection, peer: &mut Peer, setup: &Setup) {
+    fn ready(&mut self, connection: &mut dyn Link, peer: &mut Peer, setup: &Setup) {
         if peer.admission != Admission::Waiting {
             return;
         }
@@ -222,7 +223,7 @@ impl Desk {
     }
 
     /// The Space that this session may ask about, once `name` has said it where nothing else did.
-    fn space_of(&mut self, connection: &mut Connection, peer: &mut Peer, name: &[Bytes]) -> Option<SpaceId> {
+    fn space_of(&mut self, connection: &mut dyn Link, peer: &mut Peer, name: &[Bytes]) -> Option<SpaceId> {
         let (first, id) = (name.first()?, name.get(1)?);
         let space = SpaceId::parse(id).filter(|_| first == "spaces")?;
         if peer.admission == Admission::Waiting && peer.place.is_none() {
@@ -233,14 +234,14 @@ impl Desk {
 
     fn subscribe_requested(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut dyn Link,
         peer: &mut Peer,
         id: SubscriptionId,
         name: &FullTrackName,
     ) {
         let space = self.space_of(connection, peer, &name.namespace).filter(|_| name.namespace.len() == 2);
         let answer = match (space, Track::parse(&name.track)) {
-            _ if !peer.requests.take(connection.now) => Err(Refusal::RateLimited),
+            _ if !peer.requests.take(connection.now()) => Err(Refusal::RateLimited),
             (Some(_), Some(track)) if peer.tracks.len() < MAX_TRACKS || peer.subscription(track).is_some() => {
                 self.engine.subscribe(self.now, SessionKey(connection.key()), track).map(|()| track)
             }
@@ -265,20 +266,20 @@ impl Desk {
         }
     }
 
-    fn cancelled(&mut self, connection: &Connection, peer: &mut Peer, id: SubscriptionId) {
+    fn cancelled(&mut self, connection: &dyn Link, peer: &mut Peer, id: SubscriptionId) {
         if let Some(index) = peer.tracks.iter().position(|(_, subscription)| *subscription == id) {
             let (track, _) = peer.tracks.swap_remove(index);
             self.engine.unsubscribe(SessionKey(connection.key()), track);
         }
     }
 
-    fn announced(&mut self, connection: &mut Connection, peer: &mut Peer, name: Vec<Bytes>) {
+    fn announced(&mut self, connection: &mut dyn Link, peer: &mut Peer, name: Vec<Bytes>) {
         let me = matches!(&name[..], [_, _, me] if me == "me");
         let number = match &name[..] {
             [_, _, seat, number] if seat == "seat" => seat_number(number),
             _ => None,
         };
-        if !peer.requests.take(connection.now) {
+        if !peer.requests.take(connection.now()) {
             self.stats.count(Refusal::RateLimited);
             return peer.refuse(connection, Refusal::RateLimited);
         }
@@ -310,7 +311,7 @@ impl Desk {
         }
     }
 
-    fn unpublish(&mut self, connection: &mut Connection, peer: &mut Peer) {
+    fn unpublish(&mut self, connection: &mut dyn Link, peer: &mut Peer) {
         let Some(seat) = peer.seat.take() else { return };
         self.engine.unpublish(SessionKey(connection.key()));
         if let (Some(session), Some(subscription)) = (peer.protocol.as_mut(), seat.subscription) {
@@ -318,7 +319,7 @@ impl Desk {
         }
     }
 
-    fn object(&mut self, connection: &Connection, peer: &Peer, id: SubscriptionId, sequence: u64, payload: Bytes) {
+    fn object(&mut self, connection: &dyn Link, peer: &Peer, id: SubscriptionId, sequence: u64, payload: Bytes) {
         if peer.me.as_ref().is_some_and(|me| me.subscription == Some(id)) {
             return self.reaction(connection, &payload);
         }
@@ -336,7 +337,7 @@ impl Desk {
 
     /// One reaction: an object whose payload is its kind, in one byte. Who may not react, or too often, is not heard; the
     /// connection goes on.
-    fn reaction(&mut self, connection: &Connection, payload: &[u8]) {
+    fn reaction(&mut self, connection: &dyn Link, payload: &[u8]) {
         let &[kind] = payload else {
             self.stats.uplink_errors += 1;
             return;

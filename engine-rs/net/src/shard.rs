@@ -1,6 +1,7 @@
 //! One shard: a thread with its socket, its connections and its engine. Nothing in it is shared with other threads but
 //! queues: orders from the server's callers, mail between shards, events out.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,18 +16,20 @@ use spaces_core::ids::{AccountId, SeatNo, SessionKey, SpaceId};
 use spaces_core::mix_feed::Mixed;
 use spaces_core::record::RecordItem;
 use spaces_core::refusal::Refusal;
-use spaces_moqt::seam::{Protocol, Transport};
+use spaces_moqt::seam::Protocol;
 
 use crate::connection::{Closed, Connection, Incoming, Request};
 use crate::crowd::{CrowdSpec, Crowds};
 use crate::downlink::{Downlink, DownlinkStats, Framings};
 use crate::endpoint::{Answer, Application, Endpoint, ForeignPacket, Waker};
 use crate::events::EventQueue;
+use crate::link::Link;
 use crate::mixer::MixerHandle;
 use crate::peer::Peer;
 use crate::session::Desk;
 use crate::stats::{ShardStats, thread_cpu};
 use crate::token::TokenVerifier;
+use crate::websocket::WebSockets;
 
 /// Audio of other shards that may wait; what comes too late is worth nothing. What is not audio always may: it is rare, and
 /// the engines rely on its order.
@@ -45,7 +48,7 @@ pub(crate) enum Order {
     /// Those of the commands that stand at these places, in order.
     ApplyAll(Arc<[Command]>, Vec<usize>, Sender<Vec<Result<Applied, ApplyError>>>),
     SetVerifier(Arc<TokenVerifier>, Sender<()>),
-    SetCrypto(Arc<QuicServerConfig>, Sender<()>),
+    SetCrypto(Arc<QuicServerConfig>, Arc<rustls::ServerConfig>, Sender<()>),
     Counts(SpaceId, Sender<Option<Counts>>),
     Present(SpaceId, Arc<[u64]>, bool, Sender<Vec<u64>>),
     Roster(SpaceId, AccountId, usize, Sender<Vec<Listed>>),
@@ -123,8 +126,9 @@ impl Mailbox {
 /// Takes recording items; `false`: its queue is full.
 pub(crate) type RecordPush = Arc<dyn Fn(RecordItem) -> bool + Send + Sync>;
 
-/// The threads beside the shards' that take something of theirs.
+/// What a shard has beside its endpoint: peers over TCP, and the threads that take something of its own.
 pub(crate) struct Beside {
+    pub(crate) websockets: WebSockets,
     pub(crate) record: Option<RecordPush>,
     pub(crate) mixer: MixerHandle,
 }
@@ -193,7 +197,8 @@ impl Shard {
         loop {
             let at_most = if self.stop.is_some() { Duration::from_millis(5) } else { IDLE };
             endpoint.turn(self, at_most)?;
-            if self.stop.is_some_and(|until| endpoint.connections.is_empty() || endpoint.now() >= until) {
+            let all_gone = endpoint.connections.is_empty() && self.beside.websockets.is_empty();
+            if self.stop.is_some_and(|until| all_gone || endpoint.now() >= until) {
                 return Ok(());
             }
         }
@@ -235,8 +240,9 @@ impl Shard {
                 self.desk.verifier = verifier;
                 let _ = reply.send(());
             }
-            Order::SetCrypto(crypto, reply) => {
+            Order::SetCrypto(crypto, tls, reply) => {
                 endpoint.set_crypto(crypto);
+                self.beside.websockets.set_tls(tls);
                 let _ = reply.send(());
             }
             Order::Counts(space, reply) => {
@@ -247,19 +253,16 @@ impl Shard {
             }
             Order::GoAway(uri) => {
                 self.desk.draining = true;
-                for key in endpoint.connections.keys().collect::<Vec<_>>() {
-                    if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
-                        peer.goaway(connection, &uri);
-                    }
+                for key in endpoint.connections.keys().chain(self.beside.websockets.keys()).collect::<Vec<_>>() {
+                    self.with(endpoint, key, |connection, peer| peer.goaway(connection, &uri));
                 }
             }
             Order::Stop => {
                 self.stop = Some(endpoint.now() + FAREWELL);
                 self.desk.draining = true;
-                for key in endpoint.connections.keys().collect::<Vec<_>>() {
-                    if let Some((connection, _)) = endpoint.connections.get_mut(key) {
-                        connection.close(0, "the server stops");
-                    }
+                self.beside.websockets.stop_listening();
+                for key in endpoint.connections.keys().chain(self.beside.websockets.keys()).collect::<Vec<_>>() {
+                    self.with(endpoint, key, |connection, _| connection.close(0, "the server stops"));
                 }
             }
             #[cfg(test)]
@@ -273,6 +276,7 @@ impl Shard {
             cpu: thread_cpu(),
             pinned: self.pinned,
             connections: endpoint.connections.len() as u64,
+            websockets: self.beside.websockets.stats(),
             sessions: self.desk.sessions as u64,
             endpoint: endpoint.stats(),
             downlink: self.downlink,
@@ -314,22 +318,38 @@ impl Shard {
         let mut sink = Downlink {
             connections: &mut endpoint.connections,
             outbox: &mut endpoint.outbox,
+            websockets: &mut self.beside.websockets,
             framings: &mut self.framings,
             stats: &mut self.downlink,
             purged: &mut self.purged,
         };
         self.desk.engine.deliver(self.desk.now, &mut sink);
-        for key in std::mem::take(&mut self.purged) {
+        let purged = std::mem::take(&mut self.purged);
+        let (over_tcp, over_quic): (Vec<u32>, Vec<u32>) =
+            purged.iter().partition(|key| self.beside.websockets.owns(**key));
+        for key in over_quic {
             endpoint.expel_datagrams(key);
         }
+        self.beside.websockets.expel(&over_tcp, &mut self.desk);
         // Nothing stays in the batch beyond a command.
         endpoint.flush();
         self.carry_outputs(endpoint);
         for (key, refusal) in std::mem::take(&mut self.desk.closing) {
-            if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
-                self.desk.stats.count(refusal);
-                peer.refuse(connection, refusal);
-            }
+            self.refuse(endpoint, key, refusal);
+        }
+    }
+
+    /// A connection, whatever it runs over, and its session, to be used.
+    fn with(&mut self, endpoint: &mut Endpoint<Peer>, key: u32, use_it: impl FnOnce(&mut dyn Link, &mut Peer)) -> bool {
+        if self.beside.websockets.owns(key) {
+            return self.beside.websockets.get_mut(key).map(|(connection, peer)| use_it(connection, peer)).is_some();
+        }
+        endpoint.connections.get_mut(key).map(|(connection, peer)| use_it(connection, peer)).is_some()
+    }
+
+    fn refuse(&mut self, endpoint: &mut Endpoint<Peer>, key: u32, refusal: Refusal) {
+        if self.with(endpoint, key, |connection, peer| peer.refuse(connection, refusal)) {
+            self.desk.stats.count(refusal);
         }
     }
 
@@ -351,12 +371,7 @@ impl Shard {
                         self.send_mail(shard, Mail::Engine(message.clone()));
                     }
                 }
-                Output::Close { session, reason } => {
-                    if let Some((connection, peer)) = endpoint.connections.get_mut(session.0) {
-                        self.desk.stats.count(reason);
-                        peer.refuse(connection, reason);
-                    }
-                }
+                Output::Close { session, reason } => self.refuse(endpoint, session.0, reason),
             }
         }
     }
@@ -369,6 +384,7 @@ impl Shard {
         }
         self.housekeeping = now + HOUSEKEEPING;
         self.household = (self.household + 1) % HOUSEHOLDS;
+        self.beside.websockets.report(&mut self.desk, self.household, HOUSEHOLDS, now, self.admission_timeout);
         for key in endpoint.connections.part(self.household, HOUSEHOLDS) {
             endpoint.renew_key(key);
             if endpoint.connections.get(key).is_some_and(|(_, peer)| peer.overdue(now, self.admission_timeout)) {
@@ -419,6 +435,7 @@ impl Application for Shard {
     }
 
     fn advance(&mut self, endpoint: &mut Endpoint<Peer>) {
+        self.beside.websockets.receive(&mut self.desk, endpoint.now());
         self.keep_house(endpoint);
         self.work(endpoint);
     }
@@ -427,7 +444,15 @@ impl Application for Shard {
         let engine = self.desk.engine.next_timeout().and_then(|at| self.desk.clock.instant(at));
         let house = (self.desk.sessions > 0).then_some(self.housekeeping);
         let crowds = self.crowds.next_timeout().and_then(|at| self.desk.clock.instant(at));
-        [engine, house, crowds].into_iter().flatten().min()
+        [engine, house, crowds, self.beside.websockets.next_timeout()].into_iter().flatten().min()
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.beside.websockets.descriptor()
+    }
+
+    fn transmitted(&mut self) {
+        self.beside.websockets.transmit(&mut self.desk);
     }
 
     fn on_foreign(&mut self, shard: u8, packet: ForeignPacket) {

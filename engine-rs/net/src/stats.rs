@@ -9,6 +9,7 @@ use spaces_core::refusal::Refusal;
 use crate::downlink::DownlinkStats;
 use crate::endpoint::EndpointStats;
 use crate::mixer::MixerStats;
+use crate::websocket::WebSocketStats;
 
 /// What became of uplink frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +81,8 @@ pub struct ShardStats {
     pub sessions: u64,
     /// Socket and handshakes.
     pub endpoint: EndpointStats,
+    /// Connections over TCP.
+    pub websockets: WebSocketStats,
     /// Objects on their way out.
     pub downlink: DownlinkStats,
     /// Admission and uplink.

@@ -6,6 +6,7 @@
 //! spaces_push(receiver, nowUs, group, bytes.length);    // a bundle of track `stage` or `stage.1` came
 //! spaces_pull(receiver, nowUs, samples);                // up to 5760
 //! const pcm = new Float32Array(memory.buffer, spaces_output(receiver), samples);
+//! spaces_gain(receiver, seat, 0.5);                     // one person's volume: 0 to 2
 //! const levels = new Uint8Array(memory.buffer, spaces_speaking(receiver), 13);      // RFC 6464 level, 255: silent
 //! const stats = new Float64Array(memory.buffer, spaces_stats(receiver), 15);        // order of PlayoutStats
 //! spaces_destroy(receiver);
@@ -21,7 +22,7 @@
 use std::cell::RefCell;
 
 use bytes::Bytes;
-use spaces_core::ids::MAX_SEATS;
+use spaces_core::ids::{MAX_SEATS, SeatNo};
 use spaces_core::playout::{PlayoutConfig, PlayoutStats};
 use spaces_core::receiver::Receiver;
 use spaces_core::time::Time;
@@ -129,6 +130,16 @@ pub extern "C" fn spaces_pull(receiver: u32, now_us: f64, samples: u32) -> u32 {
         slot.receiver.pull_f32(time(now_us), out);
         samples
     })
+}
+
+/// One seat's volume in the mix, from the next tick on: 0 is silence, 1 as it was sent, 2 the most.
+#[unsafe(no_mangle)]
+pub extern "C" fn spaces_gain(receiver: u32, seat: u32, gain: f32) {
+    with(receiver, |slot| {
+        if let Some(seat) = u8::try_from(seat).ok().and_then(SeatNo::new) {
+            slot.receiver.set_gain(seat, gain);
+        }
+    });
 }
 
 /// Where the levels of the 13 seats are, as heard in what was pulled last: RFC 6464, or 255 for silence.

@@ -7,6 +7,7 @@ from spaces_ctl.api.around import (
     cards,
     communities,
     discovery,
+    limits,
     moderation,
     notifications,
     posts,
@@ -18,6 +19,7 @@ __all__ = ["ROOT_ROUTERS", "ROUTERS"]
 
 ROUTERS = (
     discovery.router,
+    limits.router,
     notifications.router,
     webhooks.router,
     tickets.router,

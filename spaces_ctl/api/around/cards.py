@@ -1,34 +1,32 @@
-"""The share page and what belongs to it. Open to everybody: nobody is asked who they are."""
+"""The page of a Space and what belongs to its sharing. Open to everybody: nobody is asked who they are."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from litestar import MediaType, Response, Router, get
-from litestar.params import QueryParameter
+from litestar import Response, Router, get
+from litestar.params import FromPath, QueryParameter
 
+from spaces_ctl.api.pages import shared_page
 from spaces_ctl.api.spaces.params import Injected, SpaceParam, read_space
-from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.shared import Shared
 
 __all__ = ["router"]
 
 Url = Annotated[str, QueryParameter(max_length=2048, description="The page.")]
 Format = Annotated[Literal["json", "xml"], QueryParameter(description="Only json is made.")]
 _FRESH = {"cache-control": "public, max-age=30"}
-_PAGE = {**_FRESH, "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"}
-_PAGE_GONE = '<!doctype html><html lang="en"><title>Not found</title><h1>There is no such Space.</h1></html>'
 
 
 @get("/s/{space:str}", include_in_schema=False)
-async def page(space: SpaceParam, cards: Injected) -> Response[str]:
-    """What a shared link shows."""
-    try:
-        html = await cards.page(read_space(space))
-    except ServiceError as refused:
-        if refused.code != "space.not_found":
-            raise
-        return Response(_PAGE_GONE, media_type=MediaType.HTML, status_code=404, headers=_PAGE)
-    return Response(html, media_type=MediaType.HTML, headers=_PAGE)
+async def page(space: FromPath[str], cards: Injected, site: Injected) -> Response[str]:
+    """What a shared link shows: the app, with the Space's card."""
+    return await shared_page(site, _shared(cards, space))
+
+
+async def _shared(cards: Any, space: str) -> Shared:
+    told: Shared = await cards.shared(read_space(space))
+    return told
 
 
 @get("/s/{space:str}/card.png", include_in_schema=False)

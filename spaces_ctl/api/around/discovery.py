@@ -19,7 +19,7 @@ from spaces_ctl.api.around.views import (
 from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.paging import CursorText, Limit
 from spaces_ctl.api.spaces.params import AccountParam, Asker, Injected, read_account
-from spaces_ctl.service.discovery import Topic
+from spaces_ctl.service.discovery import BarItem, Topic
 
 __all__ = ["router"]
 
@@ -68,17 +68,27 @@ class Topics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountSpacesView(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's Spaces."""
+    """An account's Spaces. `now`: where it hosts, speaks or listens, told to itself and its followers."""
 
     live: list[SpaceLine]
     scheduled: list[SpaceLine]
     recorded: list[SpaceLine]
+    now: list[BarLine]
 
 
 class Reminded(msgspec.Struct, frozen=True, kw_only=True):
     """Scheduled Spaces of whose start one is told."""
 
     data: list[SpaceLine]
+
+
+def _bar_line(item: BarItem) -> BarLine:
+    return BarLine(
+        space=space_line(item.space),
+        hosting=[str(account) for account in item.hosting],
+        speaking=[str(account) for account in item.speaking],
+        listening=[str(account) for account in item.listening],
+    )
 
 
 @get(
@@ -89,17 +99,7 @@ class Reminded(msgspec.Struct, frozen=True, kw_only=True):
 )
 async def bar(principal: Asker, discovery: Injected) -> Bar:
     """Hosts first, then speakers, then those who let others see what they listen to."""
-    return Bar(
-        data=[
-            BarLine(
-                space=space_line(item.space),
-                hosting=[str(account) for account in item.hosting],
-                speaking=[str(account) for account in item.speaking],
-                listening=[str(account) for account in item.listening],
-            )
-            for item in await discovery.bar(principal)
-        ]
-    )
+    return Bar(data=[_bar_line(item) for item in await discovery.bar(principal)])
 
 
 @get("/discover", operation_id="discoverSpaces", summary="Spaces by tab", responses=problems("request.cursor"))
@@ -203,6 +203,7 @@ async def of_account(account: AccountParam, principal: Asker, discovery: Injecte
         live=[space_line(space) for space in found.live],
         scheduled=[space_line(space) for space in found.scheduled],
         recorded=[space_line(space) for space in found.recorded],
+        now=[_bar_line(item) for item in found.now],
     )
 
 

@@ -47,13 +47,14 @@ class OptionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PostView(msgspec.Struct, frozen=True, kw_only=True):
-    """A post."""
+    """A post; `voted`: the viewer's own vote in its poll."""
 
     id: str
     author: str
     text: str
     link: str | None
     poll: list[OptionView] | None
+    voted: int | None
     reply_to: str | None
     space: str | None
     clip: int | None
@@ -96,6 +97,7 @@ def _view(seen: Seen) -> PostView:
         text=one.text,
         link=one.link,
         poll=poll,
+        voted=seen.voted,
         reply_to=None if one.reply_to is None else str(one.reply_to),
         space=None if one.space is None else wire.space_text(one.space),
         clip=one.clip,

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Router, get, post
 
 from spaces_ctl.api import wire
-from spaces_ctl.api.around.views import IdParam, read_id
+from spaces_ctl.api.around.views import IdParam, before, next_before, read_id
 from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.paging import CursorText, Limit
 from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_space
@@ -27,6 +27,13 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     url: str
     expires: str
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """Latest first."""
+
+    data: list[OrderView]
+    next: str | None
 
 
 class Buyers(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +76,21 @@ def _view(order: Order) -> OrderView:
 async def checkout(space: SpaceParam, principal: Asker, tickets: Injected) -> OrderView:
     """Asking again while it is held gives the same order."""
     return _view(await tickets.checkout(principal, read_space(space)))
+
+
+@get(
+    "/me/orders",
+    operation_id="listOrders",
+    summary="One's own orders",
+    responses=problems("auth.token_missing", "request.cursor"),
+)
+async def orders(
+    principal: Asker, tickets: Injected, cursors: Injected, limit: Limit = 50, cursor: CursorText = None
+) -> Orders:
+    """Latest first."""
+    page = await tickets.orders(principal, before(cursors, "orders", cursor), limit)
+    following = next_before(cursors, "orders", [one.id for one in page], limit)
+    return Orders(data=[_view(one) for one in page], next=following)
 
 
 @get(
@@ -118,4 +140,4 @@ async def message(request: Request[Any, Any, Any], tickets: Injected) -> None:
     await tickets.on_payment(dict(request.headers), await request.body())
 
 
-router = Router(path="", route_handlers=[checkout, order, buyers, message], tags=["Tickets"])
+router = Router(path="", route_handlers=[checkout, orders, order, buyers, message], tags=["Tickets"])

@@ -15,6 +15,8 @@ from spaces_ctl.api.openapi import problems
 from spaces_ctl.api.paging import Cursors
 from spaces_ctl.api.spaces.params import AccountParam, read_account
 from spaces_ctl.api.wire import timestamp
+from spaces_ctl.clock import Clock
+from spaces_ctl.policy.facts import Needs
 from spaces_ctl.service.accounts import Accounts
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.graph import WritableGraph
@@ -23,6 +25,10 @@ from spaces_ctl.service.ports import Principal, Profile
 __all__ = ["router"]
 
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many at most.")]
+Ids = Annotated[
+    str,
+    QueryParameter(pattern="^[1-9][0-9]{0,18}(,[1-9][0-9]{0,18}){0,99}$", description="1 to 100 ids, by commas."),
+]
 Handle = Annotated[str, PathParameter(pattern="^[0-9A-Za-z_]{1,15}$", description="With or without capitals.")]
 
 
@@ -32,9 +38,27 @@ class ProfileAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     handle: str
     name: str
+    description: str
     picture: str
     protected: bool
     created_at: str
+
+
+class Profiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Some accounts."""
+
+    data: list[ProfileAnswer]
+
+
+class RelationAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """How one stands to an account. Whether it blocks or mutes one is not told."""
+
+    account: str
+    followers: int
+    following: bool
+    follows_you: bool
+    blocking: bool
+    muting: bool
 
 
 class ProfileList(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +136,43 @@ async def followers(
     return await _shown(graph, cursors, "followers", ids, limit)
 
 
+@get("/accounts", operation_id="listAccounts", summary="Accounts by id")
+async def accounts_by_id(ids: Ids, graph: Injected[WritableGraph]) -> Profiles:
+    """Those that exist, in the order asked for."""
+    wanted = [int(key) for key in dict.fromkeys(ids.split(","))]
+    found = await graph.profiles(wanted)
+    return Profiles(data=[_answer(found[key]) for key in wanted if key in found])
+
+
+@get(
+    "/accounts/{account:str}/relation",
+    operation_id="getRelation",
+    summary="How one stands to an account",
+    responses=problems("account.not_found"),
+)
+async def relation(
+    account: AccountParam, principal: Injected[Principal], graph: Injected[WritableGraph], clock: Injected[Clock]
+) -> RelationAnswer:
+    """Guests are told the number of followers."""
+    key, me = read_account(account), principal.account
+    needs = Needs(accounts=frozenset({key}))
+    if me is not None:
+        needs = Needs(
+            accounts=frozenset({key}), follows=frozenset({(me, key), (key, me)}), blocks=frozenset({(me, key)})
+        )
+    facts = await graph.facts(needs, clock.now_ms())
+    if not facts.accounts[key].exists:
+        raise ServiceError("account.not_found")
+    return RelationAnswer(
+        account=str(key),
+        followers=facts.accounts[key].followers,
+        following=(me, key) in facts.follows,
+        follows_you=(key, me) in facts.follows,
+        blocking=(me, key) in facts.blocks,
+        muting=me is not None and key in await graph.muted_by(me),
+    )
+
+
 @get("/accounts/{account:str}", operation_id="getAccount", responses=problems("account.not_found"))
 async def account(account: AccountParam, graph: Injected[WritableGraph]) -> ProfileAnswer:
     """An account by id."""
@@ -152,6 +213,7 @@ def _answer(profile: Profile) -> ProfileAnswer:
         id=str(profile.id),
         handle=profile.handle,
         name=profile.name,
+        description=profile.description,
         picture=profile.picture,
         protected=profile.protected,
         created_at=timestamp(profile.created_ms),
@@ -160,7 +222,7 @@ def _answer(profile: Profile) -> ProfileAnswer:
 
 router = Router(
     path="/",
-    route_handlers=[edit, blocks, mutes, following, followers, account, by_handle],
+    route_handlers=[edit, blocks, mutes, following, followers, accounts_by_id, relation, account, by_handle],
     tags=["Account"],
 )
-"""Depends on `principal, accounts, graph, cursors`."""
+"""Depends on `principal, accounts, graph, clock, cursors`."""

@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import msgspec
 from litestar import MediaType, Request, Response, Router, get, route
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import FromPath, PathParameter, QueryParameter
 
 from spaces_ctl.api import wire
 from spaces_ctl.api.around.views import before, next_before
 from spaces_ctl.api.media.ranges import answer
 from spaces_ctl.api.openapi import problems
+from spaces_ctl.api.pages import shared_page
 from spaces_ctl.api.paging import CursorText, Limit
 from spaces_ctl.api.spaces.params import Asker, Injected, SpaceParam, read_space
 from spaces_ctl.api.spaces.views import ProfileView, profile_view
@@ -25,6 +26,7 @@ from spaces_ctl.media.objects import NoObject
 from spaces_ctl.service.clip_pages import Page
 from spaces_ctl.service.clips import SeenClip
 from spaces_ctl.service.errors import ServiceError
+from spaces_ctl.service.shared import Shared
 
 __all__ = ["page_router", "router"]
 
@@ -55,7 +57,8 @@ class ClipView(msgspec.Struct, frozen=True, kw_only=True):
     comment: str
     created: str
     status: str
-    """processing: its sound comes in seconds. ready: it can be played; videos follow."""
+    """processing: its sound comes in seconds. ready: it can be played; videos follow. failed: what it
+    is made of is gone."""
     url: str
     """The page to be shared."""
     files: dict[str, str]
@@ -79,9 +82,9 @@ def _view(seen: SeenClip, settings: Any) -> ClipView:
         end_ms=seen.info.end_ms,
         comment=seen.info.comment,
         created=wire.timestamp(seen.info.created_ms),
-        status="ready" if seen.ready else "processing",
+        status="ready" if seen.ready else "failed" if seen.failed else "processing",
         url=f"{settings.public_url.rstrip('/')}/s/{name}/clips/{seen.clip}",
-        files={file: f"/api/v1/spaces/{name}/clips/{seen.clip}/{file}" for file in sorted(seen.files)},
+        files={file: f"/api/v1/spaces/{name}/clips/{seen.clip}/{file}" for file in sorted(seen.files & FILES.keys())},
     )
 
 
@@ -169,31 +172,25 @@ async def preview(
 
 
 @get("/s/{space:str}/clips/{clip:int}", include_in_schema=False)
-async def page(space: SpaceParam, clip: ClipParam, clip_pages: Injected) -> Response[str]:
-    """What a shared link shows."""
-    return await _shown(clip_pages.page, space, clip)
+async def page(space: FromPath[str], clip: FromPath[int], clip_pages: Injected, site: Injected) -> Response[str]:
+    """What a shared link shows: the app, with the clip's card."""
+    return await shared_page(site, _shared(clip_pages, space, clip))
+
+
+async def _shared(clip_pages: Any, space: str, clip: int) -> Shared:
+    told: Shared = await clip_pages.shared(read_space(space), clip)
+    return told
 
 
 @get("/s/{space:str}/clips/{clip:int}/player", include_in_schema=False)
 async def player(space: SpaceParam, clip: ClipParam, clip_pages: Injected) -> Response[str]:
     """For frames of other sites."""
-    return await _shown(clip_pages.player, space, clip)
-
-
-@get("/s/{space:str}/clips/{clip:int}/report", include_in_schema=False)
-async def report(space: SpaceParam, clip: ClipParam, clip_pages: Injected) -> Response[str]:
-    """A form."""
-    return await _shown(clip_pages.report, space, clip)
-
-
-async def _shown(make: Any, space: str, clip: int) -> Response[str]:
     try:
-        made: Page = await make(read_space(space), clip)
+        made: Page = await clip_pages.player(read_space(space), clip)
     except ServiceError as refused:
         if refused.info.http >= 500:
             raise
-        made = _GONE if refused.info.http == 404 else _WITHHELD
-        return _html(made, 404 if made is _GONE else refused.info.http)
+        return _html(_GONE if refused.info.http == 404 else _WITHHELD, refused.info.http)
     return _html(made, 200)
 
 
@@ -211,4 +208,4 @@ _GONE = _plain("There is no such clip.")
 _WITHHELD = _plain("This clip is withheld.")
 
 router = Router(path="", route_handlers=[listed, one, preview, _file_get, _file_head], tags=["Clips"])
-page_router = Router(path="", route_handlers=[page, player, report])
+page_router = Router(path="", route_handlers=[page, player])

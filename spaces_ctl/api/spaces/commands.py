@@ -102,7 +102,7 @@ def _described(function: Callable[..., Any], command: Any, slots: list[Slot], an
     """Gives a general function the signature that the framework is to see."""
     function.__name__ = _operation(command)
     function.__doc__ = cleandoc(command.__doc__ or "")
-    function.__signature__ = Signature(slots, return_annotation=answer)  # type: ignore[attr-defined]
+    function.__signature__ = Signature(slots, return_annotation=answer)  # type: ignore[attr-defined]  # PEP 362; typeshed has it not
     function.__annotations__ = {slot.name: slot.annotation for slot in slots} | {"return": answer}
     return function
 

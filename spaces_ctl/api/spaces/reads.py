@@ -24,7 +24,7 @@ from spaces_ctl.api.spaces.views import (
     profile_view,
     space_view,
 )
-from spaces_ctl.model import Role, SpaceId
+from spaces_ctl.model import Role, SpaceId, Status
 from spaces_ctl.policy.state import Space
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.event_audience import visible
@@ -109,9 +109,13 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 async def _hosting(reading: Reading, principal: Principal, space: SpaceId) -> Look:
     """The Space, for its hosts and moderators. Raises ServiceError."""
     look = await reading.look(principal.actor(), space)
-    if look.role not in (Role.HOST, Role.COHOST) and not principal.moderator:
+    if not _hosts(look, principal):
         raise ServiceError("role.forbidden")
     return look
+
+
+def _hosts(look: Look, principal: Principal) -> bool:
+    return look.role in (Role.HOST, Role.COHOST) or principal.moderator
 
 
 @get(
@@ -268,13 +272,20 @@ def _page(
     tags=["Spaces"],
     responses=problems("space.not_found", "role.forbidden"),
 )
-async def get_attendance(space: SpaceParam, principal: Asker, reading: Injected, spaces: Injected) -> Attendance:
-    """People now, at most, and over time; reactions. For hosts and moderators."""
-    look = await _hosting(reading, principal, read_space(space))
+async def get_attendance(
+    space: SpaceParam, principal: Asker, reading: Injected, spaces: Injected, analytics: Injected
+) -> Attendance:
+    """People now, at most, and over time; reactions. For hosts and moderators; `peak`, once it is over, for all."""
+    look = await reading.look(principal.actor(), read_space(space))
+    peak = await analytics.peak(look.space.id)
+    if look.space.status is Status.ENDED and not _hosts(look, principal):
+        return Attendance(now=CountsView(named=0, anonymous=0, guests=0), peak=peak, reactions={}, points=[])
+    if not _hosts(look, principal):
+        raise ServiceError("role.forbidden")
     own = spaces.counters.of(look.space.id)
     return Attendance(
         now=counts_view(own.audience),
-        peak=own.peak,
+        peak=peak,
         reactions=dict(own.reactions),
         points=[
             PointView(

@@ -136,15 +136,15 @@ struct Driver<R> {
     over: bool,
 }
 
-/// Starts the thread of a client. `make` builds its role from the endpoint and its waker, and dials.
+/// Starts the thread of a client and returns what turns it. `make` builds its role, and dials.
 pub(super) fn spawn<R: Role>(
     name: &str,
     resolved: std::sync::Arc<Resolved>,
-    make: impl FnOnce(&mut Endpoint<Peer>, Waker) -> Result<R, ClientError>,
-) -> Result<(), ClientError> {
+    make: impl FnOnce(&mut Endpoint<Peer>) -> Result<R, ClientError>,
+) -> Result<Waker, ClientError> {
     let mut endpoint = resolved.endpoint()?;
     let waker = endpoint.waker();
-    let role = make(&mut endpoint, waker)?;
+    let role = make(&mut endpoint)?;
     let mut driver = Driver { role, resolved, now: Instant::now(), over: false };
     std::thread::Builder::new()
         .name(name.to_owned())
@@ -163,7 +163,7 @@ pub(super) fn spawn<R: Role>(
             driver.role.ended(why);
         })
         .map_err(|error| ClientError::Io(error.to_string()))?;
-    Ok(())
+    Ok(waker)
 }
 
 /// What a panic said.

@@ -1,9 +1,10 @@
 //! A listener: the stage's frames or the mix's packets as they come, or their sound; and captions.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use spaces_core::bundle::entries;
@@ -14,14 +15,15 @@ use spaces_core::uplink::{Level, Spurt};
 use spaces_moqt::seam::{SessionEvent, SubscriptionId};
 
 use super::arrivals::{Arrival, Arrivals};
+use super::call::{Call, Handle, Shared};
 use super::destination::{Destination, Resolved};
-use super::driver::{PATIENCE, Peer, Role, spawn};
+use super::driver::{Peer, Role};
 use super::ears::Ears;
 use super::mixed::Mixed;
 use super::reacting::Reacting;
-use super::{ClientError, Monotonic, State, reacting, refused};
+use super::{ClientError, State, reacting, refused};
 use crate::connection::Connection;
-use crate::endpoint::{Endpoint, Waker};
+use crate::endpoint::Endpoint;
 
 pub use super::ears::Heard;
 pub use super::mixed::{HeardMix, ReadLine};
@@ -30,8 +32,6 @@ pub use super::mixed::{HeardMix, ReadLine};
 const FRAMES: usize = 4_096;
 /// Blocks of 20 ms of mixed sound that wait for the owner; the oldest are dropped over it.
 const BLOCKS: usize = 100;
-/// How long a close has to leave.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How a listener is set up.
 #[derive(Clone, Debug)]
@@ -89,7 +89,8 @@ pub struct ListenerStats {
 }
 
 struct Inner {
-    state: State,
+    heard: Heard,
+    playout: PlayoutConfig,
     frames: VecDeque<HeardFrame>,
     /// The owner wants frames.
     want_frames: bool,
@@ -103,37 +104,21 @@ struct Inner {
     newest: [Option<u64>; spaces_core::ids::MAX_SEATS],
     stats: ListenerStats,
     reactions: Vec<u8>,
-    closing: bool,
-}
-
-struct Shared {
-    inner: Mutex<Inner>,
-    bell: Waker,
-    clock: Monotonic,
-    playout: PlayoutConfig,
-    heard: Heard,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn time(&self, at: Instant) -> Time {
-        Time(self.clock.micros(at))
-    }
 }
 
 impl Inner {
-    fn ears(&mut self, shared: &Shared) -> &mut Ears {
-        self.ears.get_or_insert_with(|| Ears::new(shared.heard, shared.playout))
+    fn ears(&mut self) -> &mut Ears {
+        self.ears.get_or_insert_with(|| Ears::new(self.heard, self.playout))
     }
+}
+
+fn time(shared: &Shared<Inner>, at: Instant) -> Time {
+    Time(shared.clock.micros(at))
 }
 
 /// The handle. Dropping it closes the connection.
 pub struct Listener {
-    shared: Arc<Shared>,
-    waker: Waker,
+    handle: Handle<Inner>,
 }
 
 impl Listener {
@@ -143,9 +128,9 @@ impl Listener {
     /// What can be known at once: URL, name, trust, sockets.
     pub fn connect(config: &ListenerConfig) -> Result<Self, ClientError> {
         let resolved = Arc::new(Resolved::new(&config.destination)?);
-        let bell = Waker::new().map_err(|error| ClientError::Io(error.to_string()))?;
         let inner = Inner {
-            state: State::Connecting,
+            heard: config.heard,
+            playout: config.playout,
             frames: VecDeque::new(),
             want_frames: false,
             blocks: VecDeque::new(),
@@ -156,52 +141,41 @@ impl Listener {
             newest: [None; spaces_core::ids::MAX_SEATS],
             stats: ListenerStats::default(),
             reactions: Vec::new(),
-            closing: false,
         };
-        let (clock, playout, heard) = (Monotonic::now(), config.playout, config.heard);
-        let captions = config.captions;
-        let shared = Arc::new(Shared { inner: Mutex::new(inner), bell, clock, playout, heard });
-        let mut handle = None;
-        spawn("spaces-listener", Arc::clone(&resolved), |endpoint, waker| {
-            handle = Some(waker);
-            let key = resolved.dial(endpoint, Peer::default())?;
-            Ok(Hear {
-                shared: Arc::clone(&shared),
-                namespace: resolved.namespace.clone(),
-                reacting: Reacting::new(&resolved.namespace),
-                captions,
-                mix: None,
-                lines: None,
-                key: Some(key),
-                deadline: Some(Instant::now() + PATIENCE),
-                next_block: None,
-            })
+        let handle = Handle::connect("spaces-listener", &resolved, inner, |call| Hear {
+            call,
+            namespace: resolved.namespace.clone(),
+            reacting: Reacting::new(&resolved.namespace),
+            heard: config.heard,
+            captions: config.captions,
+            mix: None,
+            lines: None,
+            next_block: None,
         })?;
-        let waker = handle.ok_or(ClientError::NotOpen)?;
-        Ok(Self { shared, waker })
+        Ok(Self { handle })
     }
 
     /// An eventfd that becomes readable when something changed.
     #[must_use]
     pub fn bell_fd(&self) -> RawFd {
-        self.shared.bell.raw_fd()
+        self.handle.bell_fd()
     }
 
     /// Makes it unreadable again. Call this before looking.
     pub fn clear_bell(&self) {
-        let _ = self.shared.bell.take();
+        self.handle.clear_bell();
     }
 
     /// Where it stands.
     #[must_use]
     pub fn state(&self) -> State {
-        self.shared.lock().state.clone()
+        self.handle.state()
     }
 
     /// Frames since the last call; the first call asks for them.
     #[must_use]
     pub fn frames(&self) -> Vec<HeardFrame> {
-        let mut inner = self.shared.lock();
+        let mut inner = self.handle.lock();
         inner.want_frames = true;
         inner.frames.drain(..).collect()
     }
@@ -209,28 +183,28 @@ impl Listener {
     /// Packets of the mix since the last call; the first call asks for them.
     #[must_use]
     pub fn packets(&self) -> Vec<HeardMix> {
-        self.shared.lock().mixed.take_packets()
+        self.handle.lock().mixed.take_packets()
     }
 
     /// Captions since the last call.
     #[must_use]
     pub fn lines(&self) -> Vec<ReadLine> {
-        self.shared.lock().mixed.take_lines()
+        self.handle.lock().mixed.take_lines()
     }
 
     /// The sound that a sound card plays now. Call it at the pace of playing.
     pub fn pull(&self, out: &mut [i16]) {
-        let now = self.shared.time(Instant::now());
-        self.shared.lock().ears(&self.shared).pull(now, out);
+        let now = time(&self.handle.shared, Instant::now());
+        self.handle.lock().ears().pull(now, out);
     }
 
     /// Blocks of 20 ms of sound since the last call, mixed in real time; the first call begins it.
     #[must_use]
     pub fn blocks(&self) -> Vec<Vec<i16>> {
-        let mut inner = self.shared.lock();
+        let mut inner = self.handle.lock();
         if inner.next_block.is_none() {
             inner.next_block = Some(Instant::now());
-            self.waker.wake();
+            self.handle.wake();
         }
         inner.blocks.drain(..).collect()
     }
@@ -240,18 +214,18 @@ impl Listener {
     /// # Errors
     /// Why the listener is over.
     pub fn react(&self, kind: u8) -> Result<(), ClientError> {
-        let mut inner = self.shared.lock();
+        let mut inner = self.handle.lock();
         inner.state.check()?;
         reacting::put(&mut inner.reactions, kind);
         drop(inner);
-        self.waker.wake();
+        self.handle.wake();
         Ok(())
     }
 
     /// What it has received.
     #[must_use]
     pub fn stats(&self) -> ListenerStats {
-        let inner = self.shared.lock();
+        let inner = self.handle.lock();
         let mut stats = inner.stats;
         if let Some(ears) = &inner.ears {
             stats.playout = ears.stats();
@@ -261,48 +235,31 @@ impl Listener {
 
     /// Ends the connection, without waiting. [`State::Over`] follows within a second.
     pub fn close(&self) {
-        self.shared.lock().closing = true;
-        self.waker.wake();
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.close();
+        self.handle.close();
     }
 }
 
 /// What the listener's thread does.
 struct Hear {
-    shared: Arc<Shared>,
+    call: Call<Inner>,
     namespace: Vec<Bytes>,
     reacting: Reacting,
+    heard: Heard,
     captions: bool,
     /// Subscriptions to `mix` and `captions`.
     mix: Option<SubscriptionId>,
     lines: Option<SubscriptionId>,
-    key: Option<u32>,
-    deadline: Option<Instant>,
     next_block: Option<Instant>,
 }
 
 impl Hear {
-    fn over(&mut self, why: ClientError) {
-        let mut inner = self.shared.lock();
-        if !matches!(inner.state, State::Over(_)) {
-            inner.state = State::Over(if inner.closing { ClientError::NotOpen } else { why });
-        }
-        drop(inner);
-        self.shared.bell.wake();
-    }
-
     fn object(&self, group: u64, payload: &Bytes, now: Instant) {
-        let mut inner = self.shared.lock();
-        let inner = &mut *inner;
+        let mut held = self.call.shared.lock();
+        let inner: &mut Inner = &mut held;
         if let Some(ears) = &mut inner.ears {
-            ears.bundle(self.shared.time(now), group, payload);
+            ears.bundle(time(&self.call.shared, now), group, payload);
         }
-        let received_at_us = self.shared.clock.micros(now);
+        let received_at_us = self.call.shared.clock.micros(now);
         for entry in entries(payload) {
             let Ok(entry) = entry else {
                 inner.stats.refused += 1;
@@ -348,44 +305,44 @@ impl Hear {
             });
         }
         if inner.want_frames {
-            self.shared.bell.wake();
+            self.call.shared.bell.wake();
         }
     }
 
     fn packet(&self, group: u64, payload: &Bytes, now: Instant) {
-        let mut inner = self.shared.lock();
-        let inner = &mut *inner;
-        let received_at_us = self.shared.clock.micros(now);
+        let mut held = self.call.shared.lock();
+        let inner: &mut Inner = &mut held;
+        let received_at_us = self.call.shared.clock.micros(now);
         let Some(packet) = inner.mixed.object(group, payload, received_at_us, &mut inner.stats) else { return };
         if let Some(ears) = &mut inner.ears {
-            ears.packet(self.shared.time(now), &packet);
+            ears.packet(time(&self.call.shared, now), &packet);
         }
         if inner.mixed.want_packets {
-            self.shared.bell.wake();
+            self.call.shared.bell.wake();
         }
     }
 
     fn line(&self, group: u64, line: Bytes, now: Instant) {
-        let mut inner = self.shared.lock();
-        let inner = &mut *inner;
-        inner.mixed.line(group, line, self.shared.clock.micros(now), &mut inner.stats);
-        self.shared.bell.wake();
+        let mut held = self.call.shared.lock();
+        let inner: &mut Inner = &mut held;
+        inner.mixed.line(group, line, self.call.shared.clock.micros(now), &mut inner.stats);
+        self.call.shared.bell.wake();
     }
 
     /// Mixes what is due.
     fn play(&mut self, now: Instant) {
-        let mut inner = self.shared.lock();
-        let inner = &mut *inner;
+        let mut held = self.call.shared.lock();
+        let inner: &mut Inner = &mut held;
         while let Some(at) = inner.next_block.filter(|at| *at <= now) {
             let mut block = vec![0; FRAME];
-            inner.ears(&self.shared).pull(self.shared.time(at), &mut block);
+            inner.ears().pull(time(&self.call.shared, at), &mut block);
             if inner.blocks.len() >= BLOCKS {
                 inner.blocks.pop_front();
                 inner.stats.overflowed += 1;
             }
             inner.blocks.push_back(block);
             inner.next_block = Some(at + TICK);
-            self.shared.bell.wake();
+            self.call.shared.bell.wake();
         }
         self.next_block = inner.next_block;
     }
@@ -393,7 +350,7 @@ impl Hear {
 
 impl Role for Hear {
     fn opened(&mut self, connection: &mut Connection, peer: &mut Peer) {
-        match self.shared.heard {
+        match self.heard {
             Heard::Stage => peer.subscribe_stage(connection, &self.namespace),
             Heard::Mix => self.mix = peer.subscribe(connection, &self.namespace, Bytes::from_static(b"mix")),
         }
@@ -417,16 +374,14 @@ impl Role for Hear {
                 self.line(header.group, payload, now);
             }
             SessionEvent::Subscribed(id) if Some(id) == main => {
-                self.deadline = None;
-                self.shared.lock().state = State::Live;
-                self.shared.bell.wake();
+                self.call.live();
             }
             SessionEvent::SubscribeRefused { id, code, reason } if Some(id) == main || Some(id) == lines => {
-                self.over(refused(code, reason));
+                self.call.over(refused(code, reason));
                 peer.close(connection);
             }
             SessionEvent::SubscriptionEnded(id) if Some(id) == main => {
-                self.over(ClientError::Closed { code: 0, reason: "the track has ended".into() });
+                self.call.over(ClientError::Closed { code: 0, reason: "the track has ended".into() });
                 peer.close(connection);
             }
             SessionEvent::SubscribeRequested { id, name } => {
@@ -437,37 +392,28 @@ impl Role for Hear {
             }
             SessionEvent::SubscribeCancelled(id) => self.reacting.cancelled(id),
             SessionEvent::GoAway { .. } => {
-                self.shared.lock().stats.going_away = true;
-                self.shared.bell.wake();
+                self.call.shared.lock().stats.going_away = true;
+                self.call.shared.bell.wake();
             }
             _ => {}
         }
     }
 
     fn closed(&mut self, _key: u32, _peer: &Peer, why: ClientError) {
-        self.key = None;
-        self.deadline = Some(Instant::now() + FAREWELL);
-        self.over(why);
+        self.call.gone();
+        self.call.over(why);
     }
 
     fn turn(&mut self, endpoint: &mut Endpoint<Peer>) -> bool {
-        let now = Instant::now();
-        let late = self.deadline.is_some_and(|deadline| deadline <= now);
-        let Some(key) = self.key else { return !endpoint.connections.is_empty() && !late };
-        if late {
-            self.over(ClientError::Timeout);
-        }
-        if late || self.shared.lock().closing {
-            if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
-                peer.close(connection);
+        let key = match self.call.turn(endpoint) {
+            ControlFlow::Continue(key) => key,
+            ControlFlow::Break(again) => {
+                self.next_block = None;
+                return again;
             }
-            self.key = None;
-            self.next_block = None;
-            self.deadline = Some(now + FAREWELL);
-            return true;
-        }
-        self.play(now);
-        let mut inner = self.shared.lock();
+        };
+        self.play(Instant::now());
+        let mut inner = self.call.shared.lock();
         if let Some((connection, _)) = endpoint.connections.get(key) {
             inner.stats.rtt_us = u64::try_from(connection.rtt().as_micros()).unwrap_or(u64::MAX);
         }
@@ -481,13 +427,10 @@ impl Role for Hear {
     }
 
     fn next_timeout(&self) -> Option<Instant> {
-        match (self.next_block, self.deadline) {
-            (Some(next), Some(deadline)) => Some(next.min(deadline)),
-            (next, deadline) => next.or(deadline),
-        }
+        self.next_block.into_iter().chain(self.call.deadline()).min()
     }
 
     fn ended(&mut self, why: ClientError) {
-        self.over(why);
+        self.call.over(why);
     }
 }

@@ -104,10 +104,8 @@ impl ListenerLoad {
             closing: false,
         };
         let shared = Arc::new(Shared { inner: Mutex::new(inner), bell });
-        let mut handle = None;
         let (listeners, rate) = (config.listeners, config.joins_per_second.max(1));
-        spawn("spaces-load", Arc::clone(&resolved), |_, waker| {
-            handle = Some(waker);
+        let waker = spawn("spaces-load", Arc::clone(&resolved), |_| {
             Ok(Load {
                 shared: Arc::clone(&shared),
                 resolved: Arc::clone(&resolved),
@@ -122,7 +120,6 @@ impl ListenerLoad {
                 deadline: None,
             })
         })?;
-        let waker = handle.ok_or(ClientError::NotOpen)?;
         Ok(Self { shared, waker })
     }
 

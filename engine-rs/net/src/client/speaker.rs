@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -11,11 +11,10 @@ use spaces_core::ids::SeatNo;
 use spaces_core::playout::{FRAME, Frame};
 use spaces_core::uplink::{Level, MAX_FRAME, Spurt, packet_samples};
 
+use super::call::Handle;
 use super::destination::{Destination, Resolved};
-use super::driver::{Peer, spawn};
 use super::talk::Talk;
 use super::{ClientError, State, reacting};
-use crate::endpoint::Waker;
 
 /// Frames that may wait in a speaker: a minute.
 pub const QUEUE: usize = 3_000;
@@ -71,8 +70,8 @@ pub(super) struct Item {
     pub(super) at: Instant,
 }
 
+#[derive(Default)]
 pub(super) struct Inner {
-    pub(super) state: State,
     pub(super) queue: VecDeque<Item>,
     /// Samples that do not make a frame yet.
     pub(super) rest: Vec<i16>,
@@ -80,24 +79,11 @@ pub(super) struct Inner {
     pub(super) stats: SpeakerStats,
     /// Reactions that have not left yet.
     pub(super) reactions: Vec<u8>,
-    pub(super) closing: bool,
-}
-
-pub(super) struct Shared {
-    pub(super) inner: Mutex<Inner>,
-    pub(super) bell: Waker,
-}
-
-impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The handle. Dropping it closes the connection.
 pub struct Speaker {
-    shared: Arc<Shared>,
-    waker: Waker,
+    handle: Handle<Inner>,
 }
 
 impl Speaker {
@@ -108,44 +94,27 @@ impl Speaker {
     pub fn connect(config: SpeakerConfig) -> Result<Self, ClientError> {
         let resolved = Arc::new(Resolved::new(&config.destination)?);
         let encoder = Encoder::new(config.encoder).map_err(|error| ClientError::Codec(error.to_string()))?;
-        let bell = Waker::new().map_err(|error| ClientError::Io(error.to_string()))?;
-        let shared = Arc::new(Shared {
-            inner: Mutex::new(Inner {
-                state: State::Connecting,
-                queue: VecDeque::new(),
-                rest: Vec::new(),
-                log: VecDeque::new(),
-                stats: SpeakerStats::default(),
-                reactions: Vec::new(),
-                closing: false,
-            }),
-            bell,
-        });
-        let mut handle = None;
-        spawn("spaces-speaker", Arc::clone(&resolved), |endpoint, waker| {
-            handle = Some(waker);
-            let key = resolved.dial(endpoint, Peer::default())?;
-            Ok(Talk::new(Arc::clone(&shared), &resolved.namespace, config.seat, encoder, key))
+        let handle = Handle::connect("spaces-speaker", &resolved, Inner::default(), |call| {
+            Talk::new(call, &resolved.namespace, config.seat, encoder)
         })?;
-        let waker = handle.ok_or(ClientError::NotOpen)?;
-        Ok(Self { shared, waker })
+        Ok(Self { handle })
     }
 
     /// An eventfd that becomes readable when something changed.
     #[must_use]
     pub fn bell_fd(&self) -> RawFd {
-        self.shared.bell.raw_fd()
+        self.handle.bell_fd()
     }
 
     /// Makes it unreadable again. Call this before looking.
     pub fn clear_bell(&self) {
-        let _ = self.shared.bell.take();
+        self.handle.clear_bell();
     }
 
     /// Where it stands.
     #[must_use]
     pub fn state(&self) -> State {
-        self.shared.lock().state.clone()
+        self.handle.state()
     }
 
     /// Hands in 48 kHz mono of any length; what makes no whole frame waits for more. `paced`: one frame every 20 ms, else at
@@ -192,7 +161,7 @@ impl Speaker {
     /// # Errors
     /// As [`Speaker::push_pcm`].
     pub fn finish(&self) -> Result<(), ClientError> {
-        let missing = match self.shared.lock().rest.len() {
+        let missing = match self.handle.lock().rest.len() {
             0 => 0,
             some => FRAME - some,
         };
@@ -212,14 +181,14 @@ impl Speaker {
 
     fn push(&self, put: impl FnOnce(&mut Inner, Instant) -> Result<(), ClientError>) -> Result<(), ClientError> {
         let at = Instant::now();
-        let mut inner = self.shared.lock();
+        let mut inner = self.handle.lock();
         inner.state.check()?;
         if inner.closing {
             return Err(ClientError::NotOpen);
         }
         put(&mut inner, at)?;
         drop(inner);
-        self.waker.wake();
+        self.handle.wake();
         Ok(())
     }
 
@@ -236,7 +205,7 @@ impl Speaker {
 
     /// Drops what has not left yet. The talkspurt ends as in any pause.
     pub fn discard(&self) {
-        let mut inner = self.shared.lock();
+        let mut inner = self.handle.lock();
         inner.queue.clear();
         inner.rest.clear();
     }
@@ -244,30 +213,23 @@ impl Speaker {
     /// Frames that have not left yet.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.shared.lock().queue.len()
+        self.handle.lock().queue.len()
     }
 
     /// What was sent since the last call, oldest first.
     #[must_use]
     pub fn sent_log(&self) -> Vec<Sent> {
-        self.shared.lock().log.drain(..).collect()
+        self.handle.lock().log.drain(..).collect()
     }
 
     /// What it has done.
     #[must_use]
     pub fn stats(&self) -> SpeakerStats {
-        self.shared.lock().stats
+        self.handle.lock().stats
     }
 
     /// Ends the connection, without waiting. [`State::Over`] follows within a second.
     pub fn close(&self) {
-        self.shared.lock().closing = true;
-        self.waker.wake();
-    }
-}
-
-impl Drop for Speaker {
-    fn drop(&mut self) {
-        self.close();
+        self.handle.close();
     }
 }

@@ -1,6 +1,5 @@
 //! The speaker's thread: takes sound when it is due, encodes it, and sends it.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,12 +8,13 @@ use spaces_core::ids::SeatNo;
 use spaces_core::uplink::{Spurt, UplinkFrame};
 use spaces_moqt::seam::SessionEvent;
 
-use super::driver::{PATIENCE, Peer, Role};
+use super::call::Call;
+use super::driver::{Peer, Role};
 use super::ledger::frame_hash;
 use super::pace::Pace;
 use super::reacting::Reacting;
-use super::speaker::{Sent, Shared, Sound};
-use super::{ClientError, Monotonic, State};
+use super::speaker::{Inner, Sent, Sound};
+use super::{ClientError, State};
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
 
@@ -24,14 +24,12 @@ const BURST: usize = 8;
 const LONGEST_PAUSE: u64 = 180_000;
 /// How long a frame may take from here until the server has put it into a tick, on a path that loses nothing.
 const RELAY: Duration = Duration::from_millis(60);
-/// How long the close has to leave.
-const FAREWELL: Duration = Duration::from_secs(1);
 /// Entries of the log of what was sent; the oldest are dropped over it.
 const LOG: usize = 65_536;
 
 /// What the speaker's thread does.
 pub(super) struct Talk {
-    shared: Arc<Shared>,
+    call: Call<Inner>,
     namespace: Vec<Bytes>,
     reacting: Reacting,
     seat: SeatNo,
@@ -43,17 +41,13 @@ pub(super) struct Talk {
     pace: Pace,
     paused: bool,
     last_sent: Option<Instant>,
-    clock: Monotonic,
-    key: Option<u32>,
-    /// When connecting, or closing, has taken too long.
-    deadline: Option<Instant>,
     next: Option<Instant>,
 }
 
 impl Talk {
-    pub(super) fn new(shared: Arc<Shared>, space: &[Bytes], seat: SeatNo, encoder: Encoder, key: u32) -> Self {
+    pub(super) fn new(call: Call<Inner>, space: &[Bytes], seat: SeatNo, encoder: Encoder) -> Self {
         Self {
-            shared,
+            call,
             namespace: seat_namespace(space, seat),
             reacting: Reacting::new(space),
             seat,
@@ -63,21 +57,12 @@ impl Talk {
             pace: Pace::default(),
             paused: true,
             last_sent: None,
-            clock: Monotonic::now(),
-            key: Some(key),
-            deadline: Some(Instant::now() + PATIENCE),
             next: None,
         }
     }
 
-    fn over(&mut self, why: ClientError) {
-        let mut inner = self.shared.lock();
-        if !matches!(inner.state, State::Over(_)) {
-            inner.state = State::Over(if inner.closing { ClientError::NotOpen } else { why });
-        }
-        inner.queue.clear();
-        drop(inner);
-        self.shared.bell.wake();
+    fn over(&self, why: ClientError) {
+        self.call.over_and(why, |inner| inner.queue.clear());
     }
 
     /// The next frame as it goes out, or `None` if it is silence. Counts it either way.
@@ -112,7 +97,7 @@ impl Talk {
         let now = Instant::now();
         self.next = None;
         for _ in 0..BURST {
-            let mut inner = self.shared.lock();
+            let mut inner = self.call.shared.lock();
             let Some((paced, at)) = inner.queue.front().map(|item| (item.paced, item.at)) else {
                 drop(inner);
                 return self.rest(connection, peer, now);
@@ -132,7 +117,7 @@ impl Talk {
             let sent_at = if paced { due.max(at) } else { at };
             match self.frame(item.sound) {
                 Ok(Some(frame)) => self.send(connection, peer, &frame, sent_at),
-                Ok(None) => self.shared.lock().stats.silent += 1,
+                Ok(None) => self.call.shared.lock().stats.silent += 1,
                 Err(error) => return self.over(error),
             }
         }
@@ -166,7 +151,7 @@ impl Talk {
 
     fn send(&mut self, connection: &mut Connection, peer: &Peer, frame: &UplinkFrame, at: Instant) {
         let sent = peer.send_frame(connection, frame.sequence, &frame.encode());
-        let mut inner = self.shared.lock();
+        let mut inner = self.call.shared.lock();
         if !sent {
             inner.stats.dropped += 1;
             return;
@@ -177,7 +162,7 @@ impl Talk {
             inner.log.pop_front();
         }
         let hash = frame_hash(self.seat, &frame.opus);
-        inner.log.push_back(Sent { sequence: frame.sequence, hash, sent_at_us: self.clock.micros(at) });
+        inner.log.push_back(Sent { sequence: frame.sequence, hash, sent_at_us: self.call.shared.clock.micros(at) });
     }
 }
 
@@ -197,49 +182,44 @@ impl Role for Talk {
                 }
                 peer.accept(connection, id);
                 peer.uplink = Some(id);
-                self.deadline = None;
-                self.shared.lock().state = State::Live;
-                self.shared.bell.wake();
+                self.call.live();
             }
             SessionEvent::SubscribeCancelled(id) if peer.uplink == Some(id) => peer.uplink = None,
             SessionEvent::SubscribeCancelled(id) => self.reacting.cancelled(id),
             SessionEvent::GoAway { .. } => {
-                self.shared.lock().stats.going_away = true;
-                self.shared.bell.wake();
+                self.call.shared.lock().stats.going_away = true;
+                self.call.shared.bell.wake();
             }
             _ => {}
         }
     }
 
     fn closed(&mut self, _key: u32, _peer: &Peer, why: ClientError) {
-        self.key = None;
-        self.deadline = Some(Instant::now() + FAREWELL);
+        self.call.gone();
         self.over(why);
     }
 
     fn turn(&mut self, endpoint: &mut Endpoint<Peer>) -> bool {
         let now = Instant::now();
         let (closing, live, before) = {
-            let inner = self.shared.lock();
+            let inner = self.call.shared.lock();
             (inner.closing, inner.state == State::Live, inner.queue.len())
         };
-        let late = self.deadline.is_some_and(|deadline| deadline <= now);
+        let late = self.call.is_late(now);
         if late && !closing {
             self.over(ClientError::Timeout);
         }
-        let key = self.key.filter(|key| endpoint.connections.get(*key).is_some());
+        let key = self.call.key().filter(|key| endpoint.connections.get(*key).is_some());
         let Some((connection, peer)) = key.and_then(|key| endpoint.connections.get_mut(key)) else {
             // A closing connection has told its end; what it still has to send leaves with this turn and the next.
             return !endpoint.connections.is_empty() && !late;
         };
-        if (closing && !live) || late || matches!(self.shared.lock().state, State::Over(_)) {
-            peer.close(connection);
-            self.key = None;
-            self.deadline = Some(now + FAREWELL);
+        if (closing && !live) || late || matches!(self.call.shared.lock().state, State::Over(_)) {
+            self.call.leave(connection, peer);
             return true;
         }
         if live {
-            self.reacting.send(connection, peer, &mut self.shared.lock().reactions);
+            self.reacting.send(connection, peer, &mut self.call.shared.lock().reactions);
         }
         if live && closing {
             // Who leaves takes along what the server has not put into a tick yet.
@@ -247,30 +227,26 @@ impl Role for Talk {
             if until > now {
                 self.next = Some(until);
             } else {
-                peer.close(connection);
-                self.key = None;
-                self.deadline = Some(now + FAREWELL);
+                self.call.leave(connection, peer);
             }
         } else if live {
             self.speak(connection, peer);
             let path = connection.path_stats();
-            let mut inner = self.shared.lock();
+            let mut inner = self.call.shared.lock();
             inner.stats.rtt_us = u64::try_from(path.rtt.as_micros()).unwrap_or(u64::MAX);
             inner.stats.lost_packets = path.lost_packets;
             let after = inner.queue.len();
             drop(inner);
             if after != before {
-                self.shared.bell.wake();
+                self.call.shared.bell.wake();
             }
         }
         true
     }
 
     fn next_timeout(&self) -> Option<Instant> {
-        match (self.next.filter(|_| self.key.is_some()), self.deadline) {
-            (Some(next), Some(deadline)) => Some(next.min(deadline)),
-            (next, deadline) => next.or(deadline),
-        }
+        let next = self.next.filter(|_| self.call.key().is_some());
+        next.into_iter().chain(self.call.deadline()).min()
     }
 
     fn ended(&mut self, why: ClientError) {

@@ -4,9 +4,10 @@
 //! and says with each packet since which generation its speaker sits there.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use spaces_core::ids::{MAX_SEATS, SeatNo};
@@ -14,16 +15,15 @@ use spaces_core::uplink::{Level, Spurt, UplinkFrame};
 use spaces_core::varint;
 use spaces_moqt::seam::{SessionEvent, SubscriptionId};
 
+use super::call::{Call, Handle};
 use super::destination::{Destination, Resolved};
-use super::driver::{PATIENCE, Peer, Role, spawn};
-use super::{ClientError, Monotonic, State, refused};
+use super::driver::{Peer, Role};
+use super::{ClientError, State, refused};
 use crate::connection::Connection;
-use crate::endpoint::{Endpoint, Waker};
+use crate::endpoint::Endpoint;
 
 /// Frames that wait for the owner; the oldest are dropped over it. 13 seats for 15 s.
 const FRAMES: usize = 10_240;
-/// How long a close has to leave.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// One frame of a seat, as the speaker sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,29 +57,15 @@ pub struct TapStats {
     pub going_away: bool,
 }
 
+#[derive(Default)]
 struct Inner {
-    state: State,
     frames: VecDeque<TappedFrame>,
     stats: TapStats,
-    closing: bool,
-}
-
-struct Shared {
-    inner: Mutex<Inner>,
-    bell: Waker,
-    clock: Monotonic,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The handle. Dropping it closes the connection.
 pub struct SeatTap {
-    shared: Arc<Shared>,
-    waker: Waker,
+    handle: Handle<Inner>,
 }
 
 impl SeatTap {
@@ -89,96 +75,66 @@ impl SeatTap {
     /// What can be known at once: URL, name, trust, sockets.
     pub fn connect(destination: &Destination) -> Result<Self, ClientError> {
         let resolved = Arc::new(Resolved::new(destination)?);
-        let bell = Waker::new().map_err(|error| ClientError::Io(error.to_string()))?;
-        let inner =
-            Inner { state: State::Connecting, frames: VecDeque::new(), stats: TapStats::default(), closing: false };
-        let shared = Arc::new(Shared { inner: Mutex::new(inner), bell, clock: Monotonic::now() });
-        let mut handle = None;
-        spawn("spaces-tap", Arc::clone(&resolved), |endpoint, waker| {
-            handle = Some(waker);
-            let key = resolved.dial(endpoint, Peer::default())?;
-            Ok(Tap {
-                shared: Arc::clone(&shared),
-                namespace: resolved.namespace.clone(),
-                seats: [None; MAX_SEATS],
-                subscribed: 0,
-                key: Some(key),
-                deadline: Some(Instant::now() + PATIENCE),
-            })
+        let handle = Handle::connect("spaces-tap", &resolved, Inner::default(), |call| Tap {
+            call,
+            namespace: resolved.namespace.clone(),
+            seats: [None; MAX_SEATS],
+            subscribed: 0,
         })?;
-        let waker = handle.ok_or(ClientError::NotOpen)?;
-        Ok(Self { shared, waker })
+        Ok(Self { handle })
     }
 
     /// An eventfd that becomes readable when something changed.
     #[must_use]
     pub fn bell_fd(&self) -> RawFd {
-        self.shared.bell.raw_fd()
+        self.handle.bell_fd()
     }
 
     /// Makes it unreadable again. Call this before looking.
     pub fn clear_bell(&self) {
-        let _ = self.shared.bell.take();
+        self.handle.clear_bell();
     }
 
     /// Where it stands.
     #[must_use]
     pub fn state(&self) -> State {
-        self.shared.lock().state.clone()
+        self.handle.state()
     }
 
     /// Frames since the last call.
     #[must_use]
     pub fn frames(&self) -> Vec<TappedFrame> {
-        self.shared.lock().frames.drain(..).collect()
+        self.handle.lock().frames.drain(..).collect()
     }
 
     /// What it has received.
     #[must_use]
     pub fn stats(&self) -> TapStats {
-        self.shared.lock().stats
+        self.handle.lock().stats
     }
 
     /// Ends the connection, without waiting. [`State::Over`] follows within a second.
     pub fn close(&self) {
-        self.shared.lock().closing = true;
-        self.waker.wake();
-    }
-}
-
-impl Drop for SeatTap {
-    fn drop(&mut self) {
-        self.close();
+        self.handle.close();
     }
 }
 
 /// What the tap's thread does.
 struct Tap {
-    shared: Arc<Shared>,
+    call: Call<Inner>,
     namespace: Vec<Bytes>,
     seats: [Option<SubscriptionId>; MAX_SEATS],
     subscribed: usize,
-    key: Option<u32>,
-    deadline: Option<Instant>,
 }
 
 impl Tap {
-    fn over(&mut self, why: ClientError) {
-        let mut inner = self.shared.lock();
-        if !matches!(inner.state, State::Over(_)) {
-            inner.state = State::Over(if inner.closing { ClientError::NotOpen } else { why });
-        }
-        drop(inner);
-        self.shared.bell.wake();
-    }
-
     fn seat(&self, id: SubscriptionId) -> Option<SeatNo> {
         let number = self.seats.iter().position(|subscription| *subscription == Some(id))?;
         SeatNo::new(u8::try_from(number).ok()?)
     }
 
     fn object(&self, seat: SeatNo, group: u64, mut payload: Bytes, now: Instant) {
-        let mut inner = self.shared.lock();
+        let mut inner = self.call.shared.lock();
         let before = payload.len();
         let mut rest = &payload[..];
         let generation = varint::read(&mut rest).and_then(|generation| u32::try_from(generation).ok());
@@ -194,10 +150,10 @@ impl Tap {
             inner.stats.overflowed += 1;
         }
         let UplinkFrame { level, spurt, opus, .. } = frame;
-        let received_at_us = self.shared.clock.micros(now);
+        let received_at_us = self.call.shared.clock.micros(now);
         inner.frames.push_back(TappedFrame { seat, generation, group, level, spurt, opus, received_at_us });
         drop(inner);
-        self.shared.bell.wake();
+        self.call.shared.bell.wake();
     }
 }
 
@@ -218,56 +174,43 @@ impl Role for Tap {
             SessionEvent::Subscribed(id) if self.seat(id).is_some() => {
                 self.subscribed += 1;
                 if self.subscribed == MAX_SEATS {
-                    self.deadline = None;
-                    self.shared.lock().state = State::Live;
-                    self.shared.bell.wake();
+                    self.call.live();
                 }
             }
             SessionEvent::SubscribeRefused { code, reason, .. } => {
-                self.over(refused(code, reason));
+                self.call.over(refused(code, reason));
                 peer.close(connection);
             }
             SessionEvent::SubscriptionEnded(_) => {
-                self.over(ClientError::Closed { code: 0, reason: "the seat's track has ended".into() });
+                self.call.over(ClientError::Closed { code: 0, reason: "the seat's track has ended".into() });
                 peer.close(connection);
             }
             SessionEvent::SubscribeRequested { id, .. } => peer.reject(connection, id),
             SessionEvent::GoAway { .. } => {
-                self.shared.lock().stats.going_away = true;
-                self.shared.bell.wake();
+                self.call.shared.lock().stats.going_away = true;
+                self.call.shared.bell.wake();
             }
             _ => {}
         }
     }
 
     fn closed(&mut self, _key: u32, _peer: &Peer, why: ClientError) {
-        self.key = None;
-        self.deadline = Some(Instant::now() + FAREWELL);
-        self.over(why);
+        self.call.gone();
+        self.call.over(why);
     }
 
     fn turn(&mut self, endpoint: &mut Endpoint<Peer>) -> bool {
-        let now = Instant::now();
-        let late = self.deadline.is_some_and(|deadline| deadline <= now);
-        let Some(key) = self.key else { return !endpoint.connections.is_empty() && !late };
-        if late {
-            self.over(ClientError::Timeout);
+        match self.call.turn(endpoint) {
+            ControlFlow::Continue(_) => true,
+            ControlFlow::Break(again) => again,
         }
-        if late || self.shared.lock().closing {
-            if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
-                peer.close(connection);
-            }
-            self.key = None;
-            self.deadline = Some(now + FAREWELL);
-        }
-        true
     }
 
     fn next_timeout(&self) -> Option<Instant> {
-        self.deadline
+        self.call.deadline()
     }
 
     fn ended(&mut self, why: ClientError) {
-        self.over(why);
+        self.call.over(why);
     }
 }

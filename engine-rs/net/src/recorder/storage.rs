@@ -20,7 +20,7 @@ pub trait Appendable: Send {
 }
 
 /// Where recordings are kept.
-pub trait Storage: Send {
+pub trait Storage: Send + Sync {
     /// Makes `path` and what lies above it, if it is not there yet, and their names durable.
     ///
     /// # Errors

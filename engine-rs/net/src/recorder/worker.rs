@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use spaces_core::event::Event;
@@ -49,9 +50,9 @@ pub struct Stats {
 
 /// Hand in items with [`Worker::item`], and call [`Worker::turn`] every [`TURN`], once all items so far are in; then [`Worker::poll_event`] until `None`.
 /// At the end [`Worker::stop`]. Times handed in never go back.
-pub struct Worker<S> {
+pub struct Worker {
     root: PathBuf,
-    storage: S,
+    storage: Arc<dyn Storage>,
     fsync: FsyncPolicy,
     segment: u64,
     tracks: bool,
@@ -64,15 +65,15 @@ pub struct Worker<S> {
     gathered: usize,
 }
 
-impl<S: Storage> Worker<S> {
+impl Worker {
     /// A worker for recordings as `config` wants them. Of queue and clock it knows nothing.
     #[must_use]
-    pub fn new(config: &RecorderConfig, storage: S) -> Self {
+    pub fn new(config: &RecorderConfig) -> Self {
         let (recordings, events) = (HashMap::new(), VecDeque::new());
         let segment = u64::try_from(config.segment.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX).max(1);
         Self {
             root: config.directory.clone(),
-            storage,
+            storage: Arc::clone(&config.storage),
             fsync: config.fsync,
             segment,
             tracks: config.tracks,
@@ -221,7 +222,7 @@ impl<S: Storage> Worker<S> {
     fn split(&mut self, now: Time) -> (&mut HashMap<SpaceId, Recording>, Context<'_>, &mut usize) {
         let context = Context {
             now,
-            storage: &self.storage,
+            storage: &*self.storage,
             root: &self.root,
             segment: self.segment,
             tracks: self.tracks,

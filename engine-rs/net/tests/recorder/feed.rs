@@ -109,7 +109,7 @@ pub(crate) fn of(space: SpaceId, item: RecordItem) -> RecordItem {
 
 /// A worker on a memory, and its virtual time: the engine's group 0 was at 0.
 pub(crate) struct Desk {
-    pub(crate) worker: Worker<Memory>,
+    pub(crate) worker: Worker,
     pub(crate) memory: Memory,
     pub(crate) events: Vec<Event>,
     turn: Time,
@@ -125,7 +125,7 @@ impl Desk {
     }
 
     pub(crate) fn with(memory: Memory, config: &RecorderConfig) -> Self {
-        let worker = Worker::new(config, memory.clone());
+        let worker = Worker::new(&RecorderConfig { storage: memory.shared(), ..config.clone() });
         Self { worker, memory, events: Vec::new(), turn: Time(0) }
     }
 

@@ -7,6 +7,7 @@
     reason = "helpers of tests, too, fail by panicking"
 )]
 
+mod bad_disk;
 mod faults;
 mod feed;
 mod kill;

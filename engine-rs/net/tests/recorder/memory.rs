@@ -40,6 +40,11 @@ impl Memory {
         act(&mut self.0.0.lock().unwrap())
     }
 
+    /// As a recorder's configuration takes it.
+    pub(crate) fn shared(&self) -> Arc<dyn Storage> {
+        Arc::new(self.clone())
+    }
+
     pub(crate) fn stick(&self, stuck: bool) {
         self.with(|inner| inner.stuck = stuck);
         self.0.1.notify_all();

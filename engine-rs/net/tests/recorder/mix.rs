@@ -67,8 +67,9 @@ fn packets_of_the_mix_that_a_stall_drops_are_marked_by_themselves() {
 #[test]
 fn packets_of_the_mix_that_the_queue_refuses_are_marked_by_themselves() {
     let (voice, memory) = (Voice::new(), Memory::default());
-    let config = RecorderConfig { queue_items: 16, fsync: FsyncPolicy::Never, ..RecorderConfig::new("/recordings") };
-    let recorder = Recorder::start_on(config, memory.clone(), |_| {}).unwrap();
+    let (fsync, storage) = (FsyncPolicy::Never, memory.shared());
+    let config = RecorderConfig { queue_items: 16, fsync, storage, ..RecorderConfig::new("/recordings") };
+    let recorder = Recorder::start(config, |_| {}).unwrap();
     let handle = recorder.handle();
     handle.push(start(0));
     memory.stick(true);

@@ -15,8 +15,9 @@ use spaces_net::recorder::{FsyncPolicy, Recorder, RecorderConfig};
 use super::feed::{SPACE, Voice, assert_accounted, end, mix, read, sits, start, track_end};
 use super::memory::{Inner, Memory};
 
-fn config(queue_items: usize) -> RecorderConfig {
-    RecorderConfig { queue_items, fsync: FsyncPolicy::Never, ..RecorderConfig::new(PathBuf::from("/recordings")) }
+fn config(queue_items: usize, memory: &Memory) -> RecorderConfig {
+    let (fsync, storage) = (FsyncPolicy::Never, memory.shared());
+    RecorderConfig { queue_items, fsync, storage, ..RecorderConfig::new(PathBuf::from("/recordings")) }
 }
 
 /// The disk hangs: pushing goes on, and what does not fit is a gap of exactly the refused groups.
@@ -24,7 +25,7 @@ fn config(queue_items: usize) -> RecorderConfig {
 fn a_stuck_disk_never_holds_the_caller_and_refused_groups_are_marked_exactly() {
     let (voice, memory) = (Voice::new(), Memory::default());
     let (tell, told) = mpsc::channel();
-    let recorder = Recorder::start_on(config(64), memory.clone(), move |event| tell.send(event).unwrap()).unwrap();
+    let recorder = Recorder::start(config(64, &memory), move |event| tell.send(event).unwrap()).unwrap();
     let handle = recorder.handle();
     assert!(handle.push(start(0)));
     assert!(handle.push(sits(0, 1, 1, 2)));
@@ -73,7 +74,7 @@ fn read_if_there(memory: &Memory) -> Option<super::feed::Log> {
 #[test]
 fn what_is_not_a_tick_survives_a_queue_full_to_the_brim() {
     let (voice, memory) = (Voice::new(), Memory::default());
-    let recorder = Recorder::start_on(config(8), memory.clone(), |_| {}).unwrap();
+    let recorder = Recorder::start(config(8, &memory), |_| {}).unwrap();
     let handle = recorder.handle();
     handle.push(start(0));
     memory.stick(true);
@@ -101,7 +102,7 @@ fn what_is_not_a_tick_survives_a_queue_full_to_the_brim() {
 #[test]
 fn stopping_writes_what_is_queued() {
     let (voice, memory) = (Voice::new(), Memory::default());
-    let recorder = Recorder::start_on(config(4_096), memory.clone(), |_| {}).unwrap();
+    let recorder = Recorder::start(config(4_096, &memory), |_| {}).unwrap();
     let handle = recorder.handle();
     handle.push(start(0));
     for group in 0..3_000 {
@@ -135,9 +136,9 @@ fn pushing_never_waits_for_a_slow_full_or_broken_disk() {
             fsync: FsyncPolicy::Every(Duration::from_millis(100)),
             segment: Duration::from_millis(400),
             clock: Arc::new(clock),
-            ..config(256)
+            ..config(256, &memory)
         };
-        let recorder = Recorder::start_on(config, memory.clone(), |_| {}).unwrap();
+        let recorder = Recorder::start(config, |_| {}).unwrap();
         let handle = recorder.handle();
         assert!(handle.push(start(0)) && handle.push(sits(0, 1, 1, 2)));
         for group in 0..50 {

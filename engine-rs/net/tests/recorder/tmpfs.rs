@@ -7,7 +7,7 @@ use std::process::Command;
 use spaces_core::ogg::TrackEnd;
 use spaces_core::segment::GapCause;
 use spaces_core::time::Time;
-use spaces_net::recorder::{Disk, FsyncPolicy, RecorderConfig, TURN, Worker, files};
+use spaces_net::recorder::{FsyncPolicy, RecorderConfig, TURN, Worker, files};
 
 use super::feed::{SPACE, Voice, assert_accounted, end, log_files, mix, read, sits, start, time, track_end};
 use super::tools;
@@ -47,7 +47,7 @@ fn a_full_file_system_costs_a_marked_gap_and_is_used_again_when_there_is_room() 
     let ballast = root.join("ballast");
     fs::write(&ballast, vec![0; 320 << 10]).unwrap();
     let config = RecorderConfig { fsync: FsyncPolicy::Never, ..RecorderConfig::new(&root) };
-    let (voice, mut worker) = (Voice::new(), Worker::new(&config, Disk));
+    let (voice, mut worker) = (Voice::new(), Worker::new(&config));
     let mut turn = Time(0);
     worker.item(time(0), &start(0));
     worker.item(time(0), &sits(0, 0, 1, 1));

@@ -1,0 +1,338 @@
+//! Thousands of QUIC connections on one thread: quinn-proto driven by hand, in slots of 1 ms like the servers beside it.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::socket::{MultiHeaders, SockaddrIn};
+use quinn_proto::{
+    ClientConfig, Connection, ConnectionHandle, DatagramEvent, Dir, Endpoint, EndpointConfig, Event, StreamEvent, StreamId,
+    VarInt,
+};
+use spaces_core::bundle;
+
+use crate::batch::{BATCH, Inbox, Outbox, connected, send_headers};
+use crate::crowd::{Crowd, Id, Next};
+use crate::moqt;
+use crate::network::Network;
+use crate::plan::{Behaviour, Plan, Protocol, Tier};
+use crate::run::{Failure, Transport};
+use crate::tls;
+use crate::wheel::Wheel;
+
+/// Receive calls for one socket before the others have their turn.
+const TURNS: usize = 16;
+
+struct Link {
+    connection: Connection,
+    id: Id,
+    socket: usize,
+    tier: Tier,
+    behaviour: Behaviour,
+    /// Slot of the wheel that counts, if any.
+    armed: Option<u64>,
+    dirty: bool,
+    /// Let in: a stalled listener says nothing from here on.
+    joined: bool,
+    /// Stream on which SUBSCRIBE is answered.
+    answer: Option<StreamId>,
+}
+
+/// See the module.
+pub struct Fleet {
+    quic: Endpoint,
+    server: SocketAddr,
+    protocol: Protocol,
+    well: ClientConfig,
+    tiny: ClientConfig,
+    per_socket: u32,
+    on_socket: u32,
+    sockets: Vec<UdpSocket>,
+    outboxes: Vec<Outbox>,
+    epoll: Epoll,
+    inbox: Inbox,
+    headers: MultiHeaders<SockaddrIn>,
+    spare: Vec<Vec<u8>>,
+    /// By connection handle. Boxed: a connection is several kilobytes, and is taken out while it is looked at.
+    links: Vec<Option<Box<Link>>>,
+    wheel: Wheel,
+    due: Vec<(usize, u64)>,
+    dirty: Vec<ConnectionHandle>,
+    network: Network,
+}
+
+impl Fleet {
+    /// Nobody is dialled yet.
+    ///
+    /// # Errors
+    /// TLS or epoll cannot be set up.
+    pub fn new(plan: &Plan) -> Result<Self, Failure> {
+        let alpn = if plan.protocol == Protocol::Moqt { moqt::ALPN } else { b"plain" };
+        let mut key = [0u8; 64];
+        rand::RngExt::fill(&mut rand::rng(), &mut key);
+        let reset_key = Arc::new(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &key));
+        Ok(Self {
+            quic: Endpoint::new(Arc::new(EndpointConfig::new(reset_key)), None, true, None),
+            server: plan.server,
+            protocol: plan.protocol,
+            well: tls::quic(alpn, plan.ack_frequency, false)?,
+            tiny: tls::quic(alpn, plan.ack_frequency, true)?,
+            per_socket: plan.connections_per_socket.max(1),
+            on_socket: u32::MAX,
+            sockets: Vec::new(),
+            outboxes: Vec::new(),
+            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
+            inbox: Inbox::default(),
+            headers: send_headers(),
+            spare: Vec::new(),
+            links: Vec::new(),
+            wheel: Wheel::new(Instant::now()),
+            due: Vec::new(),
+            dirty: Vec::new(),
+            network: Network::new(plan.network, plan.seed),
+        })
+    }
+
+    fn receive(&mut self, now: Instant, now_us: u64) -> io::Result<()> {
+        let mut ready = [EpollEvent::empty(); 256];
+        let count = self.epoll.wait(&mut ready, EpollTimeout::ZERO)?;
+        let mut inbox = std::mem::take(&mut self.inbox);
+        for event in ready.iter().take(count) {
+            let index = event.data() as usize;
+            for _ in 0..TURNS {
+                let Some(socket) = self.sockets.get(index) else { break };
+                let received = inbox.receive(socket)?;
+                for datagram in inbox.datagrams() {
+                    if self.network.is_perfect() {
+                        self.datagram(datagram, now);
+                    } else if !self.network.loses() {
+                        self.network.hold(index, datagram, now_us);
+                    }
+                }
+                if received < BATCH {
+                    break;
+                }
+            }
+        }
+        self.inbox = inbox;
+        while let Some((_, datagram)) = self.network.release(now_us) {
+            self.datagram(&datagram, now);
+        }
+        Ok(())
+    }
+
+    fn datagram(&mut self, datagram: &[u8], now: Instant) {
+        let mut answer = Vec::new();
+        let event = self.quic.handle(now, self.server, None, None, BytesMut::from(datagram), &mut answer);
+        // Other events are answers to packets of no connection: stateless resets, which a client need not send.
+        if let Some(DatagramEvent::ConnectionEvent(handle, event)) = event
+            && let Some(Some(link)) = self.links.get_mut(handle.0)
+        {
+            link.connection.handle_event(event);
+            if !std::mem::replace(&mut link.dirty, true) {
+                self.dirty.push(handle);
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.advance(now, &mut due);
+        for (key, slot) in due.drain(..) {
+            let handle = ConnectionHandle(key);
+            let Some(Some(link)) = self.links.get_mut(key) else { continue };
+            if link.armed != Some(slot) {
+                continue;
+            }
+            link.armed = None;
+            if link.connection.poll_timeout().is_some_and(|at| at <= now) {
+                link.connection.handle_timeout(now);
+            }
+            if !std::mem::replace(&mut link.dirty, true) {
+                self.dirty.push(handle);
+            }
+        }
+        self.due = due;
+    }
+
+    /// Everything that the connections that something happened to have to say.
+    fn settle(&mut self, now: Instant, now_us: u64, crowd: &mut Crowd) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for handle in dirty.drain(..) {
+            let Some(mut link) = self.links.get_mut(handle.0).and_then(Option::take) else { continue };
+            link.dirty = false;
+            let ended = self.events(&mut link, now, now_us, crowd);
+            while let Some(event) = link.connection.poll_endpoint_events() {
+                if let Some(event) = self.quic.handle_event(handle, event) {
+                    link.connection.handle_event(event);
+                }
+            }
+            self.transmit(&mut link, now);
+            if ended && link.connection.is_drained() {
+                continue;
+            }
+            if let Some(at) = link.connection.poll_timeout()
+                && link.armed.is_none_or(|slot| self.wheel.time_of(slot) > at)
+            {
+                link.armed = Some(self.wheel.enter(handle.0, at));
+            }
+            if let Some(place) = self.links.get_mut(handle.0) {
+                *place = Some(link);
+            }
+        }
+        self.dirty = dirty;
+    }
+
+    /// Whether the connection has ended.
+    fn events(&mut self, link: &mut Link, now: Instant, now_us: u64, crowd: &mut Crowd) -> bool {
+        while let Some(event) = link.connection.poll() {
+            match event {
+                Event::Connected if self.protocol == Protocol::Moqt => subscribe(link, crowd),
+                Event::Connected => {
+                    link.joined = true;
+                    crowd.joined(link.id, now_us);
+                }
+                Event::Stream(StreamEvent::Readable { id }) if Some(id) == link.answer => match answer(link, id) {
+                    Some(moqt::SUBSCRIBE_OK) => {
+                        link.joined = true;
+                        crowd.joined(link.id, now_us);
+                    }
+                    Some(other) => {
+                        crowd.failed(link.id, || format!("SUBSCRIBE was answered with message {other:#04x}"));
+                        link.connection.close(now, VarInt::from_u32(0), Bytes::new());
+                    }
+                    None => {}
+                },
+                Event::ConnectionLost { reason } => {
+                    crowd.failed(link.id, || reason.to_string());
+                }
+                _ => {}
+            }
+        }
+        while let Some(datagram) = link.connection.datagrams().recv() {
+            if self.heard(link, &datagram, now_us, crowd) == Next::Leave {
+                link.connection.close(now, VarInt::from_u32(0), Bytes::new());
+                break;
+            }
+        }
+        link.connection.is_closed()
+    }
+
+    fn heard(&self, link: &Link, datagram: &Bytes, now_us: u64, crowd: &mut Crowd) -> Next {
+        if self.protocol == Protocol::Plain {
+            return crowd.frame(link.id, datagram, None, now_us);
+        }
+        let Some((group, payload)) = moqt::object(datagram) else { return Next::Stay };
+        if link.tier == Tier::Mix {
+            return crowd.mix(link.id, group, &datagram.slice_ref(payload), now_us);
+        }
+        for entry in bundle::entries(payload) {
+            let Ok(entry) = entry else {
+                // Told as a frame that is none.
+                return crowd.frame(link.id, &[], None, now_us);
+            };
+            let tick = group.saturating_sub(u64::from(entry.redundant));
+            if crowd.frame(link.id, entry.opus, Some(tick), now_us) == Next::Leave {
+                return Next::Leave;
+            }
+        }
+        Next::Stay
+    }
+
+    fn transmit(&mut self, link: &mut Link, now: Instant) {
+        loop {
+            let mut datagram = self.spare.pop().unwrap_or_default();
+            let transmit = link.connection.poll_transmit(now, 1, &mut datagram);
+            let silent = link.joined && link.behaviour == Behaviour::Stalled;
+            match transmit {
+                Some(_) if !silent && !self.network.loses() => {
+                    if let Some(outbox) = self.outboxes.get_mut(link.socket) {
+                        outbox.push(datagram);
+                    }
+                }
+                Some(_) => {
+                    datagram.clear();
+                    self.spare.push(datagram);
+                }
+                None => {
+                    self.spare.push(datagram);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn socket(&mut self) -> io::Result<usize> {
+        if self.on_socket >= self.per_socket {
+            let socket = connected(self.server)?;
+            self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, self.sockets.len() as u64))?;
+            self.sockets.push(socket);
+            self.outboxes.push(Outbox::default());
+            self.on_socket = 0;
+        }
+        self.on_socket += 1;
+        Ok(self.sockets.len() - 1)
+    }
+}
+
+impl Transport for Fleet {
+    fn dial(&mut self, id: Id, crowd: &mut Crowd) -> Result<(), Failure> {
+        let socket = self.socket()?;
+        let behaviour = crowd.behaviour(id);
+        let config = if behaviour == Behaviour::TinyWindows { &self.tiny } else { &self.well };
+        let (handle, connection) = self.quic.connect(Instant::now(), config.clone(), self.server, "localhost")?;
+        let tier = crowd.wish(id).map_or(Tier::Stage, |(_, _, tier)| tier);
+        let link =
+            Link { connection, id, socket, tier, behaviour, armed: None, dirty: true, joined: false, answer: None };
+        // A handle is used again once its connection is drained, when its place is empty.
+        if self.links.len() <= handle.0 {
+            self.links.resize_with(handle.0 + 1, || None);
+        }
+        if let Some(place) = self.links.get_mut(handle.0) {
+            *place = Some(Box::new(link));
+        }
+        self.dirty.push(handle);
+        Ok(())
+    }
+
+    fn step(&mut self, now_us: u64, crowd: &mut Crowd) -> Result<(), Failure> {
+        let now = Instant::now();
+        self.receive(now, now_us)?;
+        self.expire(now);
+        self.settle(now, now_us, crowd);
+        let Self { sockets, outboxes, headers, spare, .. } = self;
+        for (socket, outbox) in sockets.iter().zip(outboxes).filter(|(_, outbox)| !outbox.is_empty()) {
+            outbox.flush(socket, headers, spare);
+        }
+        Ok(())
+    }
+}
+
+fn subscribe(link: &mut Link, crowd: &Crowd) {
+    let Some((space, path, tier)) = crowd.wish(link.id) else { return };
+    let track = if tier == Tier::Mix { "mix" } else { "stage" };
+    // Both streams are opened before anything else happens on the connection, and take these few bytes: where a server
+    // allows neither, the subscription is never answered and the listener counts as one who did not join.
+    if let Some(control) = link.connection.streams().open(Dir::Uni) {
+        let _ = link.connection.send_stream(control).write(&moqt::setup(&path));
+    }
+    if let Some(request) = link.connection.streams().open(Dir::Bi) {
+        let _ = link.connection.send_stream(request).write(&moqt::subscribe(space, track));
+        link.answer = Some(request);
+    }
+}
+
+/// First byte of the answer, if it has come.
+fn answer(link: &mut Link, stream: StreamId) -> Option<u8> {
+    let mut stream = link.connection.recv_stream(stream);
+    let mut chunks = stream.read(true).ok()?;
+    let first = chunks.next(1).ok().flatten().and_then(|chunk| chunk.bytes.first().copied());
+    let _ = chunks.finalize();
+    if first.is_some() {
+        link.answer = None;
+    }
+    first
+}

@@ -1,0 +1,91 @@
+//! The same sessions over TCP, for those whom QUIC does not reach: QMux (draft-ietf-quic-qmux-02) in the binary messages of a
+//! WebSocket (draft-lcurley-qmux-websocket-00). What QMux's streams and datagrams carry is what QUIC's carry.
+//!
+//! A shard serves its WebSockets in its own turns, after its UDP packets have left and for a bounded time. So a session is a
+//! session whatever it runs over: no queue lies between it and the engine, and what is silenced is taken back on the spot.
+
+mod connection;
+mod frames;
+mod halves;
+mod parameters;
+mod qmux;
+mod service;
+mod tcp;
+mod upgrade;
+mod wire;
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+pub use service::WebSocketStats;
+pub(crate) use service::WebSockets;
+
+use crate::quic::{SetupError, provider};
+
+/// How a server takes WebSockets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebSocketConfig {
+    /// Where to listen; `None`: at the number of the UDP port, or at any if that one was any too and is taken.
+    pub bind: Option<SocketAddr>,
+    /// Take `ws://` from everywhere, because a proxy speaks TLS in front; else from this machine only. `wss://` is taken always.
+    pub plain: bool,
+}
+
+impl WebSocketConfig {
+    /// One listener a shard. `media`: where QUIC is served; `any`: its port was not asked for.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(crate) fn listen(&self, media: SocketAddr, any: bool, shards: u8) -> io::Result<Vec<TcpListener>> {
+        let shared = shards > 1;
+        let wanted = self.bind.unwrap_or(media);
+        let first = match tcp::listener(wanted, shared) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && any && self.bind.is_none() => {
+                tcp::listener(SocketAddr::new(media.ip(), 0), shared)?
+            }
+            listener => listener?,
+        };
+        let bound = first.local_addr()?;
+        let mut listeners = vec![first];
+        for _ in 1..shards {
+            listeners.push(tcp::listener(bound, shared)?);
+        }
+        Ok(listeners)
+    }
+}
+
+/// What connections are held to.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    /// Without a message for this long, a connection is lost.
+    pub(crate) idle: Duration,
+    pub(crate) plain: bool,
+    /// Connections at most.
+    pub(crate) connections: usize,
+    /// Connections that one address may begin a second; 0: any number.
+    pub(crate) per_address: u32,
+}
+
+/// TLS as browsers speak it for `wss://`.
+///
+/// # Errors
+/// [`SetupError`], if certificate and key do not fit.
+pub(crate) fn server_tls(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<ServerConfig>, SetupError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // One ticket without server state: a reconnect storm costs no signatures.
+    config.send_tls13_tickets = 1;
+    config.ticketer = rustls::crypto::ring::Ticketer::new()?;
+    Ok(Arc::new(config))
+}

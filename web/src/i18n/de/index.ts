@@ -1,0 +1,4 @@
+import type { Catalogue } from "..";
+import common from "./common.json";
+
+export default { common } satisfies Catalogue;

@@ -1,0 +1,11 @@
+// The English catalogue: the one that all others are measured against.
+import admin from "./admin.json";
+import common from "./common.json";
+import errors from "./errors.json";
+import home from "./home.json";
+import live from "./live.json";
+import people from "./people.json";
+import replay from "./replay.json";
+import room from "./room.json";
+
+export default { admin, common, errors, home, live, people, replay, room };

@@ -1,0 +1,50 @@
+import { X } from "lucide";
+import type { ComponentChildren } from "preact";
+import { useEffect, useId, useRef } from "preact/hooks";
+import { t } from "@/i18n";
+import { Button } from "./button";
+import styles from "./dialog.module.css";
+
+interface Props {
+  title: string;
+  open: boolean;
+  onClose: () => void;
+  children: ComponentChildren;
+  /** Buttons at the foot. */
+  actions?: ComponentChildren;
+  /** A panel from the side (from below on a phone) instead of a box in the middle. */
+  sheet?: boolean;
+}
+
+/** A modal dialog: the browser's own `<dialog>`, which keeps the focus in, closes on Escape and gives the focus back. */
+export function Dialog({ title, open, onClose, children, actions, sheet }: Props) {
+  const element = useRef<HTMLDialogElement>(null);
+  const heading = useId();
+  useEffect(() => {
+    const dialog = element.current;
+    if (!dialog) return;
+    if (open && !dialog.open) dialog.showModal();
+    if (!open && dialog.open) dialog.close();
+  }, [open]);
+  if (!open) return null;
+  return (
+    // A click beside it closes it, as Escape does by itself.
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape is the key for it, handled by the browser
+    <dialog
+      ref={element}
+      class={sheet ? styles.sheet : styles.box}
+      aria-labelledby={heading}
+      onClose={onClose}
+      onClick={(event) => event.target === element.current && onClose()}
+    >
+      <div class={styles.inner}>
+        <header class="spread">
+          <h2 id={heading}>{title}</h2>
+          <Button kind="quiet" icon={X} label={t("common.close")} onClick={onClose} />
+        </header>
+        <div class={styles.content}>{children}</div>
+        {actions && <footer class={styles.actions}>{actions}</footer>}
+      </div>
+    </dialog>
+  );
+}

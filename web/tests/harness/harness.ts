@@ -1,0 +1,66 @@
+// The live sound without a page around it, for tests and measurements of the sound alone: `tests/support/live_harness.py`
+// builds and serves it. Not shipped.
+
+import { effect } from "@preact/signals";
+import type { Schema } from "@/api/client";
+import type { LiveAudio, Phase } from "@/live/live-audio";
+import { openLiveAudio } from "@/live/open";
+
+type Admission = Schema<"AdmissionView">;
+
+let audio: LiveAudio | null = null;
+let seats: Record<number, string> = {};
+let fresh: Admission | null = null;
+const phases: Phase[] = [];
+
+const harness = {
+  /** Makes the audio of a Space; `listen` is then a matter of a click. */
+  open(space: string, accounts: Record<number, string>) {
+    audio?.close();
+    phases.length = 0;
+    seats = accounts;
+    const made = openLiveAudio({
+      space,
+      seating: { accountAt: (seat) => seats[seat] },
+      admit: async () => {
+        if (!fresh) throw new Error("nothing to admit with");
+        return fresh;
+      },
+      title: () => "Harness",
+    });
+    audio = made;
+    effect(() => {
+      phases.push(made.phase.value);
+    });
+  },
+  listen(admission: Admission) {
+    fresh = admission;
+    return audio?.listen(admission);
+  },
+  readmit(admission: Admission) {
+    fresh = admission;
+    return audio?.readmit(admission);
+  },
+  seat(accounts: Record<number, string>) {
+    seats = accounts;
+  },
+  phases: () => phases,
+  look: () =>
+    audio && {
+      phase: audio.phase.value,
+      path: audio.path.value,
+      refusal: audio.refusal.value,
+      levels: Object.fromEntries(audio.levels.value),
+      quality: audio.quality.value,
+      microphone: { ...audio.microphone.value, devices: audio.microphone.value.devices.map(({ label }) => label) },
+      outputs: audio.outputs.value.length,
+      joinedInMs: audio.joinedInMs.value,
+      lines: audio.lines.value,
+    },
+  get audio() {
+    return audio;
+  },
+};
+
+export type Harness = typeof harness;
+Object.assign(globalThis, { harness });
