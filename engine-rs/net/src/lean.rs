@@ -243,5 +243,9 @@ fn expand(truncated: &[u8], expected: u64) -> u64 {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+#[cfg(any(test, feature = "fuzzing"))]
+mod plain;
 #[cfg(test)]
 mod tests;

@@ -97,11 +97,12 @@ impl<'a> Ack<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Frames<'a> {
     rest: &'a [u8],
+    over: bool,
 }
 
 impl<'a> Frames<'a> {
     pub(crate) const fn new(payload: &'a [u8]) -> Self {
-        Self { rest: payload }
+        Self { rest: payload, over: false }
     }
 
     /// What has not been walked over.
@@ -114,12 +115,13 @@ impl<'a> Iterator for Frames<'a> {
     type Item = Result<(Frame<'a>, &'a [u8]), Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
+        if self.rest.is_empty() || self.over {
             return None;
         }
         let start = self.rest;
         let mut input = start;
         let Some(frame) = read(&mut input) else {
+            self.over = true;
             return Some(Err(Malformed));
         };
         self.rest = input;
