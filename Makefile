@@ -4,7 +4,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-rust test-python fuzz check bench bench-control peers wasm web types wheel clean
+.PHONY: help build run test test-rust test-python fuzz check bench bench-build bench-peers bench-kernels bench-boundary results \
+	bench-control peers wasm web types screenshots wheel clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +14,7 @@ FUZZ_SECONDS ?= 20
 ARGS ?=
 # Tests that listen to sound while it is spoken, or measure how long something takes: one after the other, nothing beside
 # them. All others run on every core. `pytest` alone runs everything in one process.
-BY_CLOCK := tests/captions tests/demo tests/e2e tests/engine tests/peers
+BY_CLOCK := tests/bench tests/captions tests/demo tests/e2e tests/engine tests/peers
 # cmake (libopus is built from source) comes as a wheel into the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -28,17 +29,22 @@ SITE := spaces_ctl/api/site/index.html
 RECEIVER := web/src/live/receiver.wasm
 PACKAGES := web/node_modules/.package-lock.json
 WEB := $(shell find web -type f -not -path 'web/node_modules/*' -not -path web/src/api/openapi.json \
-	-not -path web/src/api/schema.d.ts -not -path $(RECEIVER))
+	-not -path web/src/api/schema.d.ts -not -path 'web/public/icons/*' -not -path $(RECEIVER))
 
 help:
 	@echo "make run ARGS=...   a live Space with real speech: prints a link, records, shows a dashboard (ARGS=--help)"
 	@echo "make test           all tests, Rust and Python"
 	@echo "make check          format, lints, types, import contracts, stubs, licences"
-	@echo "make bench          our fan-out beside a plain quinn server, same core, same run"
+	@echo "make bench          our fan-out beside a plain quinn server, same core, same run (ARGS=--help)"
+	@echo "make bench-peers    installs moq-relay, Icecast and mumble-server, to compare with"
+	@echo "make results        everything that bench/RESULTS.md says, measured again (an hour; QUICK=1 shows that it works)"
+	@echo "make bench-kernels  criterion: AEAD, bundles, ring and cursors, the mix"
+	@echo "make bench-boundary pytest-benchmark: what a call from Python into the engine costs"
 	@echo "make bench-control  what a large audience costs the Python side"
 	@echo "make fuzz           every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) seconds"
 	@echo "make peers          the heavier independent peers (not in CI)"
 	@echo "make web            the web app, into spaces_ctl/api/site (Node comes from PyPI if there is none)"
+	@echo "make screenshots    a picture of every main view, into docs/screenshots"
 	@echo "make wheel          a wheel with the web app in it, into dist/"
 	@echo "make build          .venv with everything, .venv/bin/spaces"
 
@@ -51,7 +57,7 @@ $(TOOLS): constraints.txt
 
 $(STAMP): $(TOOLS) $(RUST) pyproject.toml
 	@echo "building the engine (the first time takes a few minutes) ..."
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) maturin develop --profile $(PROFILE) -E server,captions,demo,test,dev
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) maturin develop --profile $(PROFILE) -E server,captions,bench,demo,test,dev
 	touch $@
 
 build: $(STAMP) web
@@ -61,6 +67,7 @@ web: $(SITE)
 $(SITE): $(STAMP) $(WEB) $(RECEIVER) $(PACKAGES)
 	@echo "building the web app ..."
 	$(MAKE) types
+	python tools/make_icons.py
 	tools/npm run build
 
 $(PACKAGES): $(TOOLS) web/package-lock.json
@@ -71,6 +78,11 @@ $(PACKAGES): $(TOOLS) web/package-lock.json
 types: $(STAMP) $(PACKAGES)
 	spaces openapi > web/src/api/openapi.json
 	tools/npm run -s types
+
+# Pictures of every main view, for the README and to look at.
+screenshots: build
+	tools/system-packages chromium
+	python -m tools.screenshots $(ARGS)
 
 wheel: build
 	maturin build --release --locked --out dist
@@ -116,11 +128,39 @@ check: build
 	$(MAKE) types
 	tools/npm run check
 
-bench: build
-	cargo build --release --locked -p spaces-bench-fanout
-	maturin build -q --release --locked --out target/bench/wheel
-	pip install -q --no-deps --upgrade --target target/bench/python target/bench/wheel/*.whl
-	python -m bench.fanout $(ARGS)
+# What is measured is the wheel as users install it, and servers built like it: not the checkout's build for tests.
+BENCH := target/bench
+RELAY := 0.17.10
+QUICK ?=
+
+bench-build: build
+	cargo build --release --locked -p spaces-bench-load -p spaces-bench-limit
+	@# The load proves that it counts right in the profile in which it measures, not only in CI's.
+	cargo test -q --release --locked -p spaces-bench-load
+	maturin build -q --release --locked --out $(BENCH)/wheel
+	pip install -q --no-deps --upgrade --target $(BENCH)/python $(BENCH)/wheel/*.whl
+	pip install -q 'matplotlib>=3.10'
+
+bench: bench-build
+	spaces bench compare --server plain-quinn --server spaces $(ARGS)
+
+# Not --locked: its lock file names versions that registries may not have.
+bench-peers: build
+	tools/system-packages icecast2 /usr/sbin/murmurd:mumble-server
+	test -x $(BENCH)/peers/bin/moq-relay || cargo install moq-relay --version $(RELAY) --no-default-features --features noq \
+		--root $(BENCH)/peers --target-dir $(BENCH)/peers/build
+
+results: bench-build bench-peers
+	spaces bench suite --directory bench/results $(if $(QUICK),--quick --rounds 1)
+	spaces bench results --directory bench/results --document bench/RESULTS.md \
+		$(if $(QUICK),,--calibration spaces_ctl/bench/calibration.json)
+
+bench-kernels: $(TOOLS)
+	cargo bench --locked -p spaces-core --features opus --bench kernels -- $(ARGS)
+
+bench-boundary: build
+	pip install -q 'pytest-benchmark>=5'
+	pytest -q -o addopts= --import-mode=importlib bench/boundary $(ARGS)
 
 bench-control: build
 	python -m bench.control $(ARGS)

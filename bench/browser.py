@@ -1,15 +1,15 @@
 """How the web app sounds over bad networks, in real Chromium: `python -m bench.browser`.
 
-A native client speaks (LibriVox, public domain) at `spaces serve --dev`; Chromium listens with the web app's live sound
-(web/tests/harness: the same modules, without views) through a seeded UDP proxy (`tests/support/lossy_udp.py`) that loses
-and delays every datagram by itself, in both directions, QUIC's own ones too. What the AudioWorklet played is compared with
-what was said. One JSON row for each network:
+A native client speaks (LibriVox, public domain) at `spaces serve --dev`; Chromium listens with the web app's live
+sound (web/tests/harness: the same modules, without views) through a seeded UDP proxy (`tests/support/lossy_udp.py`)
+that loses and delays every datagram by itself, in both directions, QUIC's own ones too. What the AudioWorklet played is
+compared with what was said. One JSON row for each network:
 
 - `loss`, `jitter_ms`: share lost; delay added to each datagram, uniform from 0 to this, overtaking allowed
-- `concealed`: share of the played samples that the decoder made up; `fec`: that came from the next packet's in-band error
-  correction; `repeated`: share of ticks that a repetition in the next bundle filled
-- `delay_ms`: delay of the jitter buffer over that of the fastest packets, in the mean of one sample a second; `target_ms`
-  likewise what it aims for; `output_ms`: from the worklet to the ear, as Chromium says
+- `concealed`: share of the played samples that the decoder made up; `fec`: that came from the next packet's in-band
+  error correction; `repeated`: share of ticks that a repetition in the next bundle filled
+- `delay_ms`: delay of the jitter buffer over that of the fastest packets, in the mean of one sample a second;
+  `target_ms` likewise what it aims for; `output_ms`: from the worklet to the ear, as Chromium says
 - `longest_gap_ms`: longest silence where speech should be (25 dB below the source; 0: none of 12.5 ms and more);
   `gaps_over_60_ms`: how many are longer than 60 ms
 - `pesq` (P.862.2), `stoi`

@@ -134,6 +134,7 @@ __all__ = [
     "TokenSigner",
     "UnknownSpace",
     "UpsertSpace",
+    "WebSocketConfig",
     "frame_hash",
     "space_id",
     "space_name",
@@ -201,6 +202,19 @@ class TokenSigner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketConfig:
+    """How an engine takes WebSockets: QMux (draft-ietf-quic-qmux) in messages (draft-lcurley-qmux-websocket).
+
+    `wss://` is taken always, with the engine's certificate.
+    """
+
+    bind: tuple[str, int] | None = None
+    """IP address and TCP port. None: those of QUIC, or any port if QUIC's was any too and is taken."""
+    plain: bool = False
+    """Take `ws://` from everywhere, because a proxy speaks TLS in front; otherwise from this machine only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
     """How an engine is set up."""
 
@@ -255,6 +269,8 @@ class EngineConfig:
     """Length of a packet of the mix: 20, 40 or 60 ms."""
     mix_bitrate: int = 48_000
     """Of the mix, in bit/s: 6,000 to 160,000."""
+    websocket: WebSocketConfig | None = None
+    """Serve the same sessions over WebSockets, too, for those whom QUIC does not reach; None: over QUIC only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +424,7 @@ class Engine:
             reaction_rate=config.reaction_rate,
             mix_frame_ms=config.mix_frame_ms,
             mix_bitrate=config.mix_bitrate,
+            websocket=None if config.websocket is None else (config.websocket.bind, config.websocket.plain),
         )
 
     async def _call(self, function: Callable[[], T]) -> T:
@@ -431,6 +448,12 @@ class Engine:
     def port(self) -> int:
         """The UDP port."""
         return self._native.address[1]
+
+    @property
+    def websocket_port(self) -> int | None:
+        """The TCP port of the WebSockets; None: there are none."""
+        address = self._native.websocket_address
+        return None if address is None else address[1]
 
     @property
     def certificate_sha256(self) -> bytes:

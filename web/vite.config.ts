@@ -7,7 +7,8 @@ const server = process.env.SPACES_SERVER ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
-  worker: { format: "es" },
+  // Apart from assets/: the policy that a worker obeys comes with its file, and so the file is asked for again.
+  worker: { format: "es", rolldownOptions: { output: { entryFileNames: "workers/[name]-[hash].js" } } },
   build: {
     outDir: "../spaces_ctl/api/site",
     emptyOutDir: true,
@@ -15,6 +16,11 @@ export default defineConfig({
     // Our content security policy allows no data: URLs for scripts, fonts and WebAssembly.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      input: { index: "index.html", sw: "src/sw.ts" },
+      // The service worker's address is its identity: no hash.
+      output: { entryFileNames: (chunk) => (chunk.name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
+    },
     license: { fileName: "licences.txt" },
   },
   server: {
@@ -27,5 +33,5 @@ export default defineConfig({
       ]),
     ),
   },
-  test: { environment: "happy-dom", include: ["tests/**/*.test.{ts,tsx}"] },
+  test: { environment: "happy-dom", include: ["tests/**/*.test.{ts,tsx}"], testTimeout: 60_000 },
 });

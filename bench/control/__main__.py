@@ -156,7 +156,7 @@ async def control_plane(directory: Path, shards: int, pins: list[int]) -> AsyncI
             engine=engine,
             attached=False,
             signer=signer,
-            addresses=[f"127.0.0.1:{engine.port}"],
+            media_urls=[f"https://127.0.0.1:{engine.port}"],
             certificate_sha256=lambda: engine.certificate_sha256,
             directory=directory,
             public_url="https://bench.test",

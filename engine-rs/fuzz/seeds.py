@@ -96,6 +96,23 @@ def lane() -> None:
     seed("lane", "never", sealed + b"\x0e\x05" + bytes.fromhex("0237000000") + b"\x04\x05" + bytes.fromhex("0237000000"))
 
 
+def websocket() -> None:
+    """QMux: streams and datagrams between two ends, and messages that nobody sends."""
+    exchange = bytes([6, 5])
+    stream = bytes([1, 3]) + b"abc"
+    seed("websocket", "streams", b"\x00" + exchange + stream + bytes([8, 2]) + b"xy" + exchange * 2)
+    seed("websocket", "many", b"\x00" + exchange + (stream + exchange) * 40)
+    seed("websocket", "stop", b"\x00" + exchange + stream + exchange + bytes([3, 0]) + exchange)
+    seed("websocket", "datagram", b"\x00" + exchange + bytes([2, 3]) + b"abc" + exchange)
+    parameters = bytes.fromhex("ff5153300d0a0d0a 00")
+    for name, frame in (("crypto", "06 00 00"), ("hole", "0e 02 09 01 01"), ("limit", "0a 41 00 00"), ("twice", "")):
+        hostile = bytes.fromhex(frame) or parameters
+        seed("websocket", name, bytes([1, 4, len(parameters)]) + parameters + bytes([4, len(hostile)]) + hostile)
+    fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    fields += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: qmux-02.moqt-18, moq-lite-05\r\n"
+    seed("websocket", "upgrade", f"GET /spaces/1?jwt=a HTTP/1.1\r\n{fields}\r\n".encode())
+
+
 def token() -> None:
     """Join tokens: good, changed, and signed claims of other shapes."""
     claims = b'{"iss":"us","aud":"spaces","sub":"42","sid":"9","exp":1800000060,"epoch":1,"anon":false}'
@@ -170,4 +187,5 @@ if __name__ == "__main__":
     media()
     web()
     lane()
+    websocket()
     token()

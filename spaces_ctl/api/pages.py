@@ -34,13 +34,16 @@ SITE = Path(__file__).parent / "site"
 ADDRESSES = (
     "/",
     "/:handle",
+    "/appeal",
     "/communities",
     "/communities/:community",
     "/create",
     "/forgot",
     "/moderation",
     "/moderation/:part",
+    "/moderation/cases/:id",
     "/notifications",
+    "/orders",
     "/orders/:order",
     "/posts/:post",
     "/register",
@@ -61,7 +64,7 @@ ADDRESSES = (
 )
 """Every address of the app, as its router writes them. A test compares them with `web/src/routes.ts`."""
 
-_FOR_PROGRAMS = ("/api/", "/2/", "/oauth/", "/assets/")
+_FOR_PROGRAMS = ("/api/", "/2/", "/assets/")
 """Whoever asks for these is told in JSON what is wrong."""
 
 _NOT_BUILT = """<!doctype html>

@@ -14,7 +14,8 @@ __all__ = ["HANDLERS"]
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/reference/style.css">
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
+<link rel="stylesheet" href="/reference/style.css">
 </head><body><main>{body}</main></body></html>
 """
 

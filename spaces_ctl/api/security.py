@@ -156,7 +156,9 @@ class SecurityHeaders:
         headers = list(message["headers"])
         kinds = {name.lower(): value for name, value in headers}
         page = kinds.get(b"content-type", b"").startswith((b"text/html", b"text/javascript", b"application/javascript"))
-        for name, value in (*self._always, self._page if page else self._data):
+        # What a 304 says replaces what the browser keeps of the answer (RFC 9111, section 3.2), which has its policy.
+        policies = [] if message["status"] == 304 else [self._page if page else self._data]
+        for name, value in (*self._always, *policies):
             if name not in kinds:
                 headers.append((name, value))
         message["headers"] = headers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spaces_ctl.bench import load, processes
 from spaces_ctl.bench.errors import BenchFailed
@@ -14,12 +14,15 @@ from spaces_ctl.bench.rows import Measurement, Tier
 from spaces_ctl.bench.servers import SERVERS, Scene, Tools
 from spaces_ctl.bench.times import Times
 
-__all__ = ["JOINERS", "LISTENERS", "Round", "measure"]
+__all__ = ["CHECKED", "JOINERS", "LISTENERS", "Round", "measure"]
 
 LISTENERS = "listeners"
 """The group whose frames are the figure."""
 JOINERS = "joiners"
 """The group that joins while it is measured, if any."""
+CHECKED = 50
+"""One payload in so many has its contents checked (bench/load/src/tally.rs)."""
+_MIX_TICKS = 3
 _SETTLE_S = 2.0
 
 
@@ -35,8 +38,8 @@ class Round:
     spaces: int = 1
     shards: int = 1
     seconds: int = 5
-    curve: load.Linear | load.Steps | load.Logistic = Linear(500.0)  # noqa: RUF009
-    network: Network = Network()  # noqa: RUF009
+    curve: load.Linear | load.Steps | load.Logistic = field(default_factory=lambda: Linear(500.0))
+    network: Network = field(default_factory=Network)
     seed: int = 1
     ack_frequency: bool = False
     connections_per_socket: int = 100
@@ -101,6 +104,11 @@ def _measurement(what: Round, server: str, version: str, report: load.Report, cp
     listeners, joiners = group(LISTENERS), group(JOINERS)
     if listeners is None:
         raise BenchFailed("the load's report has no listeners")
+    # A packet of the mix is one payload of three frames. A load that counts fewer checks has not looked, or cannot
+    # count: its other counts are then worth nothing either.
+    payloads = listeners.delivered // (_MIX_TICKS if what.tier == "mix" else 1)
+    if listeners.checked < payloads // CHECKED:
+        raise BenchFailed(f"the load checked {listeners.checked} of {payloads} payloads, not one in {CHECKED}")
     if listeners.joined == 0:
         raise BenchFailed(f"no listener got in at {server}: {listeners.first_failure}")
     return Measurement(

@@ -1,7 +1,7 @@
 """What an audience needs: cores, bandwidth, machines, money. Pure; every number says where it comes from.
 
-The model is a product of few factors, on purpose: a listener is taken to cost the same in any crowd (the growth rows of
-RESULTS.md say how true that is), what is left are rates, sizes and prices. What had to be assumed can be said otherwise.
+The model is a product of few factors, on purpose: a listener is taken to cost the same in any crowd ("Growth" in
+RESULTS.md says how true that is), the rest is rates, sizes and prices. What had to be assumed can be said otherwise.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 output. When the pipe closes, whoever started it is gone, and so is it.
 """
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import ctypes
@@ -43,7 +45,26 @@ class Boss:
                 return message
         raise asyncio.CancelledError
 
-    def tell(self, kind: str, **fields: object) -> None:
+    @classmethod
+    async def open(cls) -> Boss:
+        """In the running loop."""
+        reader = asyncio.StreamReader(limit=_LINE_LIMIT)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        return cls(reader)
+
+    @staticmethod
+    def first() -> Message | None:
+        """The first thing it says, where no loop runs yet; None if it has hung up. What follows is left to be read."""
+        line = b""
+        while not line.endswith(b"\n"):
+            if not (byte := os.read(0, 1)):
+                return None
+            line += byte
+        message: Message = json.loads(line)
+        return message
+
+    @staticmethod
+    def tell(kind: str, **fields: object) -> None:
         """Reports something. The other end reads eagerly: this does not block for long."""
         line = json.dumps({"kind": kind, **fields}, separators=(",", ":")) + "\n"
         _write_all(line.encode())
@@ -52,7 +73,6 @@ class Boss:
 Role = Callable[[Boss, Message], Awaitable[None]]
 
 _ROLES: Mapping[str, str] = {
-    "server": "spaces_ctl.demo.server",
     "speaker": "spaces_ctl.demo.speaker",
     "listeners": "spaces_ctl.demo.listeners",
 }
@@ -64,14 +84,15 @@ def main() -> None:
     # Ctrl-C reaches the whole process group; the parent alone decides in which order things end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with(parent)
+    if role == "server":
+        # It brings a loop of its own.
+        sys.exit(import_module("spaces_ctl.demo.server").main())
     sys.exit(asyncio.run(_play(role)))
 
 
 async def _play(role: str) -> int:
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=_LINE_LIMIT)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    boss = Boss(reader)
+    boss = await Boss.open()
     task = asyncio.current_task()
     if task is not None:
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
@@ -89,12 +110,12 @@ async def _play(role: str) -> int:
 
             traceback.print_exc()
         with contextlib.suppress(BrokenPipeError):
-            boss.tell("error", message=_one_line(error))
+            boss.tell("error", message=one_line(error))
         return 1
     return 0
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """What went wrong, without the task groups around it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -140,11 +140,13 @@ async def _play(state: _Run, directory: Path, display: Display, stop: asyncio.Ev
         await _all_or_failure([child.hear("ready", _READY_S) for child in crowd], everybody)
 
         view.phase = "speakers join"
-        speakers = [
-            await start(
+        speakers: list[Child] = []
+        for seat, name in enumerate(view.names):
+            child = await start(
                 "speaker",
                 name,
                 **join,
+                api=ready["api"],
                 token=ready["tokens"][seat],
                 space=ready["space"],
                 seat=seat,
@@ -152,9 +154,9 @@ async def _play(state: _Run, directory: Path, display: Display, stop: asyncio.Ev
                 speech=str(options.speech) if options.speech else None,
                 together=options.together,
             )
-            for seat, name in enumerate(view.names)
-        ]
-        await _all_or_failure([child.hear("ready", _READY_S) for child in speakers], everybody)
+            # One after the other: the server gives the seats in the order in which people ask.
+            await _all_or_failure([child.hear("ready", _READY_S)], everybody)
+            speakers.append(child)
 
         view.phase = "live"
         view.began = began = time.monotonic() + 0.3

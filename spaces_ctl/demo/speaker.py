@@ -5,15 +5,16 @@ import contextlib
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from spaces_ctl.client import SpacesClient
 from spaces_ctl.demo import script, speech
 from spaces_ctl.demo.child import Boss, Message
 from spaces_ctl.demo.measure import level_dbov
-from spaces_ctl.engine import Speaker
+from spaces_ctl.engine import Listener, Speaker
 
 _FRAME_US = 20_000
 _AT_ONCE = 500
@@ -30,8 +31,7 @@ async def run(boss: Boss, first: Message) -> None:
     own = first["speech"]
     voices = speech.voices_from(Path(own), count) if own else speech.voices(count, lambda _line: None)
     microphone = script.speak(script.turns(voices, together=first["together"]), seat, voices[seat])
-    certificate = bytes.fromhex(first["certificate"])
-    async with Speaker(first["url"], token=first["token"], seat=seat, certificate_sha256=certificate) as speaker:
+    async with SpacesClient(first["api"], token=first["token"]) as client, _seat(client, first) as speaker:
         # Planning the conversation takes a moment, which its beginning does not have.
         microphone = itertools.chain([next(microphone)], microphone)
         boss.tell("ready")
@@ -57,6 +57,26 @@ async def run(boss: Boss, first: Message) -> None:
         boss.tell("done", frames=stats.sent + stats.dropped, seconds=seconds, mouth=talk.mouth())
         # Stays connected until everybody has heard the last word.
         await boss.next("end")
+
+
+@contextlib.asynccontextmanager
+async def _seat(client: SpacesClient, first: Message) -> AsyncIterator[Speaker]:
+    """Comes in, takes a seat as anybody may, and unmutes."""
+    space = client.space(first["space"])
+    certificate = bytes.fromhex(first["certificate"])
+    admission = await space.join()
+    if admission.seat is None:
+        # Who wants a seat has to be there.
+        async with Listener(admission.urls[0], token=admission.token, certificate_sha256=certificate):
+            await space.take_mic()
+        admission = await space.join()
+    if admission.seat is None or admission.seat != first["seat"]:
+        raise RuntimeError(f"seat {admission.seat} was given, {first['seat']} expected")
+    async with Speaker(
+        admission.urls[0], token=admission.token, seat=admission.seat, certificate_sha256=certificate
+    ) as speaker:
+        await space.unmute()
+        yield speaker
 
 
 async def _first_of(stop: asyncio.Task[Message], talking: asyncio.Task[None]) -> None:

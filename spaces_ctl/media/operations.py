@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from spaces_ctl.media import clips, exporting, finalizing, following, replay_operations, reviewing, upkeep
+from spaces_ctl.media import clips, exporting, finalizing, following, live, replay_operations, reviewing, upkeep
 
 __all__ = ["OPERATIONS", "Handler"]
 
@@ -30,6 +30,8 @@ OPERATIONS: dict[str, Handler] = {
     "export": exporting.export,
     "who_speaks": reviewing.who_speaks,
     "review_track": reviewing.review_track,
+    "hear": live.hear,
+    "piece": live.piece,
     "delete": upkeep.delete,
     "spooled": upkeep.spooled,
     "figures": upkeep.figures,

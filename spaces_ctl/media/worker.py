@@ -24,6 +24,7 @@ from spaces_ctl.media import child
 from spaces_ctl.media.archive import Archive, Keys
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.following import Follower, NewPackager
+from spaces_ctl.media.live import Broadcast
 from spaces_ctl.media.objects import BadStoreUrl, NoObject, Objects, StoreUnavailable
 from spaces_ctl.media.operations import OPERATIONS
 from spaces_ctl.media.packaging import Packager
@@ -71,6 +72,8 @@ class Worker:
         """Of live Spaces."""
         self.finishing: dict[int, Follower] = {}
         """Of those that have ended."""
+        self.broadcasts: dict[int, Broadcast] = {}
+        """Of Spaces that somebody hears by HTTP."""
         self._running: dict[tuple[str, bytes], asyncio.Task[bytes]] = {}
         self._making: dict[int, set[asyncio.Task[bytes]]] = {}
         """Of each Space, what is under way that writes objects of it."""
@@ -86,6 +89,8 @@ class Worker:
         await asyncio.gather(*running, return_exceptions=True)
         for follower in list(self.followers.values()):
             await follower.stop()
+        for broadcast in list(self.broadcasts.values()):
+            await broadcast.stop()
 
     async def answer(self, operation: str, body: bytes) -> bytes:
         """Carries out one operation. The same request that is under way already is not begun twice.

@@ -105,13 +105,20 @@ class SandboxPayments:
     def router(self, path: str = "/sandbox-payments") -> Router:
         """The checkout page."""
 
-        @get("/{token:str}", media_type=MediaType.HTML, response_headers=_HEADERS, include_in_schema=False)
+        # `open`: the page is as foreign as a real provider's. It goes by the signed URL, whoever is signed in here.
+        @get(
+            "/{token:str}",
+            media_type=MediaType.HTML,
+            response_headers=_HEADERS,
+            include_in_schema=False,
+            opt={"open": True},
+        )
         async def page(token: FromPath[str]) -> str:
             order = self.order_of(token)
             amount = f"{order.price_minor / 100:.2f}"
             return _PAGE.format(amount=amount, currency=html.escape(order.currency))
 
-        @post("/{token:str}", include_in_schema=False)
+        @post("/{token:str}", include_in_schema=False, opt={"open": True})
         async def pay(
             token: FromPath[str], data: Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
         ) -> Redirect:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 
 from spaces_ctl.captions import moonshine
 from spaces_ctl.captions.messages import Open
 from spaces_ctl.captions.remote import RemoteCaptioner
-from spaces_ctl.engine import Engine, TokenSigner
+from spaces_ctl.serve.doors import EngineDoor
 from spaces_ctl.serve.run import Running
-from spaces_ctl.service.captioning import Captioning, Door
+from spaces_ctl.service.captioning import Captioning
 from spaces_ctl.service.captions import Captions
 from spaces_ctl.service.services import Services
 from spaces_ctl.settings.model import Settings
@@ -19,8 +18,6 @@ from spaces_ctl.settings.model import Settings
 __all__ = ["CaptionsProcess", "languages"]
 
 log = logging.getLogger(__name__)
-
-_ADMITS_S = 60.0
 
 
 def languages(settings: Settings) -> tuple[str, ...]:
@@ -61,7 +58,7 @@ class CaptionsProcess:
             )
             log.info("captions", extra={"recogniser": wanted.recogniser, "languages": spoken})
         self._services = services
-        self._door = _EngineDoor(running.engine, running.signer)
+        self._door = EngineDoor(running.engine, running.signer)
 
     @property
     def enabled(self) -> bool:
@@ -79,17 +76,3 @@ class CaptionsProcess:
             group.create_task(self.captions.run())
             group.create_task(captioning.run())
             group.create_task(remote.run(captioning.resume, captioning.hear))
-
-
-class _EngineDoor:
-    """The engine of this process, by loopback where it listens everywhere."""
-
-    def __init__(self, engine: Engine, signer: TokenSigner) -> None:
-        self._engine = engine
-        self._signer = signer
-
-    def __call__(self) -> Door:
-        host, port = self._engine.address
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        token = self._signer.mint(account=None, sid=secrets.randbits(62) + 1, lifetime_s=_ADMITS_S, service=True)
-        return Door(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", self._engine.certificate_sha256, token)

@@ -20,11 +20,13 @@ from spaces_ctl.media.objects import Objects
 from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve.captions import CaptionsProcess
 from spaces_ctl.serve.clips import clip_services
+from spaces_ctl.serve.doors import EngineDoor
 from spaces_ctl.serve.errors import BadSettings, DatabaseUnreachable, SchemaOutdated
 from spaces_ctl.serve.media import MediaProcess
 from spaces_ctl.serve.run import Running
 from spaces_ctl.serve.secrets import derived
 from spaces_ctl.service.around import Around, AroundSettings
+from spaces_ctl.service.broadcasts import Broadcasts
 from spaces_ctl.service.email_links import EmailLinks
 from spaces_ctl.service.graph import WritableGraph
 from spaces_ctl.service.media_asker import NoWorker
@@ -81,6 +83,14 @@ class Deployment:
             db=services.db,
         )
         self.retention = _retention(settings, services, self.around, media)
+        self.broadcasts = Broadcasts(
+            media=media.worker if media is not None else NoWorker(),
+            joins=services.joins,
+            spaces=services.spaces,
+            door=EngineDoor(running.engine, running.signer, broadcasts=True),
+            links=self.retention.links,
+            clock=services.clock,
+        )
         self.app: Any = _application(settings, running, self, mailer, payments)
         """ASGI."""
 
@@ -117,7 +127,7 @@ async def compose(settings: Settings, running: Running) -> AsyncIterator[Deploym
                     engine=running.engine,
                     attached=running.attached,
                     signer=running.signer,
-                    addresses=[url.removeprefix("https://") for url in place.media_urls],
+                    media_urls=place.media_urls,
                     certificate_sha256=running.pin,
                     directory=settings.node.data_directory,
                     public_url=place.public_url,
@@ -293,6 +303,7 @@ def _application(
             **deployment.recorded,
             "replays": deployment.replays,
             **deployment.retention.injected(),
+            "broadcasts": deployment.broadcasts,
             "plays": Plays(db=services.db, clock=services.clock, execute=services.spaces.execute),
         },
     )

@@ -168,7 +168,7 @@ Try:
   curl -s {url}/api/v1/spaces/$SPACE/start -X POST -H "Authorization: Bearer $HOST"
   curl -s {url}/api/v1/spaces/$SPACE/join -X POST -H "Authorization: Bearer $LISTENER"
   curl -sN {url}/api/v1/spaces/$SPACE/events -H "Authorization: Bearer $LISTENER"
-  echo "in a browser: {url}/?space=$SPACE (sign in at {url}/i/login to speak)"
+  echo "in a browser: {url}/s/$SPACE (sign in at {url}/sign-in to speak)"
 
 Ctrl-C ends it.
 """

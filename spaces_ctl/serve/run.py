@@ -12,6 +12,7 @@ If the control loop dies after it has served, it begins at 3 again and attaches 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import os
 import socket
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple, Protocol
 
 import uvloop
 
-from spaces_ctl.engine import AddressInUse, Engine, EngineConfig, StartFailed, TokenSigner
+from spaces_ctl.engine import AddressInUse, Engine, EngineConfig, StartFailed, TokenSigner, WebSocketConfig
 from spaces_ctl.serve.certificates import Certificates
 from spaces_ctl.serve.errors import BadSettings, PortTaken
 from spaces_ctl.serve.secrets import join_signer
@@ -89,12 +90,16 @@ class Compose(Protocol):
         ...
 
 
-def serve(settings: Settings, compose: Compose, *, announce: Callable[[Place], None] | None = None) -> None:
+def serve(
+    settings: Settings, compose: Compose, *, announce: Callable[[Place], None] | None = None, tracks: bool = False
+) -> None:
     """Serves until told to stop. `announce` is called once, when the first request can be answered.
+
+    `tracks`: the recorder writes a file of each person beside its log (`EngineConfig.recording_tracks`).
 
     Raises CannotStart, and whatever else it could not start with. Once it has served, it lives until it is stopped.
     """
-    server = _Server(settings, compose, announce)
+    server = _Server(settings, compose, announce, tracks=tracks)
     try:
         supervise(server.live, server.watchdog, loop_factory=uvloop.new_event_loop)
     finally:
@@ -104,8 +109,11 @@ def serve(settings: Settings, compose: Compose, *, announce: Callable[[Place], N
 
 
 class _Server:
-    def __init__(self, settings: Settings, compose: Compose, announce: Callable[[Place], None] | None) -> None:
+    def __init__(
+        self, settings: Settings, compose: Compose, announce: Callable[[Place], None] | None, *, tracks: bool
+    ) -> None:
         self._settings = settings
+        self._tracks = tracks
         self._compose = compose
         self._announce = announce
         self._notifier = Notifier()
@@ -183,12 +191,15 @@ class _Server:
     async def _engine(self, stack: AsyncExitStack) -> tuple[Engine, bool]:
         settings = self._settings
         engine, attached = attach_or_make(
-            _engine_config(settings, self._signer, self._certificates.media_files), f"spaces-{settings.node.name}"
+            _engine_config(settings, self._signer, self._certificates.media_files, self._tracks),
+            f"spaces-{settings.node.name}",
         )
         try:
             return await stack.enter_async_context(engine), attached
         except AddressInUse as error:
-            where = f"{settings.media.bind} port {settings.media.port} (UDP)"
+            tcp = _websocket(settings)
+            over_tcp = "" if tcp is None else f" or port {(tcp.bind or (0, settings.media.port))[1]} (TCP)"
+            where = f"{settings.media.bind} port {settings.media.port} (UDP){over_tcp}"
             advice = "the port is in use; stop who has it or set media.port"
             raise PortTaken(f"the audio cannot listen on {where}: {advice}") from error
         except (StartFailed, ValueError, OSError) as error:
@@ -210,7 +221,9 @@ async def _hurry(stop: Stop, web: WebServer) -> None:
     web.hurry()
 
 
-def _engine_config(settings: Settings, signer: TokenSigner, tls: tuple[Path, Path] | None) -> EngineConfig:
+def _engine_config(
+    settings: Settings, signer: TokenSigner, tls: tuple[Path, Path] | None, tracks: bool
+) -> EngineConfig:
     media, recordings = settings.media, settings.recordings
     directory = recordings.directory if recordings.enabled else None
     if directory is not None:
@@ -227,8 +240,9 @@ def _engine_config(settings: Settings, signer: TokenSigner, tls: tuple[Path, Pat
         max_sessions=media.max_sessions,
         idle_timeout_ms=media.idle_timeout_ms,
         reactions=len(settings.limits.resolve().reactions),
+        websocket=_websocket(settings),
         segment_ms=recordings.segment_ms,
-        recording_tracks=False,
+        recording_tracks=tracks,
     )
 
 
@@ -256,6 +270,29 @@ def _place(settings: Settings, engine: Engine, http_port: int, pin: bytes | None
     media = settings.media.public_addresses or (f"{bracketed}:{engine.port}",)
     return Place(
         public_url,
-        tuple(f"https://{address}" for address in media),
+        (*(f"https://{address}" for address in media), *_websocket_urls(settings, engine, bracketed, pin)),
         None if pin is None else pin.hex(),
     )
+
+
+def _websocket(settings: Settings) -> WebSocketConfig | None:
+    media = settings.media
+    if media.websocket == "off":
+        return None
+    host, _, port = media.websocket_bind.rpartition(":")
+    bind = (host.strip("[]"), int(port)) if port else None
+    if bind is None and media.port and media.port == settings.http.port:
+        bind = (media.bind, media.port + 1)  # HTTP has TCP's port of that number
+    return WebSocketConfig(bind=bind, plain=media.websocket == "plain")
+
+
+def _websocket_urls(settings: Settings, engine: Engine, host: str, pin: bytes | None) -> tuple[str, ...]:
+    """How clients reach the WebSockets: as told, by the audio's certificate, or on this machine without one."""
+    media, port = settings.media, engine.websocket_port
+    if port is None or media.websocket_urls:
+        return media.websocket_urls if port is not None else ()
+    if pin is None:
+        return (f"wss://{host}:{port}",)
+    # No browser takes a development certificate for a WebSocket, but all of them take plain ones to their own machine.
+    local = media.bind if ipaddress.ip_address(media.bind).is_loopback else "127.0.0.1"
+    return (f"ws://[{local}]:{port}" if ":" in local else f"ws://{local}:{port}",)

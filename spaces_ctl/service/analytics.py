@@ -88,13 +88,14 @@ class Analytics:
         now = self._clock.now_ms()
         live = set(self._live())
         ended = self._known - live
+        self._known |= live
         if not ended and self._stored_ms is not None and now - self._stored_ms < _EVERY_MS:
             return False
-        await self._store(sorted(live | self._known), now)
+        self._counters.hold(live)
+        await self._store(sorted(self._known), now)
         self._stored_ms = now
         for space in ended:
             self._forget(space)
-        self._known |= live
         return True
 
     async def peak(self, space: SpaceId) -> int:
@@ -141,6 +142,7 @@ class Analytics:
         hosts = {space.creator, *space.hosts}
         if not principal.operator and principal.account not in hosts:
             raise ServiceError("role.forbidden")
+        self._counters.hold({space_id} & set(self._live()))
         await self._store([space_id], self._clock.now_ms())
 
         def read(c: sa.Connection) -> tuple[Counted | None, Mapping[SpaceId, summaries.Summary]]:

@@ -1,4 +1,5 @@
-"""What is counted per Space and never an event: people over time, peaks, reactions. Fed by the engine once a second.
+"""What is counted per Space and never an event: people over time, peaks, reactions. Fed by the engine, once a second at
+most and only with what changed: between two counts everybody stays.
 
 Memory is bounded per Space: an hour-long and a day-long Space keep equally many points, the latter's stand wider apart.
 """
@@ -6,7 +7,7 @@ Memory is bounded per Space: an hour-long and a day-long Space keep equally many
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -49,16 +50,28 @@ class SpaceCounters:
 
     def count(self, now_ms: int, audience: Audience, peak: int) -> None:
         """The audience from now on; the engine's `peak` since it knows the Space."""
+        self.hold(now_ms)
         self.audience = audience
         self.peak = max(self.peak, peak, audience.named + audience.anonymous + audience.guests)
         at_ms = now_ms - now_ms % self.bucket_ms
-        point = Point(at_ms=at_ms, named=audience.named, anonymous=audience.anonymous, guests=audience.guests)
+        point = self._point(at_ms)
         if self.points and self.points[-1].at_ms == at_ms:
             self.points[-1] = max(self.points[-1], point, key=lambda one: one.people)
         else:
             self.points.append(point)
         if len(self.points) > _MOST_POINTS:
             self._widen()
+
+    def hold(self, now_ms: int) -> None:
+        """Nothing was told since the last count, so everybody was there until now: the stretches between get points."""
+        while self.points and self.points[-1].at_ms + self.bucket_ms < now_ms:
+            self.points.append(self._point(self.points[-1].at_ms + self.bucket_ms))
+            if len(self.points) > _MOST_POINTS:
+                self._widen()
+
+    def _point(self, at_ms: int) -> Point:
+        now = self.audience
+        return Point(at_ms=at_ms, named=now.named, anonymous=now.anonymous, guests=now.guests)
 
     def _widen(self) -> None:
         self.bucket_ms *= 2
@@ -94,6 +107,12 @@ class Counters:
         if own.audience != audience:
             self._changed.add(counts.space)
         own.count(self._clock.now_ms(), audience, counts.peak)
+
+    def hold(self, spaces: Iterable[SpaceId]) -> None:
+        """See `SpaceCounters.hold`; for live Spaces."""
+        for space in spaces:
+            if (own := self._of.get(space)) is not None:
+                own.hold(self._clock.now_ms())
 
     def take_changed(self) -> frozenset[SpaceId]:
         """Spaces whose audience is another than at the last call."""

@@ -43,7 +43,7 @@ class EmailLinks:
         windows: Windows,
         public_url: str,
     ) -> None:
-        """Links lead to `public_url`/i/verify and /i/reset."""
+        """Links lead to `public_url`/verify and /reset."""
         self._db = AnsweringDatabase(db)
         self._clock = clock
         self._mailer = mailer
@@ -103,7 +103,7 @@ class EmailLinks:
             "expires_ms": now + life_ms,
         }
         await self._db.write(lambda c: store.add_link(c, **values))
-        return f"{self._url}/i/{purpose}?token={secret}"
+        return f"{self._url}/{purpose}?token={secret}"
 
     async def _send(self, to: str, subject: str, text: str) -> None:
         try:

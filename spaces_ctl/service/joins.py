@@ -87,17 +87,17 @@ class Joins:
         engine: MediaEngine,
         graph: SocialGraph,
         tokens: Tokens,
-        addresses: tuple[str, ...],
+        media_urls: tuple[str, ...],
         certificate_sha256: Callable[[], bytes | None],
     ) -> None:
-        """`addresses` are `host:port` as clients reach the engine; `certificate_sha256` is what they have to pin at the
-        moment of a join, None if nothing.
+        """`media_urls` are how clients reach the engine, best first: `https://HOST:PORT`, `wss://HOST:PORT`;
+        `certificate_sha256` is what they have to pin at the moment of a join, None if nothing.
         """
         self._spaces = spaces
         self._engine = engine
         self._graph = graph
         self._tokens = tokens
-        self._addresses = addresses
+        self._media_urls = media_urls
         self._certificate = certificate_sha256
         self.joined: Callable[[AccountId, SpaceId, bool], None] = lambda account, space, anonymous: None
         """Told of every account that is let in: (account, Space, unnamed)."""
@@ -120,7 +120,7 @@ class Joins:
             self.joined(account, space, actor.anonymous)
         seat = state.seat_of(account)
         return Admission(
-            urls=tuple(f"https://{address}/spaces/{space_name(space)}" for address in self._addresses),
+            urls=tuple(f"{url}/spaces/{space_name(space)}" for url in self._media_urls),
             certificate_sha256=self._certificate(),
             token=token.token,
             expires_ms=token.expires_ms,

@@ -130,7 +130,7 @@ async def open_services(
     engine: Engine,
     attached: bool,
     signer: TokenSigner,
-    addresses: Sequence[str],
+    media_urls: Sequence[str],
     certificate_sha256: Callable[[], bytes | None],
     directory: Path,
     public_url: str,
@@ -147,8 +147,9 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Opens everything on an engine that runs; `attached`: it has outlived an earlier control loop.
 
-    `addresses` are `host:port` of the engine as clients reach it, `certificate_sha256` is what they have to pin at the
-    moment, None if nothing; `directory` keeps the journal; `node_number` (0 to 1023) goes into ids; `graph` makes the
+    `media_urls` are how clients reach the engine, best first (`https://HOST:PORT`, `wss://HOST:PORT`),
+    `certificate_sha256` is what they have to pin at the moment, None if nothing; `directory` keeps the journal;
+    `node_number` (0 to 1023) goes into ids; `graph` makes the
     social graph, None is the embedded one; `recordings` makes who keeps them, without it nothing becomes of them;
     `join_token_s` is how long a join token admits. The database has its tables already. Raises what `Database.open`
     raises, ServiceError, OSError.
@@ -229,7 +230,7 @@ async def open_services(
                 engine=engine,
                 graph=social,
                 tokens=tokens,
-                addresses=tuple(addresses),
+                media_urls=tuple(media_urls),
                 certificate_sha256=certificate_sha256,
             ),
             effects=effects,

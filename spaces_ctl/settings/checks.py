@@ -50,11 +50,32 @@ def _addresses(settings: Settings) -> Iterator[tuple[str, str]]:
         if not _is_origin(origin):
             yield "http.cors_origins", f"expected https://HOST[:PORT], got {origin!r}"
     for address in settings.media.public_addresses:
-        host, colon, port = address.rpartition(":")
-        if not (colon and host and port.isdecimal() and 0 < int(port) < 65_536):
+        if not _is_host_port(address):
             yield "media.public_addresses", f"expected HOST:PORT, got {address!r}"
+    bind = settings.media.websocket_bind
+    if bind and not (_is_host_port(bind) and _is_ip(bind.rpartition(":")[0].strip("[]"))):
+        yield "media.websocket_bind", f"expected IP:PORT, got {bind!r}"
+    for url in settings.media.websocket_urls:
+        scheme, found, address = url.partition("://")
+        if not (found and scheme in ("ws", "wss") and _is_host_port(address)):
+            yield "media.websocket_urls", f"expected wss://HOST:PORT, got {url!r}"
+    if settings.media.websocket == "plain" and not settings.media.websocket_urls:
+        yield "media.websocket_urls", "is needed with websocket = 'plain': the proxy's addresses"
     if settings.media.pin and len(settings.media.pin) != settings.media.shards:
         yield "media.pin", f"expected one core a shard ({settings.media.shards}), got {len(settings.media.pin)}"
+
+
+def _is_host_port(text: str) -> bool:
+    host, colon, port = text.rpartition(":")
+    return bool(colon and host and port.isdecimal() and 0 < int(port) < 65_536)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _certificate(section: str, certificate: Path | None, key: Path | None) -> Iterator[tuple[str, str]]:

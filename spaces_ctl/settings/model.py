@@ -68,7 +68,7 @@ class Http(Section, frozen=True, kw_only=True):
 
 
 class Media(Section, frozen=True, kw_only=True):
-    """The audio: QUIC and WebTransport on one UDP port."""
+    """The audio: QUIC and WebTransport on one UDP port, WebSockets on the TCP port of the same number."""
 
     bind: str = "127.0.0.1"
     """Address to listen on."""
@@ -88,6 +88,12 @@ class Media(Section, frozen=True, kw_only=True):
     """Connected people at most; further ones are refused with node.capacity."""
     idle_timeout_ms: Positive = 20_000
     """A connection without a packet for this long is lost."""
+    websocket: Literal["tls", "plain", "off"] = "tls"
+    """Over TCP, where UDP is blocked. tls: wss://, from this machine ws://. plain: ws://, behind a proxy."""
+    websocket_bind: str = ""
+    """IP:PORT of its listener. Empty: bind and port of this section, or the next port if HTTP has that."""
+    websocket_urls: tuple[str, ...] = ()
+    """wss://HOST:PORT as clients reach it. Empty: its port at the host of http.public_url."""
 
 
 class Database(Section, frozen=True, kw_only=True):

@@ -67,6 +67,23 @@ async def test_a_host_sees_listeners_over_time_peak_retention_and_counts(world: 
     assert (report.requests, report.replay_plays, report.reminders) == (1, 4, 1)
 
 
+async def test_people_who_stay_are_counted_though_the_engine_tells_changes_only(world: World) -> None:
+    world.people(5)
+    world.clock.advance(seconds=35)
+    world.people(2)
+    world.clock.advance(seconds=20)
+    report = await world.analytics.report(HOST, 5)
+    assert [moment.named for moment in report.moments] == [5, 5, 5, 5, 2, 2]
+    assert report.listened_ms == 24 * 10_000
+    world.clock.advance(seconds=10)
+    await world.analytics.step()
+    world.live = []
+    world.clock.advance(seconds=60)
+    await world.analytics.step()
+    report = await world.analytics.report(HOST, 5)
+    assert [moment.named for moment in report.moments] == [5, 5, 5, 5, 2, 2, 2], "nobody is there after the end"
+
+
 async def test_counts_survive_a_restart_and_are_not_counted_twice(world: World) -> None:
     world.people(30)
     world.counters.react(5, {"joy": 2})
@@ -80,7 +97,7 @@ async def test_counts_survive_a_restart_and_are_not_counted_twice(world: World) 
     world.counters.react(5, {"joy": 1, "fist": 1})
     await world.analytics.step()
     report = await world.analytics.report(HOST, 5)
-    assert [moment.named for moment in report.moments] == [30, 10]
+    assert [moment.named for moment in report.moments] == [30] * 6 + [10]
     assert report.peak == 30
     assert report.reactions == {"joy": 3, "fist": 1}
 

@@ -15,7 +15,7 @@ from spaces_ctl import commands as c
 from spaces_ctl.api import wire
 from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.engine import Counts
-from spaces_ctl.model import Ticketing
+from spaces_ctl.model import SYSTEM, Ticketing
 from spaces_ctl.service.ports import Principal
 from tests.support.api_world import ANN, BEN, CID, HOST, MODERATOR, ApiWorld, bearer, path
 
@@ -71,13 +71,19 @@ async def test_the_bar_tabs_search_and_a_profile(client: Client, world: ApiWorld
 
 
 async def test_how_many_came_is_told_to_everybody_when_it_is_over(client: Client, world: ApiWorld) -> None:
-    space = await world.live()
+    space = await world.live(record=True)
     await world.enter(space, ANN, BEN)
     world.spaces.counters.count(Counts(at_us=0, space=space, named=2, anonymous=0, guests=1, peak=3))
+    await world.more.around.analytics.step()
     await asked(client, "GET", path(space, "/attendance"), None, 403)
     await world.do(HOST, space, c.End())
     told = await asked(client, "GET", path(space, "/attendance"), None)
     assert told == {"now": {"named": 0, "anonymous": 0, "guests": 0}, "peak": 3, "reactions": {}, "points": []}
+    await world.spaces.execute(SYSTEM, space, c.ReplayReady(duration_ms=60_000))
+    await world.more.around.analytics.step()
+    await world.more.around.settle()
+    recorded = (await asked(client, "GET", f"{API}/accounts/{HOST}/spaces", None))["recorded"]
+    assert [one["participants"] for one in recorded] == [3]
 
 
 async def test_a_profile_tells_followers_alone_where_somebody_is(client: Client, world: ApiWorld) -> None:
@@ -214,6 +220,20 @@ async def test_a_ticket_is_bought_in_the_sandbox_and_lets_its_holder_in(client: 
     forged = await client.post(f"{API}/payments/messages", content=b"{}")
     assert forged.status_code == 422
     assert forged.json()["code"] == "payment.invalid"
+
+
+async def test_whoever_is_signed_in_by_cookie_can_pay_and_is_led_back_to_the_order(
+    client: Client, world: ApiWorld
+) -> None:
+    world.more.payments._return_url = "https://spaces.example/orders/{order}"
+    space = await world.live(ticketing=Ticketing(price_minor=500, currency="EUR", quantity=1))
+    order = await asked(client, "POST", path(space, "/tickets/checkout"), ANN, 201)
+    browser = {"cookie": f"spaces_session={ANN}", "origin": "http://127.0.0.1:1", "sec-fetch-site": "same-origin"}
+    page = urlsplit(order["url"]).path
+    assert (await client.get(page, headers=browser)).status_code == 200
+    paid = await client.post(page, data={"outcome": "paid"}, headers=browser, follow_redirects=False)
+    assert (paid.status_code, paid.headers["location"]) == (303, f"https://spaces.example/orders/{order['id']}")
+    assert (await asked(client, "GET", f"{API}/me/orders/{order['id']}", ANN))["state"] == "paid"
 
 
 async def test_a_community_its_members_and_its_spaces(client: Client, world: ApiWorld) -> None:

@@ -285,7 +285,7 @@ def test_a_used_udp_port_is_one_clear_line(tmp_path: Path) -> None:
         ran = spaces("serve", "--dev", cwd=tmp_path, SPACES_HTTP__PORT="0", SPACES_MEDIA__PORT=str(port))
     assert ran.code == 3
     assert ran.err.splitlines()[-1] == (
-        f"spaces: the audio cannot listen on 127.0.0.1 port {port} (UDP): "
+        f"spaces: the audio cannot listen on 127.0.0.1 port {port} (UDP) or port {port} (TCP): "
         "the port is in use; stop who has it or set media.port"
     )
 

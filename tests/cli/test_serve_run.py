@@ -172,7 +172,7 @@ async def test_a_used_udp_port_is_one_clear_line(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         async with process(tmp_path, udp=port) as child:
             assert await line(child) == (
-                f"PortTaken: the audio cannot listen on 127.0.0.1 port {port} (UDP): "
+                f"PortTaken: the audio cannot listen on 127.0.0.1 port {port} (UDP) or port {port} (TCP): "
                 "the port is in use; stop who has it or set media.port"
             )
             assert await ended(child) == 3

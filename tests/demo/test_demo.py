@@ -81,9 +81,9 @@ def environment() -> dict[str, str]:
 
 
 def seat_recordings(paths: list[Path]) -> dict[int, Path]:
-    """Recordings by seat, which their names say."""
+    """Recordings by seat, which their names say; that of the mix and what the server stores for replay left out."""
     found = {}
-    for path in paths:
+    for path in (path for path in paths if "mix" not in path.name and "object-store" not in path.parts):
         seat = re.search(r"seat-?(\d+)", path.name)
         assert seat, path
         found[int(seat.group(1))] = path
@@ -197,30 +197,36 @@ def plays(path: Path) -> None:
     assert "Playback length" in info.stdout, path
 
 
-def test_a_visitor_gets_a_seat_and_is_recorded(tmp_path: Path) -> None:
+def test_a_visitor_comes_in_by_the_link_takes_a_seat_and_is_recorded(tmp_path: Path) -> None:
     import asyncio
 
-    import httpx
-
-    from spaces_ctl.engine import Speaker
+    from spaces_ctl.client import SpacesClient
+    from spaces_ctl.engine import Listener, Speaker
 
     running = Running("--listeners", "3", "--speakers", "2", "--recordings", str(tmp_path))
     try:
-        with httpx.Client(base_url=running.page, timeout=10) as http:
-            join = http.get("/demo/join.json").json()
-            seat = http.post("/demo/seat").json()
-            other = http.post("/demo/seat").json()
-            assert "<html" in http.get("/").text.lower()
-        assert (seat["seat"], other["seat"]) == (2, 3)
+        origin, _, name = running.page.partition("/s/")
         said = speech.voices(3)[2].samples[: 3 * speech.RATE]
 
-        async def speak() -> None:
-            pin = bytes.fromhex(join["certificate_sha256_hex"])
-            async with Speaker(join["url"], token=seat["token"], seat=2, certificate_sha256=pin) as speaker:
-                await speaker.speak_pcm(said.tobytes())
-                await speaker.flush()
+        async def speak() -> int | None:
+            async with SpacesClient(origin) as client:
+                await client.login("lee", "spaces-dev")
+                space = client.space(name)
+                admission = await space.join()
+                pin = bytes.fromhex(admission.certificate_sha256 or "")
+                async with Listener(admission.urls[0], token=admission.token, certificate_sha256=pin):
+                    await space.take_mic()
+                admission = await space.join()
+                seat = admission.seat or 0
+                async with Speaker(
+                    admission.urls[0], token=admission.token, seat=seat, certificate_sha256=pin
+                ) as speaker:
+                    await space.unmute()
+                    await speaker.speak_pcm(said.tobytes())
+                    await speaker.flush()
+                return admission.seat
 
-        asyncio.run(speak())
+        assert asyncio.run(speak()) == 2
         running.process.send_signal(signal.SIGINT)
         code, errors = running.ended()
     finally:
@@ -231,6 +237,21 @@ def test_a_visitor_gets_a_seat_and_is_recorded(tmp_path: Path) -> None:
     assert quality.stoi >= 0.9
     assert quality.dropout_frames <= 3
     assert quality.holes_ms == ()
+
+
+def test_the_link_shows_the_room_of_the_web_app(tmp_path: Path) -> None:
+    import httpx
+
+    running = Running("--listeners", "1", "--speakers", "1", "--recordings", str(tmp_path))
+    try:
+        page = httpx.get(running.page, headers={"accept": "text/html"}, timeout=10)
+        origin, _, name = running.page.partition("/s/")
+        space = httpx.get(f"{origin}/api/v1/spaces/{name}", timeout=10).json()
+    finally:
+        running.close()
+    assert '<div id="app">' in page.text
+    assert 'property="og:title" content="Spaces demo"' in page.text
+    assert (space["status"], space["record"]) == ("live", True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -181,7 +181,7 @@ class Lives:
                     engine=engine,
                     attached=attached,
                     signer=self.signer,
-                    addresses=[],
+                    media_urls=[],
                     certificate_sha256=lambda: None,
                     directory=self.directory,
                     public_url="https://spaces.test",

@@ -84,6 +84,7 @@ def test_waiting_calls_let_other_threads_run() -> None:
         reaction_rate=5,
         mix_frame_ms=60,
         mix_bitrate=48_000,
+        websocket=None,
     )
     began = int(time.time() * 1000)
     native.apply([("upsert_space", 9, 1, True, False, True, False, True, False, began, [])])

@@ -1,13 +1,11 @@
-"""A Space without our engine: aioquic serves the page, the tracks of a stage and a seat, in moq-lite-05 or moqt-18.
+"""A Space without our engine: aioquic serves the tracks of a stage and takes a seat's, in moq-lite-05 or moqt-18.
 
-It checks the page independently of the engine (what both the engine and the page misread, this would show), and lets
-the page be looked at by itself: `python -m tests.peers.fake_server` prints a link.
+It checks the page independently of the engine: what both the engine and the page misread, this would show.
 """
 
 import asyncio
 import contextlib
 import datetime
-import http.server
 import json
 import random
 import tempfile
@@ -34,13 +32,8 @@ from cryptography.x509.oid import NameOID
 from tests.peers import wire
 from tests.peers.transport import Hooks, Incoming, MoqTransport
 
-WEB = Path(__file__).parents[2] / "spaces_ctl" / "api" / "web"
 SPACE = "demo"
 RATE, FRAME, TICK = 48_000, 960, 0.02
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; worker-src 'self'; "
-    "connect-src 'self' https:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 Pcm = npt.NDArray[np.int16]
 
 
@@ -84,26 +77,34 @@ class FakeSpace:
     """What is served, and what came in."""
 
     speakers: list[Speaker]
-    title: str = "A quiet talk about loud things"
-    listeners: int = 128
     loss: float = 0.0
     jitter: float = 0.0
     """Seconds of random delay for each datagram."""
-    refuse: str | None = None
-    """Answer /demo/join.json with this error."""
     received: dict[int, list[tuple[int, bytes]]] = field(default_factory=dict)
     """Objects (group, payload) by seat that pages published."""
     sessions: list["_Served"] = field(default_factory=list)
-    page: str = ""
     port: int = 0
     certificate: str = ""
     tick: int = 0
     chance: random.Random = field(default_factory=lambda: random.Random(3))
 
+    @property
+    def admission(self) -> dict[str, Any]:
+        """What the API would answer to a join."""
+        return {
+            "urls": [f"https://127.0.0.1:{self.port}/spaces/{SPACE}"],
+            "certificate_sha256": self.certificate,
+            "token": "t",
+            "expires": "2100-01-01T00:00:00Z",
+            "role": "speaker",
+            "seat": 12,
+            "muted": False,
+            "notices": [],
+        }
+
     def state(self) -> bytes:
         stage = [{"seat": s.seat, "name": s.name, "role": s.role, "muted": s.muted} for s in self.speakers]
-        state = {"title": self.title, "live": True, "recording": True, "listeners": self.listeners, "stage": stage}
-        return json.dumps(state).encode()
+        return json.dumps({"live": True, "stage": stage}).encode()
 
     async def run(self) -> None:
         """One bundle a tick to everybody, as long as anybody speaks in it."""
@@ -322,44 +323,6 @@ def certificate(directory: Path) -> tuple[Path, Path, str]:
     return chain, secret, made.fingerprint(hashes.SHA256()).hex()
 
 
-class _Page(http.server.SimpleHTTPRequestHandler):
-    """The page's files, with a strict policy, and what the demo answers."""
-
-    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {".js": "text/javascript"}
-
-    def __init__(self, *args: Any, space: FakeSpace, **kwargs: Any) -> None:
-        self.space = space
-        super().__init__(*args, directory=str(WEB), **kwargs)
-
-    def end_headers(self) -> None:
-        self.send_header("Content-Security-Policy", CSP)
-        self.send_header("Cache-Control", "no-store")
-        super().end_headers()
-
-    def do_GET(self) -> None:
-        if self.path.startswith("/demo/join.json"):
-            if self.space.refuse:
-                return self._json(403, {"detail": self.space.refuse})
-            url = f"https://127.0.0.1:{self.space.port}/spaces/{SPACE}"
-            join = {"url": url, "certificate_sha256_hex": self.space.certificate, "token": "t", "space": SPACE}
-            return self._json(200, join | {"title": self.space.title})
-        return super().do_GET()
-
-    def do_POST(self) -> None:
-        self._json(200, {"seat": 12, "token": "s"})
-
-    def _json(self, status: int, value: object) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @contextlib.contextmanager
 def serving(space: FakeSpace) -> Iterator[FakeSpace]:
     """Serves `space` from a thread until the block ends."""
@@ -386,35 +349,15 @@ def serving(space: FakeSpace) -> Iterator[FakeSpace]:
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
     assert started.wait(10)
-    page = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Page, space=space))
-    threading.Thread(target=page.serve_forever, daemon=True).start()
-    space.page = f"http://127.0.0.1:{page.server_port}/"
     try:
         yield space
     finally:
-        page.shutdown()
-        page.server_close()
         stop.set()
         thread.join(10)
 
 
 def hum(seconds: float, pitch: float) -> Pcm:
-    """Something that sounds and is not speech, to look at the page with."""
+    """Something that sounds and is not speech."""
     at = np.arange(int(seconds * RATE)) / RATE
     wave = np.sin(2 * np.pi * pitch * at) * (0.5 + 0.5 * np.sin(2 * np.pi * 0.7 * at))
     return np.asarray(wave * 8_000, dtype=np.int16)
-
-
-def main() -> None:
-    names = ["Ada Lovelace", "Grace Hopper", "Alan Turing", "Hedy Lamarr", "Noor"]
-    speakers = [
-        Speaker(seat, name, opus_frames(hum(600, 180 + 70 * seat)), role="host" if seat == 0 else "speaker")
-        for seat, name in enumerate(names)
-    ]
-    with serving(FakeSpace(speakers)) as space:
-        print(space.page, flush=True)
-        threading.Event().wait()
-
-
-if __name__ == "__main__":
-    main()

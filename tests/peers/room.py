@@ -1,24 +1,17 @@
-"""A running server of ours with one Space and the page, in a thread, for the peers to talk to."""
+"""A running engine of ours with one Space, in a thread, for the peers to talk to."""
 
 import asyncio
 import secrets
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-import uvicorn
-
-from spaces_ctl.demo.web import application
 from spaces_ctl.engine import Engine, EngineConfig, SetState, StageRow, Stats, TokenSigner, UpsertSpace, space_name
 
 SEATS = 13
 STATE = b'{"title":"Peers","live":true,"stage":[{"seat":0,"name":"Ada Lovelace","role":"host","muted":false}]}'
-VISITOR = 12
-"""The seat that the page gets when somebody wants to speak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +24,6 @@ class Room:
     certificate: bytes
     tokens: list[str]
     """A join token a seat."""
-    page: str
     stats: Callable[[], Stats]
     """The server's counters, from any thread."""
 
@@ -76,31 +68,15 @@ async def _serve_until(ready: Future[Room], stop: threading.Event) -> None:
         await engine.apply(UpsertSpace(space=space, version=1, stage=stage))
         await engine.apply(SetState(space=space, version=1, snapshot=STATE))
         name = space_name(space)
-        join: dict[str, Any] = {
-            "url": f"https://127.0.0.1:{engine.port}/spaces/{name}",
-            "certificate_sha256_hex": engine.certificate_sha256.hex(),
-            "token": None,
-            "space": name,
-            "title": "Peers",
-        }
-        with socket.socket() as listening:
-            listening.bind(("127.0.0.1", 0))
-            listening.listen()
-            web = application(lambda: join, lambda: {"seat": VISITOR, "token": token(VISITOR)})
-            server = uvicorn.Server(uvicorn.Config(web, log_level="warning", lifespan="off"))
-            serving = asyncio.create_task(server._serve([listening]))  # without its signal handlers
-            ready.set_result(
-                Room(
-                    host="127.0.0.1",
-                    port=engine.port,
-                    space=name,
-                    certificate=engine.certificate_sha256,
-                    tokens=[token(seat) for seat in range(SEATS)],
-                    page=f"http://127.0.0.1:{listening.getsockname()[1]}/",
-                    stats=lambda: asyncio.run_coroutine_threadsafe(engine.stats(), loop).result(10),
-                )
+        ready.set_result(
+            Room(
+                host="127.0.0.1",
+                port=engine.port,
+                space=name,
+                certificate=engine.certificate_sha256,
+                tokens=[token(seat) for seat in range(SEATS)],
+                stats=lambda: asyncio.run_coroutine_threadsafe(engine.stats(), loop).result(10),
             )
-            while not stop.is_set():
-                await asyncio.sleep(0.05)
-            server.should_exit = True
-            await serving
+        )
+        while not stop.is_set():
+            await asyncio.sleep(0.05)

@@ -1,9 +1,9 @@
-"""The web page in Chromium against a server that is not ours (fake_server.py)."""
+"""The web app's live sound in Chromium against a server that is not ours (fake_server.py)."""
 
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 import av
 import numpy as np
@@ -11,16 +11,25 @@ import pytest
 
 from spaces_ctl.demo.speech import voices, write_wav
 from tests.peers import wire
-from tests.peers.browser import Tab, tab
-from tests.peers.fake_server import FRAME, FakeSpace, Speaker, hum, opus_frames, serving
+from tests.peers.fake_server import FRAME, SPACE, FakeSpace, Speaker, hum, opus_frames, serving
 from tests.support.audio import Pcm, compare
+from tests.support.live_harness import LivePage, build_harness, live_page
+from tests.support.live_harness import serving as harness_at
 
 SECONDS = 5
+LIVE = "l.phase === 'live'"
+ACCOUNTS = {seat: f"account-{seat}" for seat in range(13)}
 
 
 @pytest.fixture(scope="module")
 def speech() -> list[Pcm]:
     return [voice.samples[: SECONDS * 48_000] for voice in voices(2)]
+
+
+@pytest.fixture(scope="module")
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with harness_at(build_harness(tmp_path_factory.mktemp("harness"))) as url:
+        yield url
 
 
 @pytest.fixture
@@ -36,64 +45,73 @@ def say(space: FakeSpace, speech: dict[int, Pcm]) -> None:
     space.speakers.extend(Speaker(seat, f"Voice {seat}", frames, begins=begins) for seat, frames in opus.items())
 
 
+async def listening(
+    page: LivePage, harness: str, space: FakeSpace, protocol: str = wire.LITE, tap: str = "mix"
+) -> None:
+    await page.open(harness, SPACE, ACCOUNTS, tap=tap, protocol=protocol)
+    await page.listen(space.admission)
+    await page.until(LIVE)
+
+
 @pytest.mark.parametrize("protocol", [wire.LITE, wire.MOQT])
-def test_two_voices_are_played_as_they_were_spoken(space: FakeSpace, speech: list[Pcm], protocol: str) -> None:
-    with tab() as page:
-        page.open(space.page, protocol=protocol)
-        page.listen()
+async def test_two_voices_are_played_as_they_were_spoken(
+    space: FakeSpace, harness: str, speech: list[Pcm], protocol: str
+) -> None:
+    async with live_page() as page:
+        await listening(page, harness, space, protocol, tap="seats")
         spoken = dict(zip((2, 7), speech, strict=True))
         say(space, spoken)
-        page.rest(SECONDS + 2)
+        await page.until("l.levels['account-2'] < 60 && l.levels['account-7'] < 60")
+        await page.rest(SECONDS + 2)
         for seat, pcm in spoken.items():
-            quality = compare(pcm, page.pcm(seat))
-            assert quality.stoi >= 0.9, quality
-            assert quality.dropout_frames == 0, (quality, page.counts)
-        mixed = compare(np.clip(speech[0].astype(int) + speech[1], -32_768, 32_767).astype(np.int16), page.pcm())
-        assert mixed.stoi >= 0.9, (mixed, page.counts)
-        assert page.counts["lost"] == 0
+            quality = compare(pcm, await page.pcm(seat))
+            assert quality.stoi >= 0.9, (seat, quality, await page.counts())
+            assert quality.holes_ms == (), (seat, quality, await page.counts())
+        mixed = compare(np.clip(speech[0].astype(int) + speech[1], -32_768, 32_767).astype(np.int16), await page.pcm())
+        assert mixed.stoi >= 0.9, (mixed, await page.counts())
         assert page.problems == []
-        own = urlsplit(space.page).netloc
-        assert {urlsplit(url).netloc for url in page.requests} == {own}, "the page asks nobody else for anything"
 
 
-def test_loss_and_jitter_are_concealed_and_told(space: FakeSpace, speech: list[Pcm]) -> None:
+async def test_loss_and_jitter_are_concealed_and_told(space: FakeSpace, harness: str, speech: list[Pcm]) -> None:
     space.loss, space.jitter = 0.05, 0.05
-    with tab() as page:
-        page.open(space.page)
-        page.listen()
+    async with live_page() as page:
+        await listening(page, harness, space)
         say(space, {0: speech[0]})
-        page.rest(SECONDS + 2)
-        counts = page.counts
-        assert counts["lost"] > 5
-        assert counts["concealed"] >= counts["lost"]
-        assert counts["target"] >= 60
-        quality = compare(speech[0], page.pcm(0))
+        await page.rest(SECONDS + 2)
+        counts, look = await page.counts(), await page.look()
+        repaired = counts["concealedSamples"] + counts["fecSamples"]
+        assert repaired >= 5 * FRAME, counts
+        assert counts["targetMs"] >= 40
+        assert look["quality"]["lost"] > 0
+        quality = compare(speech[0], await page.pcm())
         assert quality.stoi >= 0.8, (quality, counts)
-        assert page.page.inner_text("#loss") != "0 %" or counts["lost"] == 0
+        assert quality.holes_ms == (), (quality, counts)
 
 
-def test_the_microphone_is_published_on_a_free_seat(space: FakeSpace, speech: list[Pcm], tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", [wire.LITE, wire.MOQT])
+async def test_the_microphone_is_published_on_our_seat(
+    space: FakeSpace, harness: str, speech: list[Pcm], tmp_path: Path, protocol: str
+) -> None:
     spoken = tmp_path / "spoken.wav"
     write_wav(spoken, speech[0])
-    for protocol in (wire.LITE, wire.MOQT):
-        space.received.clear()
-        with tab(microphone=spoken) as page:
-            page.open(space.page, protocol=protocol)
-            page.listen()
-            page.speak()
-            page.rest(SECONDS + 3)
-            assert page.problems == []
-        objects = space.received[12]
-        groups = [group for group, _ in objects]
-        assert groups == sorted(set(groups)), "frame numbers grow"
-        for (before, one), (group, next_one) in itertools.pairwise(objects):
-            marked = one[1] & 2 and next_one[1] & 1
-            assert group == before + 1 or marked, f"frames are missing between {before} and {group}, in a talkspurt"
-        assert objects[0][1][1] & 1, "the first frame begins a talkspurt"
-        assert all(payload[0] & 0x7F < 127 for _, payload in objects)
-        heard = decode(objects)
-        quality = compare(speech[0][48_000:], heard)
-        assert quality.stoi >= 0.9, (protocol, quality)
+    async with live_page(microphone=spoken) as page:
+        await listening(page, harness, space, protocol)
+        off = {"echoCancellation": False, "noiseSuppression": False, "autoGainControl": False}
+        await page.call("setProcessing", off)
+        await page.call("speak", False)
+        await page.until("l.levels['account-12'] < 60")
+        await page.rest(SECONDS + 1)
+        assert page.problems == []
+    objects = space.received[12]
+    groups = [group for group, _ in objects]
+    assert groups == sorted(set(groups)), "frame numbers grow"
+    for (before, one), (group, next_one) in itertools.pairwise(objects):
+        marked = one[1] & 2 and next_one[1] & 1
+        assert group == before + 1 or marked, f"frames are missing between {before} and {group}, in a talkspurt"
+    assert objects[0][1][1] & 1, "the first frame begins a talkspurt"
+    assert all(payload[0] & 0x7F < 127 for _, payload in objects)
+    quality = compare(speech[0][48_000:], decode(objects))
+    assert quality.stoi >= 0.9, quality
 
 
 def decode(objects: list[tuple[int, bytes]]) -> Pcm:
@@ -110,108 +128,41 @@ def decode(objects: list[tuple[int, bytes]]) -> Pcm:
     return out
 
 
-def test_the_roster_is_shown(space: FakeSpace) -> None:
-    space.listeners = 1_204
-    tone = opus_frames(hum(20, 200))
-    space.speakers = [
-        Speaker(0, "Ada Lovelace", tone, role="host"),
-        Speaker(4, "Grace Hopper", [], muted=True),
-    ]
-    with tab() as page:
-        page.open(space.page)
-        page.listen()
-        page.wait(lambda: page.people == ["Ada Lovelace", "Grace Hopper"])
-        shown = page.page
-        assert shown.inner_text("#title") == space.title == shown.title().removesuffix(" · Spaces")
-        assert shown.inner_text("#count") == "1,204 people here"
-        assert shown.is_visible("#recording")
-        page.wait(lambda: shown.locator(".person[data-talking] .name").all_inner_texts() == ["Ada Lovelace"])
-        assert shown.locator(".person.hue-4 .unseen").inner_text() == "muted"
+def end(space: FakeSpace, act: str, *arguments: Any) -> None:
+    """Every session of the server does `act`."""
+    for session in list(space.sessions):
+        session.transport._loop.call_soon_threadsafe(getattr(session.transport, act), *arguments)
 
 
-def test_a_lost_connection_comes_back_and_says_so(space: FakeSpace) -> None:
+async def test_a_lost_connection_comes_back_and_says_so(space: FakeSpace, harness: str) -> None:
     space.speakers = [Speaker(0, "Ada", opus_frames(hum(60, 200)))]
-    with tab() as page:
-        page.open(space.page)
-        page.listen()
-        page.rest(1)
-        for session in list(space.sessions):
-            session.transport._loop.call_soon_threadsafe(session.transport.close)
-        page.wait(lambda: page.badge == "Reconnecting")
-        assert "Trying again" in page.notice
-        page.wait(lambda: page.badge == "Live")
-        before = page.counts["played"]
-        page.wait(lambda: page.counts["played"] > before + 25)
-
-
-def test_a_refusal_is_told_in_the_servers_words(space: FakeSpace) -> None:
-    space.refuse = "The Space has ended."
-    with tab() as page:
-        page.open(space.page)
-        page.page.click("#listen")
-        page.wait(lambda: page.badge == "Not connected" and "has ended" in page.notice)
-        assert page.page.inner_text("#listen-text") == "Try again"
+    async with live_page() as page:
+        await listening(page, harness, space)
+        await page.until("l.levels['account-0'] < 60")
+        end(space, "close")
+        await page.until("l.phase === 'reconnecting'")
+        await page.until(LIVE + " && l.levels['account-0'] < 60")
 
 
 @pytest.mark.parametrize(
-    ("code", "words", "again"),
-    [("state.ended", "Thank you for listening", False), ("node.capacity", "full at the moment", True)],
+    ("code", "phase"),
+    [("state.ended", "refused"), ("participant.removed", "refused"), ("node.capacity", "reconnecting")],
 )
-def test_the_servers_last_words_are_put_plainly(space: FakeSpace, code: str, words: str, again: bool) -> None:
-    with tab() as page:
-        page.open(space.page)
-        page.listen()
-        for session in list(space.sessions):
-            session.transport._loop.call_soon_threadsafe(session.transport.end_session, 0x5300, code)
-        page.wait(lambda: words in page.notice)
-        assert page.badge == ("Reconnecting" if again else "Not connected")
+async def test_the_servers_last_words_decide(space: FakeSpace, harness: str, code: str, phase: str) -> None:
+    async with live_page() as page:
+        await listening(page, harness, space)
+        end(space, "end_session", 0x5300, code)
+        await page.until(f"l.phase === '{phase}'")
+        if phase == "refused":
+            assert (await page.look())["refusal"]["code"] == code
 
 
-def test_a_refused_microphone_is_explained(space: FakeSpace) -> None:
-    with tab() as page:
-        page.page.add_init_script(
+async def test_a_refused_microphone_is_explained_and_the_sound_goes_on(space: FakeSpace, harness: str) -> None:
+    async with live_page() as page:
+        await page.page.add_init_script(
             "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', 'NotAllowedError'); }"
         )
-        page.open(space.page)
-        page.listen()
-        page.page.click("#speak")
-        page.wait(lambda: "microphone was not allowed" in page.notice)
-        assert page.page.inner_text("#speak-text") == "Speak"
-        assert page.badge == "Live"
-
-
-def test_an_old_browser_is_told_what_it_lacks(space: FakeSpace) -> None:
-    with tab() as page:
-        page.page.add_init_script("delete globalThis.WebTransport")
-        page.open(space.page)
-        page.wait(lambda: "lacks WebTransport" in page.notice)
-        assert page.page.is_disabled("#listen")
-
-
-def test_everything_can_be_done_by_keyboard(space: FakeSpace) -> None:
-    with tab(still=True) as page:
-        page.open(space.page)
-        page.page.wait_for_selector("#listen:enabled")
-        focus(page, "listen")
-        page.page.keyboard.press("Enter")
-        page.wait(lambda: page.badge == "Live")
-        focus(page, "volume")
-        page.page.keyboard.press("Home")
-        assert page.page.input_value("#volume") == "0"
-        focus(page, "speak")
-        page.page.keyboard.press("Space")
-        page.wait(lambda: page.page.inner_text("#speak-text") == "Mute")
-        page.page.keyboard.press("Space")
-        page.wait(lambda: page.notice == "You are muted.")
-        focus(page, "step-down")
-        page.page.keyboard.press("Enter")
-        page.wait(lambda: page.page.inner_text("#speak-text") == "Speak")
-
-
-def focus(page: Tab, wanted: str) -> None:
-    """Presses Tab until the control is reached."""
-    for _ in range(12):
-        page.page.keyboard.press("Tab")
-        if page.page.evaluate("() => document.activeElement?.id") == wanted:
-            return
-    raise AssertionError(f"{wanted} cannot be reached")
+        await listening(page, harness, space)
+        await page.call("speak", False)
+        await page.until("l.microphone.state === 'refused' && l.microphone.trouble.includes('not allowed')")
+        assert (await page.look())["phase"] == "live"

@@ -4,15 +4,12 @@ import asyncio
 import hashlib
 import itertools
 import json
-import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from spaces_ctl.engine import REFUSALS
 from tests.peers import moq_rs_listener, wire
 from tests.peers.aioquic_listener import Heard, Refused, Way, listen
 from tests.peers.aioquic_speaker import speak
@@ -231,21 +228,3 @@ def test_moqtap_client_takes_every_packet(room: Room, voices: Voices) -> None:
     ledger.close()
     assert payloads["state"][0] == STATE
     assert all(line[2] == "0" for line in lines if line[0] == "stage"), "one object a group"
-
-
-def test_the_page_has_words_for_every_refusal_of_the_engine() -> None:
-    root = Path(__file__).parents[2]
-    words = re.findall(r'^  "([a-z_.]+)": \[', (root / "spaces_ctl/api/web/words.js").read_text(), re.MULTILINE)
-    ending_no_session = {"track.not_found", "reaction.unknown", "participant.not_in_space", "captions.no_consent"}
-    assert set(REFUSALS) - ending_no_session == set(words)
-
-
-def test_the_pages_modules_by_themselves() -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("needs node")
-    tests = sorted((Path(__file__).parent / "web").glob("*.test.mjs"))
-    # A test runner inside a test runner would inherit its settings.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("NODE_")}
-    done = subprocess.run([node, "--test", *tests], capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stdout[-4_000:]

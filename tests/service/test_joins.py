@@ -21,7 +21,7 @@ class Door:
             engine=world.engine,
             graph=world.graph,
             tokens=self.tokens,
-            addresses=("one:1", "two:2"),
+            media_urls=("https://one:1", "wss://two:2"),
             certificate_sha256=lambda: self.pin,
         )
 
@@ -50,7 +50,7 @@ async def test_each_gets_role_seat_and_address(door: Door) -> None:
     await door.world.speaks(space, ANN)
     host = await door.joins.join(who(HOST), space, "session")
     assert (host.role, host.seat, host.muted) == (Role.HOST, 0, True)
-    assert [url.split("/spaces/")[0] for url in host.urls] == ["https://one:1", "https://two:2"]
+    assert [url.split("/spaces/")[0] for url in host.urls] == ["https://one:1", "wss://two:2"]
     ann = await door.joins.join(who(ANN), space, "session")
     assert (ann.role, ann.seat, ann.muted) == (Role.SPEAKER, 1, False)
     listener = await door.joins.join(who(BEN), space, "session")

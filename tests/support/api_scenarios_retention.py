@@ -1,4 +1,4 @@
-"""Scenarios, as in `api_scenarios`, of what is kept: deletions, reviews, exports."""
+"""Scenarios, as in `api_scenarios`: deletions, reviews, exports, and live HLS."""
 
 from __future__ import annotations
 
@@ -78,6 +78,18 @@ async def _download(world: ApiWorld) -> Ready:
     return Ready(None, {"space": wire.space_text(space), "number": "1"}, query=_query(query))
 
 
+async def _live(world: ApiWorld) -> Ready:
+    return Ready(HOST, {"space": wire.space_text(await standing(world))})
+
+
+async def _segment(world: ApiWorld) -> Ready:
+    space = wire.space_text(await standing(world))
+    query = world.more.retention.links.query(
+        f"/api/v1/spaces/{space}/live/segments/8.m4s", None, world.clock.now_ms() + 1_000
+    )
+    return Ready(None, {"space": space, "name": "8.m4s"}, query=_query(query))
+
+
 SCENARIOS: dict[str, Scenario] = {
     "listDeletions": _plain(MODERATOR),
     "listReviews": _plain(OPERATOR),
@@ -86,4 +98,8 @@ SCENARIOS: dict[str, Scenario] = {
     "listExports": _export,
     "getExport": _export,
     "downloadExport": _download,
+    "getLiveHls": _live,
+    "getLiveHlsSegments": _live,
+    "getLiveHlsInitialisation": _live,
+    "getLiveSegment": _segment,
 }

@@ -17,11 +17,14 @@ from spaces_ctl.api.security import CsrfTokens
 from spaces_ctl.api.xapi.rates import XRates
 from spaces_ctl.media.errors import MediaError
 from spaces_ctl.media.handouts import ExportBundle, Exported, ReviewTrack, Sound, Voice, Voices, WhoSpeaks
+from spaces_ctl.media.live_requests import Hear, Heard, LiveSegment, Piece, PieceOf
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.payments.sandbox import SandboxPayments
 from spaces_ctl.serve import composition
 from spaces_ctl.service.around import Around, AroundSettings
 from spaces_ctl.service.authentication import Authentication
+from spaces_ctl.service.broadcasts import Broadcasts
+from spaces_ctl.service.captioning import Door
 from spaces_ctl.service.clip_pages import ClipPages
 from spaces_ctl.service.clips import Clips
 from spaces_ctl.service.email_links import EmailLinks
@@ -77,6 +80,15 @@ class ScriptedMedia:
             case ExportBundle():
                 await self.objects.put(request.name, b"PK of an archive")
                 return Exported(bytes=16, files=("mix.opus", "metadata.json"))
+            case Hear():
+                segments = tuple(LiveSegment(number=number, samples=96_256) for number in (7, 8, 9))
+                return Heard(segments=segments, over=False)
+            case PieceOf(number=None):
+                return Piece(data=b"....ftyp")
+            case PieceOf(number=8):
+                return Piece(data=b"....styp")
+            case PieceOf():
+                raise MediaError("source.gone", "live segment")
         raise AssertionError(operation)
 
 
@@ -186,6 +198,14 @@ class Everything:
             link_key=b"0123456789abcdef",
         )
         self.media.objects = self.objects
+        self.broadcasts = Broadcasts(
+            media=self.media,
+            joins=world.joins,
+            spaces=world.spaces,
+            door=lambda: Door("127.0.0.1:4433", b"\1" * 32, "token"),
+            links=self.retention.links,
+            clock=clock,
+        )
         self.plays = Plays(db=db, clock=clock, execute=world.spaces.execute)
 
     def injected(self) -> dict[str, Any]:
@@ -209,6 +229,7 @@ class Everything:
             "plays": self.plays,
             "replays": self.replays,
             **self.retention.injected(),
+            "broadcasts": self.broadcasts,
             "xapi": self.xapi,
             "x_rates": XRates(self.windows),
         }

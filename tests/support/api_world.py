@@ -132,7 +132,7 @@ class ApiWorld(World):
             engine=self.engine,
             graph=graph,
             tokens=tokens,
-            addresses=("127.0.0.1:4433",),
+            media_urls=("https://127.0.0.1:4433",),
             certificate_sha256=lambda: b"\1" * 32,
         )
         self.reading = Reading(spaces=self.spaces, db=db, graph=graph, engine=self.engine, clock=self.clock)

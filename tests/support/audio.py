@@ -99,6 +99,12 @@ def compare(reference: Pcm, degraded: Pcm, *, search_s: float = 1.0) -> Quality:
     )
 
 
+def intelligibility(reference: Pcm, degraded: Pcm, *, search_s: float = 1.0) -> float:
+    """The STOI alone, at a fraction of the work of `compare`. Raises Unaligned."""
+    wanted, heard = reference.astype(np.float64), degraded.astype(np.float64)
+    return _stoi(wanted, _warp(heard, align(wanted, heard, search_s=search_s), len(wanted)))
+
+
 def align(reference: _Float, degraded: _Float, *, search_s: float) -> npt.NDArray[np.int64]:
     """The delay in samples at every 100 ms of the reference.
 

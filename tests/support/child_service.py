@@ -41,7 +41,7 @@ async def main(directory: Path, port: int) -> None:
             engine=engine,
             attached=False,
             signer=signer(),
-            addresses=[f"127.0.0.1:{engine.port}"],
+            media_urls=[f"https://127.0.0.1:{engine.port}"],
             certificate_sha256=lambda: engine.certificate_sha256,
             directory=directory,
             public_url="https://spaces.test",

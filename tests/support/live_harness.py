@@ -1,4 +1,4 @@
-"""The web app's live sound alone in Chromium (`web/tests/harness`): built once, served on loopback, driven from tests."""
+"""The web app's live sound alone in Chromium (`web/tests/harness`): built, served on loopback, driven from tests."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class LivePage:
         await self.page.evaluate("([space, seats]) => harness.open(space, seats)", [space, seats])
 
     async def listen(self, admission: Any) -> None:
-        """Joins within a click, as a person does. `admission`: what the API answered, as JSON or as the client's model."""
+        """Joins within a click, as a person does. `admission`: what the API answered, as JSON or the client's model."""
         given = admission if isinstance(admission, dict) else as_json(admission)
         await self.page.evaluate(
             "(given) => document.querySelector('#go').onclick = () => { globalThis.joined = harness.listen(given) }",

@@ -1,4 +1,4 @@
-"""One live Space with a native speaker on stage and a page of the live harness that listens, perhaps over a bad network."""
+"""One live Space with a native speaker on stage; a page of the live harness listens, perhaps over a bad network."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A UDP proxy on loopback that loses, delays and reorders datagrams: a bad network for tests, seeded.
 
-It runs in a thread of its own, so that what a test does meanwhile is not the network's jitter. Its own delays are exact to
-about a millisecond on a quiet machine. The same seed gives the same fate to the n-th datagram of a direction.
+It runs in a thread of its own, so that what a test does meanwhile is not the network's jitter. Its own delays are exact
+to about a millisecond on a quiet machine. The same seed gives the same fate to the n-th datagram of a direction.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class LossyUdp:
         self._front: asyncio.DatagramTransport | None = None
         self._backs: dict[tuple[str, int], asyncio.DatagramTransport] = {}
         self._ways: dict[tuple[tuple[str, int], bool], _Way] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._opening: dict[tuple[str, int], list[bytes]] = {}
 
     @property
@@ -132,9 +133,10 @@ class LossyUdp:
             self._loop.call_at(due, self._send, client, up, data)
 
     def _send(self, client: tuple[str, int], up: bool, data: bytes) -> None:
+        if self._front is None or self._front.is_closing():
+            return  # What was delayed until after the end.
         if not up:
-            if self._front is not None and not self._front.is_closing():
-                self._front.sendto(data, client)
+            self._front.sendto(data, client)
             return
         back = self._backs.get(client)
         if back is not None:
@@ -143,7 +145,9 @@ class LossyUdp:
             self._opening[client].append(data)
         else:
             self._opening[client] = [data]
-            self._loop.create_task(self._open(client))
+            task = self._loop.create_task(self._open(client))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _open(self, client: tuple[str, int]) -> None:
         transport, _ = await self._loop.create_datagram_endpoint(
@@ -161,6 +165,9 @@ class LossyUdp:
         for transport in [*self._backs.values(), *([self._front] if self._front else [])]:
             transport.close()
         self._backs.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
@@ -182,5 +189,6 @@ def lossy_udp(port: int, network: Network | None = None) -> Iterator[LossyUdp]:
 
 
 def through(proxy: LossyUdp, urls: list[str]) -> list[str]:
-    """The addresses of an admission, by way of the proxy."""
-    return [urlunsplit(urlsplit(url)._replace(netloc=f"127.0.0.1:{proxy.port}")) for url in urls]
+    """The addresses of an admission, those over UDP by way of the proxy."""
+    other = f"127.0.0.1:{proxy.port}"
+    return [urlunsplit(urlsplit(url)._replace(netloc=other)) if url.startswith("https:") else url for url in urls]

@@ -53,11 +53,6 @@ class ReplaySite:
         """Of a file of the replay."""
         return f"{self.url}/api/v1/spaces/{self.space}/replay/{name}"
 
-    @property
-    def page(self) -> str:
-        """Where it is played."""
-        return f"{self.url}/replay.html?space={self.space}"
-
     def do(self, coroutine: Any) -> Any:
         """In the server's loop."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)

@@ -76,8 +76,10 @@ impl<'a> Limit<'a> {
 
     /// Packets sent, and the processor time that it took.
     fn run(&self, time: Duration) -> Result<(u64, f64), Box<dyn Error>> {
-        let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, Some(nix::cmsg_space!(u16)));
-        let mut messages = vec![Vec::with_capacity(self.size * self.segments); BATCH];
+        // Room for control messages that is not used is taken for a message, and refused.
+        let room = (self.segments > 1).then(|| nix::cmsg_space!(u16));
+        let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, room);
+        let mut messages: Vec<Vec<u8>> = (0..BATCH).map(|_| Vec::with_capacity(self.size * self.segments)).collect();
         let mut targets = self.addresses.iter().cycle().map(|address| Some(SockaddrIn::from(*address)));
         let segment = self.size as u16;
         let offload = [ControlMessage::UdpGsoSegments(&segment)];
@@ -110,7 +112,8 @@ impl<'a> Limit<'a> {
         out.extend_from_slice(&self.plain);
         let mut nonce = [0; 12];
         nonce.iter_mut().skip(4).zip(number.to_be_bytes()).for_each(|(to, from)| *to = from);
-        let (header, body) = out.get_mut(start..).and_then(|packet| packet.split_at_mut_checked(HEADER)).ok_or("empty")?;
+        let (header, body) =
+            out.get_mut(start..).and_then(|packet| packet.split_at_mut_checked(HEADER)).ok_or("empty")?;
         let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(&*header), body).map_err(|_| "cannot seal")?;
         out.extend_from_slice(tag.as_ref());

@@ -1,7 +1,7 @@
 //! What the load is told while it runs, and what it tells: a line each.
 //!
-//! In: `begin SECONDS`. Out, as JSON: `{"event": "ready"}` when all are in, `begin` and `end` around the measurement (whoever
-//! started us reads the server's CPU at these two), and `report`.
+//! In: `begin SECONDS`. Out, as JSON: `{"event": "ready"}` when all are in, `begin` (with its time, `at_us`) and `end` around the
+//! measurement (whoever started us reads the server's CPU at these two), and `report`.
 
 use std::io::{BufRead, Write};
 use std::sync::mpsc::{Receiver, channel};

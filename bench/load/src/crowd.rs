@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use spaces_core::mix_bundle;
 
-use crate::plan::{Behaviour, Group, Plan, Stays, Starts, Tier};
+use crate::plan::{Behaviour, Group, Plan, Starts, Stays, Tier};
 use crate::stamp::{Stamp, TICK_US};
 use crate::tally::Tally;
 
@@ -158,9 +158,10 @@ impl Crowd {
     /// Everybody who was to join before the measurement is in, or never will be.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.crews.iter().filter(|crew| crew.group.starts == Starts::Before).all(|crew| {
-            crew.joined + crew.failed >= crew.group.listeners
-        })
+        self.crews
+            .iter()
+            .filter(|crew| crew.group.starts == Starts::Before)
+            .all(|crew| crew.joined + crew.failed >= crew.group.listeners)
     }
 
     /// How many there can be.
@@ -197,7 +198,9 @@ impl Crowd {
 
     /// `id` has been let in.
     pub fn joined(&mut self, id: Id, now_us: u64) {
-        let Some(listener) = self.listeners.get_mut(id as usize).filter(|one| one.phase == Phase::Dialled) else { return };
+        let Some(listener) = self.listeners.get_mut(id as usize).filter(|one| one.phase == Phase::Dialled) else {
+            return;
+        };
         listener.phase = Phase::In;
         if let Some(crew) = listener.group.and_then(|group| self.crews.get_mut(usize::from(group))) {
             crew.joined += 1;
@@ -211,7 +214,9 @@ impl Crowd {
         let was_in = std::mem::replace(&mut listener.phase, Phase::Gone) == Phase::In;
         if let Some(crew) = listener.group.and_then(|group| self.crews.get_mut(usize::from(group))) {
             crew.failed += 1;
-            crew.joined -= u32::from(was_in);
+            if was_in {
+                crew.joined -= 1;
+            }
             crew.first_failure.get_or_insert_with(why);
         }
     }
@@ -277,7 +282,9 @@ impl Crowd {
             return Next::Stay;
         }
         let Some(origin) = self.origins.get(usize::from(space)).copied().flatten() else {
-            self.unplaced += u64::from(self.window.is_some());
+            if self.window.is_some() {
+                self.unplaced += 1;
+            }
             return self.audio(id, now_us);
         };
         // The packet could not leave before its last tick was spoken: what comes on top is the server's doing.
@@ -303,7 +310,8 @@ impl Crowd {
         let mut expected = 0;
         let mut worst = 0.0f64;
         let stays = crew.group.stays == Stays::Always && crew.group.starts == Starts::Before;
-        let all = self.listeners.iter().filter(|listener| self.crew(listener).is_some_and(|own| own.first == crew.first));
+        let all =
+            self.listeners.iter().filter(|listener| self.crew(listener).is_some_and(|own| own.first == crew.first));
         for listener in all.filter(|_| stays) {
             let due = match crew.group.tier {
                 Tier::Stage => spoken,

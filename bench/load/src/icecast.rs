@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use ogg::writing::PacketWriteEndInfo;
 use ogg::PacketWriter;
+use ogg::writing::PacketWriteEndInfo;
 
 use crate::crowd::{Crowd, Id, Next};
 use crate::plan::Plan;
@@ -160,7 +160,12 @@ impl Source {
         // RFC 7845 §5.1: version 1, one channel, 312 samples of pre-skip, 48 kHz, no gain, mapping family 0.
         let head = b"OpusHead\x01\x01\x38\x01\x80\xbb\x00\x00\x00\x00\x00".to_vec();
         pages.write_packet(head, 1, PacketWriteEndInfo::EndPage, 0)?;
-        pages.write_packet(b"OpusTags\x05\x00\x00\x00bench\x00\x00\x00\x00".to_vec(), 1, PacketWriteEndInfo::EndPage, 0)?;
+        pages.write_packet(
+            b"OpusTags\x05\x00\x00\x00bench\x00\x00\x00\x00".to_vec(),
+            1,
+            PacketWriteEndInfo::EndPage,
+            0,
+        )?;
         Ok(Self { pages, frames: 0 })
     }
 

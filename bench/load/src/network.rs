@@ -55,7 +55,9 @@ impl Network {
     /// Decides whether a packet is lost.
     pub fn loses(&mut self) -> bool {
         let lost = self.profile.loss > 0.0 && self.chance.random::<f64>() < self.profile.loss;
-        self.dropped += u64::from(lost);
+        if lost {
+            self.dropped += 1;
+        }
         lost
     }
 

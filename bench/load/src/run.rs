@@ -81,7 +81,7 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
                 crowd.start(Starts::OnBegin, start_us);
                 cpu = cpu_seconds()?;
                 turns = Times::default();
-                tell("begin", json!({}));
+                tell("begin", json!({"at_us": start_us}));
                 phase = Phase::Measuring { end_us: start_us + seconds * 1_000_000 };
             }
             Ok(Command::Hangup) => return Ok(()),

@@ -126,9 +126,13 @@ impl Tally {
     /// Whether this payload is one of those to be checked; to be asked once for each.
     pub fn is_to_be_checked(&mut self) -> bool {
         self.payloads += 1;
-        let chosen = self.payloads % CHECKED == 1;
-        self.checked += u64::from(chosen);
-        chosen
+        // Branches, not `+= u64::from(…)`: rustc 1.95.0 drops that addition where this is inlined into an `&&` (optimised
+        // builds only; -Zmir-opt-level=0 cures it).
+        if self.payloads % CHECKED != 1 {
+            return false;
+        }
+        self.checked += 1;
+        true
     }
 
     /// `frames` frames of 20 ms that came in one packet, `latency_us` after the last of them was due.

@@ -33,7 +33,10 @@ pub enum SetupError {
 ///
 /// # Errors
 /// [`SetupError::Tls`].
-pub fn client(alpn: &[&[u8]], versions: &[&'static rustls::SupportedProtocolVersion]) -> Result<rustls::ClientConfig, SetupError> {
+pub fn client(
+    alpn: &[&[u8]],
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Result<rustls::ClientConfig, SetupError> {
     let mut provider = rustls::crypto::ring::default_provider();
     provider.cipher_suites.retain(|suite| {
         matches!(

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::command::{AclKind, Applied, ApplyError, SpaceTable, StageRow};
+use crate::engine::Track;
 use crate::ids::{AccountId, Sid};
 use crate::refusal::Refusal;
 
@@ -21,7 +22,8 @@ pub struct Claims {
     /// `anon`: listens unnamed; takes no seat.
     pub anonymous: bool,
     /// `svc`: a part of the deployment, such as its captioner. Is nobody: neither counted, listed nor told of; is let in where
-    /// guests are not; hears only seats whose captions are allowed.
+    /// guests are not; hears only seats whose captions are allowed; with `anonymous` the mix instead, as who makes a
+    /// broadcast of it for those who come by other ways does.
     pub service: bool,
 }
 
@@ -30,6 +32,16 @@ impl Claims {
     #[must_use]
     pub const fn named(&self) -> Option<AccountId> {
         if self.anonymous || self.service { None } else { self.account }
+    }
+
+    /// Whether a session with these claims may have the track at all.
+    #[must_use]
+    pub(crate) const fn may_hear(&self, track: Track) -> bool {
+        match (self.service, self.anonymous) {
+            (false, _) => true,
+            (true, false) => matches!(track, Track::State | Track::Catalog | Track::Seat(_)),
+            (true, true) => matches!(track, Track::State | Track::Catalog | Track::Mix),
+        }
     }
 }
 

@@ -102,12 +102,16 @@ impl<D: Decoder> Receiver<D> {
         self.scratch = scratch;
     }
 
-    /// One seat's volume in the mix, from the next tick on: 0 is silence, 1 as it was sent; 2 at most. The change is a ramp
-    /// of one tick, so that it does not click. What is no number is 1.
+    /// One seat's volume in the mix, from the next tick on: 0 is silence, 1 as it was sent; 2 at most. In sound, the
+    /// change is a ramp of one tick, so that it does not click. What is no number is 1.
     pub fn set_gain(&mut self, seat: SeatNo, gain: f32) {
         let gain = if gain.is_nan() { 1.0 } else { gain.clamp(0.0, MOST_GAIN) };
+        let sounding = self.stage.voices.get(seat.index()).and_then(Option::as_ref).is_some_and(Voice::sounding);
         if let Some(own) = self.stage.gains.get_mut(seat.index()) {
             own.wanted = (gain * UNITY as f32) as i32;
+            if !sounding {
+                own.now = own.wanted;
+            }
         }
     }
 

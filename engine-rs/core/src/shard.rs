@@ -118,15 +118,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::TrackNotFound`]; [`Refusal::SpaceNotFound`] for a session that is not admitted; [`Refusal::RoleForbidden`] for
-    /// a service that wants more than `state`, `catalog` and `seat/<n>`. It may ask for every seat, at any time: it gets what
-    /// the table allows at each moment.
+    /// a service that wants more than `state`, `catalog` and `seat/<n>` (or the mix instead of seats, see [`Claims::service`]).
+    /// It may ask for every seat, at any time: it gets what the table allows at each moment.
     pub fn subscribe(&mut self, _now: Time, key: SessionKey, track: Track) -> Result<(), Refusal> {
         let session = self.sessions.get(key).ok_or(Refusal::SpaceNotFound)?;
         let space = self.spaces.get_mut(&session.space).ok_or(Refusal::SpaceNotFound)?;
         match track {
-            _ if session.claims.service && !matches!(track, Track::State | Track::Catalog | Track::Seat(_)) => {
-                return Err(Refusal::RoleForbidden);
-            }
+            _ if !session.claims.may_hear(track) => return Err(Refusal::RoleForbidden),
             Track::Mix | Track::MixGroups if !space.table.mix => return Err(Refusal::TrackNotFound),
             Track::Stage { part: 2.. } => return Err(Refusal::TrackNotFound),
             Track::Catalog if space.documents.catalog.is_none() => return Err(Refusal::TrackNotFound),

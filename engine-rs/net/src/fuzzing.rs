@@ -1,10 +1,13 @@
 //! Ways in for the fuzz targets, to a parser that is nobody else's business.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
-use spaces_moqt::seam::End;
+use spaces_moqt::seam::{End, Protocol, StreamId};
 
+use crate::notice::Incoming;
+use crate::websocket::{Qmux, Told, Upgrade};
 use crate::webtransport::{Act, Http3};
 
 /// One connection's HTTP/3, with an owner that opens the session whenever it may.
@@ -81,3 +84,87 @@ impl WebTransport {
 
 /// One connection's lane under keys that hide nothing: packets of ours and of quinn-proto's leave, the peer's come in.
 pub use crate::lean::fuzzing::Lane;
+
+/// One QMux connection, as one end of it.
+#[derive(Debug)]
+pub struct QmuxEnd(Qmux);
+
+/// What a message led to, as far as a target can judge it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Bytes of a stream of the peer's, or its end.
+    Stream {
+        /// Which.
+        id: u64,
+        /// The bytes.
+        data: Bytes,
+        /// Nothing follows.
+        fin: bool,
+    },
+    /// A datagram.
+    Datagram(Bytes),
+    /// It is over.
+    Over,
+    /// Anything else.
+    Other,
+}
+
+impl QmuxEnd {
+    /// A server's, or a client's.
+    #[must_use]
+    pub fn new(server: bool) -> Self {
+        Self(Qmux::new(if server { End::Server } else { End::Client }, Duration::from_secs(20)))
+    }
+
+    /// The peer's message.
+    pub fn record(&mut self, message: &[u8]) -> Vec<Message> {
+        self.0.on_record(Bytes::copy_from_slice(message));
+        let mut all = Vec::new();
+        while let Some(told) = self.0.poll() {
+            all.push(match told {
+                Told::Incoming(Incoming::Stream { id, data, fin, .. }) => Message::Stream { id: id.0, data, fin },
+                Told::Incoming(Incoming::Datagram(data)) => Message::Datagram(data),
+                Told::Closed(_) => Message::Over,
+                Told::Open | Told::Incoming(_) => Message::Other,
+            });
+        }
+        all
+    }
+
+    /// Opens a stream, writes to it, and ends or resets it.
+    pub fn stream(&mut self, bidi: bool, data: &[u8], reset: bool) -> Option<u64> {
+        let id = self.0.open(bidi)?;
+        self.0.write(id, data, !reset);
+        if reset {
+            self.0.reset(id, 1);
+        }
+        Some(id.0)
+    }
+
+    /// Gives up a stream of the peer's.
+    pub fn stop(&mut self, id: u64) {
+        self.0.stop(StreamId(id), 1);
+        self.0.reset(StreamId(id), 1);
+    }
+
+    /// Sends a datagram; false: not now.
+    pub fn datagram(&mut self, data: &[u8]) -> bool {
+        self.0.send_datagram(Bytes::copy_from_slice(data))
+    }
+
+    /// The next message for the peer.
+    pub fn next(&mut self) -> Option<Bytes> {
+        self.0.record()
+    }
+}
+
+/// Reads an HTTP request and answers it, as far as it is one.
+pub fn upgrade(bytes: &[u8]) {
+    if let Ok(Some(upgrade)) = Upgrade::parse(bytes) {
+        let request = upgrade.request(([192, 0, 2, 1], 1).into());
+        for protocol in [Protocol::Lite05, Protocol::Moqt18] {
+            let offered = request.protocols.iter().any(|name| name == protocol.name());
+            assert_eq!(upgrade.accept(protocol).is_some(), offered);
+        }
+    }
+}

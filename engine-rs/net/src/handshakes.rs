@@ -25,8 +25,11 @@ impl<S> Endpoint<S> {
         let (proved, may_prove) = (incoming.remote_address_validated(), incoming.may_retry());
         let welcome = self.visitors.attempt(self.connections.now, incoming.remote_address().ip(), proved, may_prove);
         if full || welcome == Welcome::No {
-            self.stats.handshakes_refused += u64::from(full);
-            self.stats.handshakes_limited += u64::from(!full);
+            if full {
+                self.stats.handshakes_refused += 1;
+            } else {
+                self.stats.handshakes_limited += 1;
+            }
             if let Some(out) = self.outbox.vacant() {
                 let transmit = self.quic.refuse(incoming, &mut out.bytes);
                 self.outbox.commit_transmit(&transmit);

@@ -108,6 +108,11 @@ pub enum Trust {
 /// # Errors
 /// [`SetupError`].
 pub fn client_crypto(trust: &Trust, alpn: &[u8]) -> Result<Arc<QuicClientConfig>, SetupError> {
+    Ok(Arc::new(QuicClientConfig::try_from(client_tls(trust, alpn)?)?))
+}
+
+/// The same for TCP.
+pub(crate) fn client_tls(trust: &Trust, alpn: &[u8]) -> Result<rustls::ClientConfig, SetupError> {
     let provider = provider();
     let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?;
@@ -120,7 +125,7 @@ pub fn client_crypto(trust: &Trust, alpn: &[u8]) -> Result<Arc<QuicClientConfig>
     };
     config.alpn_protocols = vec![alpn.to_vec()];
     config.enable_early_data = false;
-    Ok(Arc::new(QuicClientConfig::try_from(config)?))
+    Ok(config)
 }
 
 /// TLS for dialling, by protocol.

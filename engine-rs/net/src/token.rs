@@ -165,7 +165,7 @@ pub struct TokenSpec {
     pub epoch: u64,
     /// Listens unnamed; takes no seat.
     pub anonymous: bool,
-    /// A part of the deployment itself, such as its captioner: see [`Claims::service`].
+    /// A part of the deployment itself, such as its captioner, or (`anonymous`) its broadcaster: see [`Claims::service`].
     pub service: bool,
 }
 

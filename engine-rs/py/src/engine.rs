@@ -17,6 +17,7 @@ use spaces_net::identity::{Identity, IdentityError};
 use spaces_net::recorder::{FileKind, FsyncPolicy, RecorderConfig};
 use spaces_net::server::{Server, ServerConfig, ServerError};
 use spaces_net::token::TokenVerifier;
+use spaces_net::websocket::WebSocketConfig;
 
 use crate::errors::{self, EngineError, detached};
 use crate::{commands, stats};
@@ -33,6 +34,7 @@ pub(crate) struct NativeEngine {
     /// Taken by `stop`; calls in flight keep it alive until they return.
     server: Mutex<Option<Arc<Server>>>,
     address: SocketAddr,
+    websocket: Option<SocketAddr>,
 }
 
 impl NativeEngine {
@@ -49,6 +51,11 @@ fn verifier((issuer, audience, keys): Keys) -> TokenVerifier {
     TokenVerifier::new(issuer, audience, keys)
 }
 
+fn socket_address(host: &str, port: u16) -> PyResult<SocketAddr> {
+    let address = host.parse().map_err(|_| errors::value(format!("{host:?} is not an IP address")))?;
+    Ok(SocketAddr::new(address, port))
+}
+
 /// From PEM of certificate chain and key, or a development certificate for `names`.
 fn identity(tls: Option<(Vec<u8>, Vec<u8>)>, names: Vec<String>) -> Result<Identity, IdentityError> {
     match tls {
@@ -63,7 +70,7 @@ impl NativeEngine {
     /// certificate of two weeks for `names`. `fsync_ms`: 0 never, else every so many milliseconds.
     #[staticmethod]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a dataclass in engine.py, its only caller")]
-    #[pyo3(signature = (*, host, port, shards, pin_to, tls, names, keys, origins, recordings, fsync_ms, segment_ms, recording_tracks, max_sessions, connects_per_address, idle_timeout_ms, max_heard, reactions, reaction_rate, mix_frame_ms, mix_bitrate))]
+    #[pyo3(signature = (*, host, port, shards, pin_to, tls, names, keys, origins, recordings, fsync_ms, segment_ms, recording_tracks, max_sessions, connects_per_address, idle_timeout_ms, max_heard, reactions, reaction_rate, mix_frame_ms, mix_bitrate, websocket))]
     fn start(
         py: Python<'_>,
         host: &str,
@@ -86,12 +93,18 @@ impl NativeEngine {
         reaction_rate: u16,
         mix_frame_ms: u8,
         mix_bitrate: u32,
+        websocket: Option<(Option<(String, u16)>, bool)>,
     ) -> PyResult<Self> {
         if !matches!(mix_frame_ms, 20 | 40 | 60) {
             return Err(errors::value(format!("mix_frame_ms {mix_frame_ms} is none of 20, 40, 60")));
         }
-        let bind =
-            SocketAddr::new(host.parse().map_err(|_| errors::value(format!("{host:?} is not an IP address")))?, port);
+        let bind = socket_address(host, port)?;
+        let websocket = websocket
+            .map(|(bind, plain)| {
+                let bind = bind.map(|(host, port)| socket_address(&host, port)).transpose()?;
+                PyResult::Ok(WebSocketConfig { bind, plain })
+            })
+            .transpose()?;
         let identity = identity(tls, names).map_err(|error| errors::StartFailed::new_err(error.to_string()))?;
         let mut config = ServerConfig::new(bind, identity, verifier(keys));
         config.shards = shards;
@@ -105,6 +118,7 @@ impl NativeEngine {
         config.reaction_rate = reaction_rate;
         config.mix.ticks = mix_frame_ms / 20;
         config.mix.bitrate = mix_bitrate;
+        config.websocket = websocket;
         if !SEGMENT_MS.contains(&segment_ms) {
             let (least, most) = (SEGMENT_MS.start(), SEGMENT_MS.end());
             return Err(errors::value(format!("segment_ms {segment_ms} is not in {least} to {most}")));
@@ -120,14 +134,20 @@ impl NativeEngine {
             recorder
         });
         let server = detached(py, move || Server::start(config))?.map_err(|error| errors::start(&error))?;
-        let address = server.local_addr();
-        Ok(Self { server: Mutex::new(Some(Arc::new(server))), address })
+        let (address, websocket) = (server.local_addr(), server.websocket_addr());
+        Ok(Self { server: Mutex::new(Some(Arc::new(server))), address, websocket })
     }
 
     /// `(host, port)` that peers dial.
     #[getter]
     fn address(&self) -> (String, u16) {
         (self.address.ip().to_string(), self.address.port())
+    }
+
+    /// `(host, port)` that peers over TCP dial; None: they may not.
+    #[getter]
+    fn websocket_address(&self) -> Option<(String, u16)> {
+        self.websocket.map(|address| (address.ip().to_string(), address.port()))
     }
 
     /// SHA-256 of the leaf certificate (DER), as `serverCertificateHashes` wants it.

@@ -45,6 +45,13 @@ pub(crate) fn shard<'py>(py: Python<'py>, stats: &ShardStats) -> PyResult<Bound<
     verdicts.set_item("no_seat", stats.desk.verdicts.no_seat)?;
     out.set_item("verdicts", verdicts)?;
     out.set_item("handshakes_limited", stats.endpoint.handshakes_limited)?;
+    let websockets = PyDict::new(py);
+    websockets.set_item("connections", stats.websockets.connections)?;
+    websockets.set_item("accepted", stats.websockets.accepted)?;
+    websockets.set_item("refused", stats.websockets.refused)?;
+    websockets.set_item("broken", stats.websockets.broken)?;
+    websockets.set_item("purge_aborts", stats.websockets.purge_aborts)?;
+    out.set_item("websockets", websockets)?;
     let refusals = PyDict::new(py);
     for (code, count) in &stats.desk.refusals {
         refusals.set_item(code, count)?;

@@ -149,7 +149,7 @@ pub extern "C" fn spaces_speaking(receiver: u32) -> usize {
         slot.speaking = [SILENT; MAX_SEATS];
         for speaking in slot.receiver.speaking() {
             if let Some(level) = slot.speaking.get_mut(speaking.seat.index()) {
-                *level = speaking.level.0;
+                *level = speaking.level.minus_dbov();
             }
         }
         slot.speaking.as_ptr().expose_provenance()

@@ -35,7 +35,7 @@ TopicQuery = Annotated[
 
 
 class SpaceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A Space in a list."""
+    """A Space in a list. `participants`: people inside now; once it is over, the most who were there at once."""
 
     id: str
     status: Status
@@ -85,7 +85,7 @@ def space_line(space: Summary) -> SpaceLine:
         ticketed=space.ticketing is not None,
         record=space.record,
         replay_available=space.replay_status == "available",
-        participants=space.participants,
+        participants=space.attendance if space.status is Status.ENDED else space.participants,
         subscribers=space.subscribers,
         scheduled_start=time_of(space.scheduled_start_ms),
         started=time_of(space.started_ms),

@@ -1,10 +1,10 @@
-"""HTTP of what becomes of recordings: replays, clips, captions, reviews, exports. `ROUTERS` go under `/api/v1`."""
+"""HTTP of sound: HLS of live Spaces, replays, clips, captions, reviews, exports. `ROUTERS` go under `/api/v1`."""
 
 from __future__ import annotations
 
 from litestar.types import ControllerRouterHandler
 
-from spaces_ctl.api.media import captions, clips, deletions, exports, plays, replay, review
+from spaces_ctl.api.media import captions, clips, deletions, exports, live, plays, replay, review
 
 __all__ = ["ROOT_ROUTERS", "ROUTERS"]
 
@@ -13,6 +13,7 @@ ROUTERS: tuple[ControllerRouterHandler, ...] = (
     clips.router,
     deletions.router,
     exports.router,
+    live.router,
     plays.router,
     replay.router,
     review.router,

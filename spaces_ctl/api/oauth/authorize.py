@@ -1,4 +1,4 @@
-"""The pages on which people sign in and allow an app (RFC 6749 section 4.1.1), and those to which e-mails lead."""
+"""The pages on which people sign in and allow an app (RFC 6749 section 4.1.1). They run no scripts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from spaces_ctl.api.settings import ApiSettings
 from spaces_ctl.clock import Clock
 from spaces_ctl.service import scopes
 from spaces_ctl.service.accounts import Accounts
-from spaces_ctl.service.email_links import EmailLinks
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.oauth import Authorization, OAuth
 from spaces_ctl.service.oauth_errors import OAuthError
@@ -123,46 +122,6 @@ async def log_in(
     )
 
 
-@get("/verify")
-async def verify_page(token: FromQuery[str] = "") -> Response[str]:
-    """The link of an e-mail. A button, as programs that look at e-mails open links, too."""
-    fields = {"token": token}
-    return pages.form_page(
-        title="Verify your e-mail address", action="/i/verify", fields=fields, button="Verify", password=False
-    )
-
-
-@post("/verify", status_code=200, opt={"rate": "auth"})
-async def verify(request: Asked, email_links: Injected[EmailLinks | None]) -> Response[str]:
-    """The button was pressed."""
-    form = await form_of(request)
-    try:
-        await _mailing(email_links).verify(form.get("token", ""))
-    except ServiceError as error:
-        return pages.message(title="That did not work", text=error.detail, status=error.info.http)
-    return pages.message(title="Done", text="Your e-mail address is verified.")
-
-
-@get("/reset")
-async def reset_page(token: FromQuery[str] = "") -> Response[str]:
-    """The link of an e-mail."""
-    fields = {"token": token}
-    return pages.form_page(
-        title="Choose a new password", action="/i/reset", fields=fields, button="Set password", password=True
-    )
-
-
-@post("/reset", status_code=200, opt={"rate": "auth"})
-async def reset(request: Asked, email_links: Injected[EmailLinks | None]) -> Response[str]:
-    """The new password."""
-    form = await form_of(request)
-    try:
-        await _mailing(email_links).reset(form.get("token", ""), form.get("password", ""))
-    except ServiceError as error:
-        return pages.message(title="That did not work", text=error.detail, status=error.info.http)
-    return pages.message(title="Done", text="Your password is changed. Sign in with it.")
-
-
 @get("/style.css", opt={"open": True}, media_type="text/css")
 async def style() -> str:
     """How these pages look."""
@@ -187,12 +146,6 @@ def _redirect(url: str) -> Response[bytes]:
     return Response(b"", status_code=302, media_type="text/plain", headers={"location": url, **_FRESH})
 
 
-def _mailing(email_links: EmailLinks | None) -> EmailLinks:
-    if email_links is None:
-        raise ServiceError("resource.not_found", "This server sends no e-mail.")
-    return email_links
-
-
 def _refused(request: Asked, error: OAuthError) -> Response[Any]:
     """To the app if it is known where it lives, else to the person (RFC 6749 section 4.1.2.1)."""
     if error.redirect is not None:
@@ -202,11 +155,11 @@ def _refused(request: Asked, error: OAuthError) -> Response[Any]:
 
 router = Router(
     path="/i",
-    route_handlers=[ask, answer, login_page, log_in, verify_page, verify, reset_page, reset, style],
+    route_handlers=[ask, answer, login_page, log_in, style],
     exception_handlers={OAuthError: _refused},
     opt={
         "csrf_exempt": True
     },  # forms bear the token in a field; the browser's word about the origin counts all the same
     include_in_schema=False,
 )
-"""Needs `principal, oauth, accounts, sessions, email_links, auth_rules, oidc, settings, csrf, clock`."""
+"""Needs `principal, oauth, accounts, sessions, auth_rules, oidc, settings, csrf, clock`."""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from litestar import Response
 from litestar.datastructures import Cookie
 
-__all__ = ["STYLE", "consent", "form_page", "message", "sign_in"]
+__all__ = ["STYLE", "consent", "message", "sign_in"]
 
 STYLE = """\
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
@@ -73,20 +73,6 @@ def consent(
         '<button class="plain" name="answer" value="deny">Cancel</button></form>',
     ]
     return _page(f"Allow {app}?", parts, form_target=_target(redirect_uri))
-
-
-def form_page(*, title: str, action: str, fields: Mapping[str, str], button: str, password: bool) -> Response[str]:
-    """One form, with a new password or with a button only."""
-    asked = (
-        '<label for="password">New password</label>'
-        '<input id="password" name="password" type="password" autocomplete="new-password" minlength="8" required>'
-    )
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        f'<form method="post" action="{escape(action)}">{_hidden(fields)}{asked if password else ""}'
-        f"<button>{escape(button)}</button></form>",
-    ]
-    return _page(title, parts)
 
 
 def message(*, title: str, text: str, status: int = 200) -> Response[str]:

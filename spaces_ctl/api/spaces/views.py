@@ -103,6 +103,8 @@ class You(_View, frozen=True, kw_only=True):
     role: Role
     requested: str | None
     """Since when."""
+    ahead: int | None
+    """How many asked to speak before the viewer and still wait; null: the viewer does not wait."""
     invited: InvitationView | None
     may_take_mic: bool
     """Was invited before, and that was not taken back."""
@@ -343,6 +345,8 @@ def _you(space: Space, role: Role, viewer: AccountId | None) -> You:
     return You(
         role=role,
         requested=_time(space.requests.get(viewer)) if viewer is not None else None,
+        # Oldest first.
+        ahead=list(space.requests).index(viewer) if viewer in space.requests else None,
         invited=None if invitation is None else _invitation(invitation),
         may_take_mic=viewer in space.invited_ever,
         consented=viewer in space.consented,

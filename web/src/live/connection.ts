@@ -177,9 +177,10 @@ export class Connection {
       if (this.#session === opened) this.#watchdog?.heard(performance.now(), answer);
     };
     const ask = () => {
-      const answered = () => alive(true);
-      // A track that nobody has: the refusal is the sign of life.
-      opened.subscribe(this.namespace, "ping", { onObject: answered, onAccepted: answered, onEnd: answered });
+      opened.ping(this.namespace).then(
+        () => alive(true),
+        () => {}, // the session is over, or will be found dead
+      );
     };
     this.#watchdog = new Watchdog(performance.now(), ask, () => {
       if (this.#session !== opened) return;

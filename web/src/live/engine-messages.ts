@@ -21,7 +21,7 @@ export type FromEngine =
   | { status: ConnectionStatus }
   /** A fresh admission is wanted: `admitted` or `notAdmitted` answers. */
   | { admit: true }
-  /** The stage is there: since when, and whether somebody talked at that moment. In ms of `performance.timeOrigin + now()`. */
+  /** The first sound has come, so long after the stage was there, in ms: at once if somebody talked when we joined. */
   | { firstBundle: number }
   | { microphone: MicrophoneReport }
   /** Whether the server takes our voice. */

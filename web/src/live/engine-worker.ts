@@ -5,6 +5,7 @@ import { type Admission, Connection } from "./connection";
 import type { FromEngine, ToEngine } from "./engine-messages";
 import { ConnectError } from "./transport";
 import { transportChoice } from "./transport-any";
+import { openWebSocket } from "./transport-websocket";
 import { openWebTransport } from "./transport-webtransport";
 import { VoiceEncoder } from "./voice-encoder";
 import { Publication } from "./wire/tracks";
@@ -48,21 +49,25 @@ page.onmessage = ({ data }) => {
 function start(given: Extract<ToEngine, { start: unknown }>["start"], packets: MessagePort): void {
   seat = given.admission.seat;
   let first = true;
+  let live = 0;
   connection = new Connection(
     {
       space: given.space,
       origin: given.origin,
       protocol: given.protocol,
-      choice: transportChoice([openWebTransport]),
+      choice: transportChoice([openWebTransport, openWebSocket]),
       admit: () => {
         page.postMessage({ admit: true });
         return new Promise((resolve, reject) => {
           admission = { resolve, reject };
         });
       },
-      onStatus: (status) => page.postMessage({ status }),
+      onStatus: (status) => {
+        if (status.phase === "live") live ||= performance.now();
+        page.postMessage({ status });
+      },
       onBundle: ({ group, payload }) => {
-        if (first) page.postMessage({ firstBundle: performance.timeOrigin + performance.now() });
+        if (first) page.postMessage({ firstBundle: performance.now() - live });
         first = false;
         const own = payload.slice(); // the datagram's memory is not ours to give
         packets.postMessage({ group, payload: own }, [own.buffer]);

@@ -9,25 +9,23 @@ import { t } from "@/i18n";
 import { CaptionLines } from "./caption-lines";
 import type { Admission, Protocol } from "./connection";
 import type { FromEngine, ToEngine } from "./engine-messages";
-import type { CaptionLine, Microphone, OpenLiveAudio, Path, Phase, Quality } from "./live-audio";
+import type { CaptionLine, OpenLiveAudio, Path, Phase, Quality } from "./live-audio";
+import { LiveHls } from "./live-hls";
 import { Loudspeaker, preload } from "./loudspeaker";
-import { MicrophoneInput } from "./microphone-input";
+import { MicrophoneControl } from "./microphone-control";
 import { LOUDEST, PersonVolumes } from "./person-volumes";
 import type { PlayerReport } from "./player-worklet";
 import { mediaControls, ScreenLock } from "./presence";
 import { QualityWindow } from "./quality";
 import { SILENT } from "./receiver";
 import { Tap } from "./tap";
-import { microphoneTrouble } from "./trouble";
 
 /** A gesture is asked for if the browser has not let us play after so long, in ms. */
 const BLOCKED_AFTER = 400;
-/** Somebody who talked when we joined is heard within this, in ms; what comes later is no measure of the join. */
-const JOINING = 2_000;
+/** Sound that comes within this after the stage was there, in ms, was there before us: its way to the ear is the join. */
+const JOINING = 300;
 /** Goodbyes are sent before the worker is ended, in ms. */
 const GOODBYE = 500;
-/** The microphone's level is told so often, in frames of 20 ms. */
-const METER = 4;
 
 const SILENCE: ReadonlyMap<string, number> = new Map();
 
@@ -46,40 +44,48 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   const outputs = signal<readonly MediaDeviceInfo[]>([]);
   const joinedInMs = signal<number | null>(null);
   const lines = signal<readonly CaptionLine[]>([]);
-  const microphone = signal<Microphone>({
-    state: "off",
-    trouble: null,
-    level: 127,
-    muted: false,
-    talkingWhileMuted: false,
-    devices: [],
-    device: null,
-    processing: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-  });
-  const setMicrophone = (change: Partial<Microphone>) => {
-    microphone.value = { ...microphone.value, ...change };
-  };
-
   const window10s = new QualityWindow();
   const captionLines = new CaptionLines();
   const screenLock = new ScreenLock();
   let worker: Worker | null = null;
   let speaker: Loudspeaker | null = null;
-  let input: MicrophoneInput | null = null;
   let admission: Schema<"AdmissionView"> | null = null;
   let controls: ReturnType<typeof mediaControls> | null = null;
-  let onAir = false;
   let volume = 1;
   let hushed = false;
   let began = 0;
   let joining = false;
   let captionsOn = false;
-  let frames = 0;
   let reports = 0;
   let last: PlayerReport | null = null;
 
+  const lastResort = new LiveHls({
+    space,
+    onPlaying: (playing) => {
+      blocked.value = false;
+      path.value = playing ? "hls" : null;
+      connection.value = playing ? "live" : "reconnecting";
+      if (playing) return;
+      refusal.value = { code: "network.unreachable", text: "" };
+      connection.value = "refused";
+      shut();
+    },
+    onBlocked: () => {
+      connection.value = "live";
+      blocked.value = true;
+    },
+  });
   const volumes = new PersonVolumes(seating, localStorage, (seat, gain) => speaker?.gain(seat, gain));
   const tell = (message: ToEngine, transfer: Transferable[] = []) => worker?.postMessage(message, transfer);
+  const microphone = new MicrophoneControl({
+    tell: (message, transfer) => tell(message, transfer),
+    context: () => speaker?.context ?? null,
+    onOpen: (open) => {
+      screenLock.hold(open);
+      if (open) listDevices(); // names are told only now
+    },
+    onMuted: (muted) => controls?.show(muted),
+  });
   preload();
 
   // --- from the engine and the player ---
@@ -87,6 +93,11 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   function fromEngine(message: FromEngine): void {
     if ("status" in message) {
       const { status } = message;
+      if (status.phase === "live") lastResort.stop();
+      // Nobody of ours said no: nothing that this browser speaks comes through.
+      else if (status.phase === "refused" && status.code === "" && !lastResort.running) return void lastResort.start();
+      else if (status.phase !== "refused") lastResort.arm();
+      if (lastResort.running && status.phase !== "refused") return;
       connection.value = status.phase;
       if (status.phase === "live") path.value = status.path;
       if (status.phase === "refused") {
@@ -95,16 +106,11 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
       }
     } else if ("admit" in message) renew();
     else if ("firstBundle" in message) {
-      joining = message.firstBundle - performance.timeOrigin - began < JOINING;
-    } else if ("microphone" in message) {
-      if (++frames % METER === 0 || message.microphone.talkingWhileMuted !== microphone.value.talkingWhileMuted) {
-        setMicrophone(message.microphone);
-      }
-    } else if ("onAir" in message) onAir = message.onAir;
-    else if ("voiceRefused" in message) {
-      quiet();
-      setMicrophone({ state: "refused", trouble: t("live.microphone.refused", { reason: message.voiceRefused }) });
-    } else if ("caption" in message && captionsOn) {
+      joining = message.firstBundle < JOINING;
+    } else if ("microphone" in message) microphone.report(message.microphone);
+    else if ("onAir" in message) microphone.onAir = message.onAir;
+    else if ("voiceRefused" in message) microphone.refused(message.voiceRefused);
+    else if ("caption" in message && captionsOn) {
       lines.value = captionLines.take(message.caption, performance.now());
     }
   }
@@ -138,10 +144,9 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
       const account = level === SILENT ? undefined : seating.accountAt(seat);
       if (account !== undefined) heard.set(account, level);
     });
-    const { state, muted, level } = microphone.value;
-    const own = admission?.seat;
-    const self = own === null || own === undefined ? undefined : seating.accountAt(own);
-    if (self !== undefined && onAir && state === "on" && !muted && level < 72) heard.set(self, level);
+    const own = admission?.seat ?? null;
+    const self = own === null ? undefined : seating.accountAt(own);
+    if (self !== undefined && microphone.heard !== null) heard.set(self, microphone.heard);
     return heard.size === 0 && levels.value.size === 0 ? levels.value : heard;
   }
 
@@ -178,12 +183,13 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
     controls = mediaControls({
       title: title?.() ?? document.title,
       artist: t("live.media.artist"),
-      onMute: (muted) => (microphone.value.state === "on" ? mute(muted) : hush(muted)),
+      onMute: (muted) => (microphone.open ? microphone.mute(muted) : hush(muted)),
       onLeave: () => shut(),
     });
     controls.show(false);
     listDevices();
     await own.start(port2);
+    if (own === speaker) volumes.anew();
   }
 
   function checkBlocked(): void {
@@ -194,6 +200,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   }
 
   async function resume(): Promise<void> {
+    if (lastResort.running) return lastResort.resume();
     await speaker?.resume();
     blocked.value = !(speaker?.playing ?? true);
   }
@@ -205,7 +212,8 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
 
   /** Everything is let go of; the phase stays what it is. */
   function shut(): void {
-    quiet();
+    microphone.quiet();
+    lastResort.stop();
     const old = worker;
     old?.postMessage({ stop: true } satisfies ToEngine);
     if (old) setTimeout(() => old.terminate(), GOODBYE);
@@ -225,77 +233,11 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
     if (connection.value !== "refused") connection.value = "idle";
   }
 
-  // --- speaking ---
-
-  async function speak(muted: boolean): Promise<void> {
-    if (!speaker || microphone.value.state === "asking") return;
-    if (microphone.value.state === "on") return mute(muted);
-    const own = new MicrophoneInput(speaker.context, microphone.value.processing, usedDevice, lostMicrophone);
-    setMicrophone({ state: "asking", trouble: null, muted });
-    const { port1, port2 } = new MessageChannel();
-    try {
-      if (typeof AudioEncoder !== "function") throw new DOMException("", "encoder");
-      await own.open(microphone.value.device, port2);
-    } catch (error) {
-      own.close();
-      setMicrophone({ state: "refused", trouble: microphoneTrouble(error) });
-      return;
-    }
-    if (!worker) return own.close(); // left meanwhile
-    input = own;
-    tell({ speak: { muted: microphone.value.muted }, capture: port1 }, [port1]);
-    setMicrophone({ state: "on", device: own.device });
-    screenLock.hold(true);
-    controls?.show(muted);
-    await listDevices(); // names are told only now
-  }
-
-  function usedDevice(): void {
-    if (input) setMicrophone({ device: input.device });
-  }
-  function lostMicrophone(error: unknown): void {
-    quiet();
-    setMicrophone({ state: "refused", trouble: microphoneTrouble(error) });
-  }
-
-  function mute(muted: boolean): void {
-    tell({ mute: muted });
-    setMicrophone({ muted, ...(muted ? {} : { talkingWhileMuted: false }) });
-    controls?.show(muted);
-  }
-
   function hush(on: boolean): void {
     hushed = on;
     if (speaker) speaker.volume = on ? 0 : volume;
+    lastResort.volume = on ? 0 : volume;
     controls?.show(on);
-  }
-
-  function quiet(): void {
-    if (input) tell({ quiet: true });
-    input?.close();
-    input = null;
-    onAir = false;
-    screenLock.hold(false);
-    setMicrophone({ state: "off", trouble: null, level: 127, talkingWhileMuted: false });
-  }
-
-  async function chooseMicrophone(device: string): Promise<void> {
-    setMicrophone({ device });
-    try {
-      await input?.choose(device);
-    } catch (error) {
-      lostMicrophone(error);
-    }
-  }
-
-  async function setProcessing(change: Partial<Microphone["processing"]>): Promise<void> {
-    const processing = { ...microphone.value.processing, ...change };
-    setMicrophone({ processing });
-    try {
-      await input?.process(processing);
-    } catch (error) {
-      lostMicrophone(error);
-    }
   }
 
   // --- what happens around us ---
@@ -326,7 +268,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
 
   async function listDevices(): Promise<void> {
     const devices = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];
-    setMicrophone({ devices: devices.filter(({ kind }) => kind === "audioinput") });
+    microphone.devices = devices.filter(({ kind }) => kind === "audioinput");
     outputs.value = Loudspeaker.choosesOutput ? devices.filter(({ kind }) => kind === "audiooutput") : [];
     if (chosenOutput && !outputs.value.some(({ deviceId }) => deviceId === chosenOutput)) {
       chosenOutput = "";
@@ -374,22 +316,23 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
     refusal,
     levels,
     quality,
-    microphone,
+    microphone: microphone.signal,
     outputs,
     joinedInMs,
     lines,
     listen,
     readmit,
     resume,
-    speak,
-    mute,
-    quiet,
-    chooseMicrophone,
-    setProcessing,
+    speak: (muted) => microphone.speak(muted),
+    mute: (muted) => microphone.mute(muted),
+    quiet: () => microphone.quiet(),
+    chooseMicrophone: (device) => microphone.choose(device),
+    setProcessing: (change) => microphone.process(change),
     chooseOutput,
     setVolume(wished) {
       volume = Math.min(LOUDEST, Math.max(0, wished));
       if (speaker && !hushed) speaker.volume = volume;
+      if (!hushed) lastResort.volume = volume;
     },
     setPersonVolume: (account, wished) => volumes.set(account, wished),
     personVolume: (account) => volumes.of(account),

@@ -32,6 +32,12 @@ export class PersonVolumes {
     this.follow();
   }
 
+  /** What applies the gains has begun anew, and knows of none. */
+  anew(): void {
+    this.#gains.fill(1);
+    this.follow();
+  }
+
   /** Sets the seats' gains anew where somebody else sits now. */
   follow(): void {
     for (let seat = 0; seat < SEATS; seat++) {

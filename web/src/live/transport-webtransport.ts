@@ -9,7 +9,7 @@ const PATIENCE = 8_000;
 interface Options extends WebTransportOptions {
   protocols?: string[];
 }
-type Tuned = WebTransport & { protocol?: string };
+export type Tuned = WebTransport & { protocol?: string };
 
 export function hasWebTransport(scope: { WebTransport?: unknown } = globalThis): boolean {
   return typeof scope.WebTransport === "function";
@@ -25,7 +25,16 @@ export const openWebTransport: OpenTransport = async (address, signal) => {
   if (address.certificate) {
     options.serverCertificateHashes = [{ algorithm: "sha-256", value: unhex(address.certificate) }];
   }
-  const transport: Tuned = new WebTransport(target(address), options);
+  return opened(new WebTransport(target(address, /^https:/), options), "webtransport", address, signal);
+};
+
+/** Waits until a transport is open, or closes it. Throws [ConnectError]. */
+export async function opened(
+  transport: Tuned,
+  path: Transport["path"],
+  address: Address,
+  signal: AbortSignal,
+): Promise<Transport> {
   transport.closed.catch(() => {}); // told by `ready` as long as there is no session
   let stop = () => {};
   const gaveUp = new Promise<never>((_, reject) => {
@@ -51,19 +60,20 @@ export const openWebTransport: OpenTransport = async (address, signal) => {
   } finally {
     stop();
   }
-  return wrap(transport, address);
-};
+  return wrap(transport, path, address);
+}
 
-function target({ urls, token, protocol }: Address): string {
-  const first = urls.find((url) => url.startsWith("https:"));
-  if (!first) throw new ConnectError("The server offers no WebTransport.", "", false);
+/** The first address of one of these schemes, with the token in it. Throws [ConnectError]. */
+export function target({ urls, token, protocol }: Address, schemes: RegExp): string {
+  const first = urls.find((url) => schemes.test(url));
+  if (!first) throw new ConnectError("The server offers no such connection.", "", false);
   const url = new URL(first);
   if (token) url.searchParams.set("jwt", token);
   url.searchParams.set("protocol", protocol);
   return url.href;
 }
 
-function wrap(transport: Tuned, address: Address): Transport {
+function wrap(transport: Tuned, path: Transport["path"], address: Address): Transport {
   // Late audio is worthless: whatever waited longer than this in the browser is dropped there. A short queue, on the other
   // hand, (Chromium's holds one datagram) would drop what is not late at all whenever this thread waits for its turn.
   Object.assign(transport.datagrams, {
@@ -74,7 +84,7 @@ function wrap(transport: Tuned, address: Address): Transport {
   });
   const datagrams: WritableStreamDefaultWriter<Uint8Array> = transport.datagrams.writable.getWriter();
   return {
-    path: "webtransport",
+    path,
     protocol: transport.protocol || address.protocol,
     incomingDatagrams: transport.datagrams.readable as ReadableStream<Uint8Array>,
     incomingUnidirectional: transport.incomingUnidirectionalStreams as ReadableStream<ReadableStream<Uint8Array>>,

@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { useId } from "preact/hooks";
+import { useEffect, useId } from "preact/hooks";
 import { api, ok } from "@/api/client";
 import { clock, t } from "@/i18n";
 import { Button } from "@/ui/button";
@@ -57,7 +57,30 @@ export function ClipDialog({ space, title, open, onClose, endMs, longestMs = 30_
       trouble.value = explain(error);
     }
   };
-  const preview = `/api/v1/spaces/${space}/clips/preview?end_ms=${endMs}&length_ms=${length.value}`;
+  const preview = useSignal<string | null>(null);
+  const asked = open && made.value === null;
+  useEffect(() => {
+    if (!asked) return;
+    // As a whole, so that one can go back and forth in it: what is made for the moment is answered without ranges.
+    let url: string | null = null;
+    let gone = false;
+    const query = { end_ms: endMs, length_ms: length.value };
+    ok(api.GET("/api/v1/spaces/{space}/clips/preview", { params: { path: { space }, query }, parseAs: "blob" })).then(
+      (sound) => {
+        if (gone) return;
+        url = URL.createObjectURL(sound as unknown as Blob);
+        preview.value = url;
+      },
+      (error) => {
+        if (!gone) trouble.value = explain(error);
+      },
+    );
+    return () => {
+      gone = true;
+      preview.value = null;
+      if (url) URL.revokeObjectURL(url);
+    };
+  }, [asked, space, endMs, length.value]);
   return (
     <Dialog
       title={t("replay.makeClip")}
@@ -103,7 +126,13 @@ export function ClipDialog({ space, title, open, onClose, endMs, longestMs = 30_
             </p>
           </div>
           {/* biome-ignore lint/a11y/useMediaCaption: it is what was just heard; captions of clips do not exist */}
-          <audio class={styles.preview} controls preload="none" src={preview} aria-label={t("replay.clipPreview")} />
+          <audio
+            class={styles.preview}
+            controls
+            preload="auto"
+            src={preview.value ?? undefined}
+            aria-label={t("replay.clipPreview")}
+          />
           <TextArea
             label={t("replay.clipComment")}
             hint={`${comment.value.length}/${COMMENT}`}

@@ -10,7 +10,7 @@ export function PageHead({ title, lead, children }: { title: string; lead?: stri
   }, [title]);
   return (
     <header class={styles.head}>
-      <div class="grow">
+      <div class={styles.text}>
         <h1>{title}</h1>
         {lead && <p class="soft">{lead}</p>}
       </div>

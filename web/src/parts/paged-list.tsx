@@ -16,11 +16,13 @@ interface Props<T> {
   /** The list's name for screen readers. */
   label: string;
   /** `cards`: side by side where there is room; `rows`: one below the other with lines between. */
+  /** The order in which they are shown, if not the one in which they came. */
+  order?: (items: readonly T[]) => readonly T[];
   look?: "cards" | "rows" | "stack";
 }
 
 /** A list that grows by a button. */
-export function PagedList<T>({ of, id, render, empty, label, look = "stack" }: Props<T>) {
+export function PagedList<T>({ of, id, render, empty, label, order, look = "stack" }: Props<T>) {
   const items = of.items.value;
   const error = of.error.value;
   if (items === undefined) return error ? <Refused error={error} onRetry={of.again} /> : <Loading />;
@@ -28,7 +30,7 @@ export function PagedList<T>({ of, id, render, empty, label, look = "stack" }: P
   return (
     <>
       <ul class={styles[look]} aria-label={label}>
-        {items.map((item) => (
+        {(order ? order(items) : items).map((item) => (
           <li key={id(item)}>{render(item)}</li>
         ))}
       </ul>

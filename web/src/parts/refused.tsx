@@ -6,11 +6,20 @@ import { LinkButton } from "@/ui/link-button";
 import { Empty, Failed } from "@/ui/states";
 
 /** A refusal and what can be done: sign in, go elsewhere, appeal, or try again. */
-export function Refused({ error, onRetry }: { error: unknown; onRetry?: () => unknown }) {
+export function Refused({
+  error,
+  page,
+  onRetry,
+}: {
+  error: unknown;
+  /** It stands instead of the whole view. */
+  page?: boolean;
+  onRetry?: () => unknown;
+}) {
   const { url } = useLocation();
   if (error instanceof ApiError && error.status === 401) {
     return (
-      <Empty title={explain(error)}>
+      <Empty title={explain(error)} page={page}>
         <LinkButton kind="primary" href={`/sign-in?next=${encodeURIComponent(url)}`}>
           {t("common.signIn")}
         </LinkButton>
@@ -19,7 +28,7 @@ export function Refused({ error, onRetry }: { error: unknown; onRetry?: () => un
   }
   if (error instanceof ApiError && error.code === "account.live_banned") {
     return (
-      <Empty title={explain(error)}>
+      <Empty title={explain(error)} page={page}>
         <LinkButton href="/appeal">{t("home.appealLink")}</LinkButton>
       </Empty>
     );
@@ -27,7 +36,7 @@ export function Refused({ error, onRetry }: { error: unknown; onRetry?: () => un
   // Asking again does not help against what is not there or not allowed.
   if (error instanceof ApiError && [402, 403, 404, 410].includes(error.status)) {
     return (
-      <Empty title={explain(error)}>
+      <Empty title={explain(error)} page={page}>
         <LinkButton href="/">{t("home.toHome")}</LinkButton>
       </Empty>
     );

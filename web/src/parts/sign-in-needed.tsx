@@ -7,7 +7,7 @@ import { Empty } from "@/ui/states";
 export function SignInNeeded({ title }: { title: string }) {
   const { url } = useLocation();
   return (
-    <Empty title={title}>
+    <Empty title={title} page>
       <LinkButton kind="primary" href={`/sign-in?next=${encodeURIComponent(url)}`}>
         {t("common.signIn")}
       </LinkButton>

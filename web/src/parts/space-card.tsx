@@ -1,9 +1,11 @@
-import { Circle, Mic, Play, Ticket, Users } from "lucide";
+import { Mic, Pencil, Play, Ticket, Users } from "lucide";
 import type { Schema } from "@/api/client";
 import { compact, number, t } from "@/i18n";
 import { profile } from "@/state/profiles";
+import { account } from "@/state/session";
 import { Avatar } from "@/ui/avatar";
 import { Icon } from "@/ui/icon";
+import { LinkButton } from "@/ui/link-button";
 import { DateTime } from "./date-time";
 import { Faces, Names, nameOf } from "./people";
 import { ReminderButton } from "./reminder-button";
@@ -14,6 +16,12 @@ export type SpaceLine = Schema<"SpaceLine">;
 
 /** What a Space is called: its title, or whose it is. */
 export const titleOf = (title: string, host: string) => title || t("home.spaceOf", { name: host });
+
+/** What goes on now before what will, otherwise as it was. */
+export const liveFirst = (spaces: readonly SpaceLine[]) => [
+  ...spaces.filter((one) => one.status === "live"),
+  ...spaces.filter((one) => one.status !== "live"),
+];
 
 /** A Space in a list. The whole card leads to it. */
 export function SpaceCard({ space, level = 2 }: { space: SpaceLine; level?: 2 | 3 }) {
@@ -49,7 +57,13 @@ export function SpaceCard({ space, level = 2 }: { space: SpaceLine; level?: 2 | 
         <TopicChips topics={space.topics} />
         {space.status === "scheduled" && (
           <span class={styles.above}>
-            <ReminderButton space={space.id} small />
+            {account.value?.id === space.creator ? (
+              <LinkButton small icon={Pencil} href={`/s/${space.id}/edit`}>
+                {t("home.edit")}
+              </LinkButton>
+            ) : (
+              <ReminderButton space={space.id} small />
+            )}
           </span>
         )}
         {space.status === "ended" && space.replay_available && (
@@ -89,7 +103,7 @@ function Badges({ space }: { space: SpaceLine }) {
       {space.status === "canceled" && <span class={styles.past}>{t("home.canceled")}</span>}
       {space.record && space.status !== "ended" && (
         <span class={styles.rec} title={t("home.recorded")}>
-          <Icon of={Circle} size={12} />
+          <span class={styles.recDot} aria-hidden="true" />
           <span aria-hidden="true">{t("home.rec")}</span>
           <span class="visually-hidden">{t("home.recorded")}</span>
         </span>
@@ -109,6 +123,8 @@ function Count({ space }: { space: SpaceLine }) {
     if (space.subscribers === 0) return null;
     return <span class={styles.count}>{t("home.waiting", { count: space.subscribers })}</span>;
   }
+  // What was over before anybody was counted.
+  if (space.status !== "live" && space.participants === 0) return null;
   const label = t(space.status === "live" ? "common.listeners" : "home.tookPart", { count: space.participants });
   return (
     <span class={styles.count} title={number(space.participants)}>

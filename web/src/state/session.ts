@@ -3,6 +3,9 @@
 import { computed, signal } from "@preact/signals";
 import { ApiError, api, forgetCsrf, ok, type Schema } from "@/api/client";
 
+import { unsubscribePush } from "@/pwa/push";
+import { forgetRelations } from "./relations";
+
 export type Account = Schema<"OwnAccount">;
 
 /** `undefined` while unknown, `null` for a guest. */
@@ -23,11 +26,15 @@ export async function refreshSession(): Promise<void> {
 export async function signIn(name: string, password: string): Promise<void> {
   await ok(api.POST("/api/v1/auth/login", { body: { name, password, session: "cookie" } }));
   forgetCsrf();
+  forgetRelations();
   await refreshSession();
 }
 
 export async function signOut(): Promise<void> {
+  // Whoever signs in here next is not to see what this account is told.
+  await unsubscribePush().catch(() => {});
   await ok(api.POST("/api/v1/auth/logout"));
   forgetCsrf();
+  forgetRelations();
   account.value = null;
 }

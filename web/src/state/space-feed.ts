@@ -5,6 +5,7 @@ import { type ReadonlySignal, signal } from "@preact/signals";
 import { api, ok } from "@/api/client";
 import { type Stream, stream } from "@/api/events";
 import { learn } from "@/state/profiles";
+import { noteDate } from "@/state/server-clock";
 import { EVENT_TYPES, fold, fromSnapshot, hosts, type SpaceEvent, type SpaceState } from "@/state/space";
 
 /** Told of every event after it was folded. */
@@ -44,7 +45,9 @@ export function followSpace(space: string, me: string | null): SpaceFeed {
 
   async function snapshot(): Promise<void> {
     try {
-      const view = await ok(api.GET("/api/v1/spaces/{space}", { params: { path: { space } } }));
+      const asked = api.GET("/api/v1/spaces/{space}", { params: { path: { space } } });
+      const view = await ok(asked);
+      noteDate((await asked).response);
       if (closed) return;
       const before = state.value;
       // What came by the stream while the answer was on its way is newer; it is asked for again.

@@ -92,6 +92,8 @@ export const EVENT_TYPES = [
   "unsubscribed",
 ] as const;
 
+/** Ways to lose a seat after which one has to ask again. */
+const TAKEN_BACK = new Set(["revoked", "removed", "dropped_by_host"]);
 const RANK: Record<string, number> = { host: 0, cohost: 1, speaker: 2 };
 
 export const hosts = (role: Role) => role === "host" || role === "cohost";
@@ -179,6 +181,7 @@ function changes(state: SpaceState, event: string, data: Data, at: string, me: s
         status: "ended",
         ended: at,
         endedHow: text(data.how),
+        admin: null,
         stage: [],
         queue: [],
         offers: [],
@@ -214,17 +217,30 @@ function changes(state: SpaceState, event: string, data: Data, at: string, me: s
     case "invite_closed":
       return {
         offers: state.offers.filter((one) => one.account !== account),
-        ...you({ invited: null, may_take_mic: data.how === "accepted" && state.you.may_take_mic }),
+        ...you({
+          invited: null,
+          may_take_mic: state.you.may_take_mic && (data.role !== "speaker" || data.how === "accepted"),
+        }),
       };
     case "speaker_added":
-      return { stage: seated(state.stage, account, Number(data.seat), "speaker", at), ...you({ role: "speaker" }) };
+      return {
+        stage: seated(state.stage, account, Number(data.seat), "speaker", at),
+        ...you({ role: "speaker", may_take_mic: true }),
+      };
     case "cohost_added":
-      return { stage: seated(state.stage, account, Number(data.seat), "cohost", at), ...you({ role: "cohost" }) };
+      return {
+        stage: seated(state.stage, account, Number(data.seat), "cohost", at),
+        ...you({ role: "cohost", may_take_mic: true }),
+      };
     case "speaker_removed":
     case "cohost_removed":
       // A promotion follows at once and keeps the seat.
       if (data.how === "promoted") return {};
-      return { stage: off(state.stage, account), ...you({ role: "listener" }), ...noLongerHost(state, mine) };
+      return {
+        stage: off(state.stage, account),
+        ...you({ role: "listener", may_take_mic: state.you.may_take_mic && !TAKEN_BACK.has(text(data.how)) }),
+        ...noLongerHost(state, mine),
+      };
     case "admin_changed":
       return admin(state, data, at, me);
     case "left":
@@ -322,6 +338,12 @@ function admin(state: SpaceState, data: Data, at: string, me: string | null): Ch
     if (former.account === me) role = stays ? "cohost" : "outsider";
   }
   if (account !== null && typeof data.seat === "number") stage = seated(stage, account, data.seat, "host", at);
-  if (account !== null && account === me) role = "host";
-  return { admin: account, stage: [...stage], hostlessUntil: textOrNull(data.until), you: { ...state.you, role } };
+  const mine = account !== null && account === me;
+  if (mine) role = "host";
+  return {
+    admin: account,
+    stage: [...stage],
+    hostlessUntil: textOrNull(data.until),
+    you: { ...state.you, role, may_take_mic: state.you.may_take_mic || mine },
+  };
 }

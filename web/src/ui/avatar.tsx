@@ -11,12 +11,12 @@ export function Avatar({ of, size = 40 }: { of: Profile | null; size?: number })
     <span
       class={styles.avatar}
       style={{ width: `${size / 16}rem`, height: `${size / 16}rem`, fontSize: `${size / 38}rem`, "--hue": String(hue) }}
+      // Drawn by the style sheet: a letter in the text would be part of what the button around it says.
+      data-letter={name.slice(0, 1).toUpperCase()}
       aria-hidden="true"
     >
-      {of?.picture && !broken ? (
+      {of?.picture && !broken && (
         <img src={of.picture} alt="" width={size} height={size} loading="lazy" onError={() => setBroken(true)} />
-      ) : (
-        name.slice(0, 1).toUpperCase()
       )}
     </span>
   );

@@ -22,9 +22,15 @@ export function Dialog({ title, open, onClose, children, actions, sheet }: Props
   const heading = useId();
   useEffect(() => {
     const dialog = element.current;
-    if (!dialog) return;
-    if (open && !dialog.open) dialog.showModal();
-    if (!open && dialog.open) dialog.close();
+    if (!open || !dialog) return;
+    const before = document.activeElement;
+    if (!dialog.open) dialog.showModal();
+    return () => {
+      // Taken out of the page, it gives no focus back by itself, and until then everything else is inert.
+      setTimeout(() => {
+        if (document.activeElement === document.body && before instanceof HTMLElement) before.focus();
+      });
+    };
   }, [open]);
   if (!open) return null;
   return (

@@ -1,4 +1,5 @@
 import { Ellipsis, type IconNode } from "lucide";
+import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { Button } from "./button";
 import { explain } from "./errors";
@@ -18,10 +19,18 @@ export function Menu({
   label,
   items,
   icon = Ellipsis,
+  face,
+  above,
+  start,
 }: {
   label: string;
   items: (Item | false | null | undefined)[];
   icon?: IconNode;
+  /** What the button shows instead of an icon. */
+  face?: ComponentChildren;
+  /** The list opens above the button, and from the line's start: for a button at the foot or at the side. */
+  above?: boolean;
+  start?: boolean;
 }) {
   const [open, setOpen] = useState(false);
   const id = useId();
@@ -67,15 +76,29 @@ export function Menu({
     <div class={styles.menu} ref={root}>
       <Button
         kind="quiet"
-        icon={icon}
+        icon={face ? undefined : icon}
         label={label}
         aria-haspopup="menu"
         aria-expanded={open}
         aria-controls={open ? id : undefined}
         onClick={() => setOpen(!open)}
-      />
+      >
+        {face && (
+          <>
+            <span aria-hidden="true" class={styles.face}>
+              {face}
+            </span>
+            <span class="visually-hidden">{label}</span>
+          </>
+        )}
+      </Button>
       {open && (
-        <div class={styles.list} role="menu" id={id} aria-label={label}>
+        <div
+          class={`${styles.list} ${above ? styles.above : ""} ${start ? styles.start : ""}`}
+          role="menu"
+          id={id}
+          aria-label={label}
+        >
           {shown.map((item) => (
             <button
               type="button"

@@ -6,10 +6,11 @@ import { Button } from "./button";
 import { explain } from "./errors";
 import styles from "./states.module.css";
 
-export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+/** With `page` it is all that the page has to say: its heading. */
+export function Empty({ title, page, children }: { title: string; page?: boolean; children?: ComponentChildren }) {
   return (
     <div class={styles.state}>
-      <p class={styles.title}>{title}</p>
+      {page ? <h1 class={styles.title}>{title}</h1> : <p class={styles.title}>{title}</p>}
       {children}
     </div>
   );

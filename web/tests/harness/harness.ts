@@ -64,3 +64,10 @@ const harness = {
 
 export type Harness = typeof harness;
 Object.assign(globalThis, { harness });
+
+// A test that may not touch the page, as that would be a gesture, says beforehand what shall happen.
+const { begin } = globalThis as { begin?: { space: string; accounts: Record<number, string>; given: Admission } };
+if (begin) {
+  harness.open(begin.space, begin.accounts);
+  harness.listen(begin.given);
+}

@@ -50,16 +50,8 @@ impl Client {
         voice.set_nonblocking(true)?;
         let mut tls = ClientConnection::new(Arc::clone(tls), ServerName::try_from("localhost")?)?;
         tls.writer().write_all(&wire::greeting(name))?;
-        let mut client = Self {
-            control,
-            tls,
-            voice,
-            keys: None,
-            waiting: Vec::new(),
-            synced: false,
-            reached: false,
-            sequence: 0,
-        };
+        let mut client =
+            Self { control, tls, voice, keys: None, waiting: Vec::new(), synced: false, reached: false, sequence: 0 };
         client.flush()?;
         Ok(client)
     }

@@ -146,6 +146,33 @@ fn captions_are_taken_from_who_consents_alone_and_latecomers_get_the_last_lines(
 }
 
 #[test]
+fn a_broadcaster_hears_the_mix_as_everybody_does_and_no_seat() {
+    let mut world = World::new(11, 2, Config::default());
+    let closed = SpaceTable { guests: false, ..table(2) };
+    world.upsert(1, closed.clone());
+    for refused in [Track::Stage { part: 0 }, Track::MixGroups, Track::Captions, Track::Seat(seat(0))] {
+        assert_eq!(world.broadcast(1, 99, &[refused]), Err(Refusal::RoleForbidden));
+    }
+    world.broadcast(1, 100, &[Track::Mix]).unwrap();
+    world.join(1, 101, 950, &[Track::Mix]).unwrap();
+    world.speak(&Speaker { frames: 500, ..Speaker::new(0, 0, 0) });
+    world.run_ms(1_000);
+    let payloads = |world: &World, key| {
+        got(world, 1, key, Track::Mix).iter().map(|object| object.payload.clone()).collect::<Vec<_>>()
+    };
+    let heard = payloads(&world, 100);
+    assert!(heard.len() > 10, "{}", heard.len());
+    assert_eq!(heard, payloads(&world, 101));
+    let mut muted = closed;
+    muted.stage[0].muted = true;
+    world.upsert(2, muted);
+    let before = payloads(&world, 100).len();
+    world.run_ms(1_000);
+    assert_eq!(payloads(&world, 100).len(), before, "nothing of who was muted");
+    assert_eq!(world.engines[1].counts(SPACE).unwrap().named, 1, "the listener alone is counted");
+}
+
+#[test]
 fn a_service_hears_who_consents_under_his_generation_and_nobody_knows_it_is_there() {
     let mut world = World::new(11, 2, Config::default());
     let mut table = SpaceTable { guests: false, ticketed: true, ..table(3) };

@@ -493,6 +493,18 @@ impl World {
         Ok(())
     }
 
+    /// A service that broadcasts the mix.
+    pub(crate) fn broadcast(&mut self, shard: usize, key: u32, tracks: &[Track]) -> Result<(), Refusal> {
+        let sid = 8_000 + shard as u64 * 100 + u64::from(key);
+        let claims = Claims { service: true, anonymous: true, ..claims(0, sid) };
+        self.engines[shard].admit(self.now, SessionKey(key), SPACE, &claims)?;
+        for track in tracks {
+            self.engines[shard].subscribe(self.now, SessionKey(key), *track)?;
+        }
+        self.settle(shard);
+        Ok(())
+    }
+
     /// A line of captions, whose first byte is the seat.
     pub(crate) fn caption(&mut self, number: u8, generation: u32) -> Result<(), Refusal> {
         let home = (SPACE.0 % self.engines.len() as u64) as usize;

@@ -56,7 +56,10 @@ impl Reacting {
         // What the connection does not take now waits for the next turn, which acknowledgements bring.
         let taken = waiting.iter().take_while(|kind| {
             let sent = peer.send(connection, subscription, self.sequence, &[**kind]);
-            self.sequence += u64::from(sent);
+            // A branch: rustc 1.95 loses `+= u64::from(sent)` where `sent` then decides what inlined code does next.
+            if sent {
+                self.sequence += 1;
+            }
             sent
         });
         let taken = taken.count();

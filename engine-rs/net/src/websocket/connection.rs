@@ -18,6 +18,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
 
+use super::frames::Violation;
 use super::parameters::RECORD;
 use super::qmux::Qmux;
 use super::upgrade::{self, Upgrade};
@@ -227,7 +228,7 @@ impl Connection {
                         }
                         Message::Close(_) => self.qmux.end_with(Closed::Peer { code: 0, reason: String::new() }),
                         Message::Ping(_) => {}
-                        Message::Text(_) | Message::Frame(_) => self.qmux.fail(super::frames::Violation::Protocol),
+                        Message::Text(_) | Message::Frame(_) => self.qmux.fail(Violation::Protocol),
                     }
                 }
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return Heard::Done,
@@ -235,9 +236,11 @@ impl Connection {
                     self.lose(Closed::Lost);
                     return Heard::Done;
                 }
-                Err(error) => {
-                    self.qmux.end_with(Closed::Failed(error.to_string()));
-                    self.leave(CloseCode::Protocol);
+                // tungstenite is not to be read any more after what breaks WebSocket (it asserts so).
+                Err(_) => {
+                    self.qmux.fail(Violation::Protocol);
+                    self.write();
+                    self.lose(Closed::Lost);
                     return Heard::Done;
                 }
             }
@@ -354,7 +357,10 @@ impl Connection {
     /// See [`Qmux::send_datagram`].
     pub(crate) fn send_datagram(&mut self, data: Bytes) -> bool {
         let taken = self.qmux.send_datagram(data);
-        self.objects += u64::from(taken);
+        // A branch: rustc 1.95 loses `+= u64::from(taken)` where `taken` then decides what inlined code does next.
+        if taken {
+            self.objects += 1;
+        }
         taken
     }
 }

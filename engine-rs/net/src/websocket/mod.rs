@@ -5,6 +5,7 @@
 //! session whatever it runs over: no queue lies between it and the engine, and what is silenced is taken back on the spot.
 
 mod connection;
+mod dialled;
 mod frames;
 mod halves;
 mod parameters;
@@ -22,8 +23,16 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+pub use dialled::{DialError, Dialled, Event};
 pub use service::WebSocketStats;
 pub(crate) use service::WebSockets;
+/// For what [`Dialled::send_raw`] sends.
+pub use tungstenite::Message;
+#[cfg(feature = "fuzzing")]
+pub(crate) use {
+    qmux::{Qmux, Told},
+    upgrade::Upgrade,
+};
 
 use crate::quic::{SetupError, provider};
 

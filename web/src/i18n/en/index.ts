@@ -1,4 +1,5 @@
 // The English catalogue: the one that all others are measured against.
+import account from "./account.json";
 import admin from "./admin.json";
 import common from "./common.json";
 import errors from "./errors.json";
@@ -7,5 +8,7 @@ import live from "./live.json";
 import people from "./people.json";
 import replay from "./replay.json";
 import room from "./room.json";
+import settings from "./settings.json";
+import told from "./told.json";
 
-export default { admin, common, errors, home, live, people, replay, room };
+export default { account, admin, common, errors, home, live, people, replay, room, settings, told };

@@ -39,6 +39,14 @@ export class Lite05 extends Session {
     }
   }
 
+  async ping(prefix: readonly string[]): Promise<void> {
+    const { reader, writer } = await this.openBidi();
+    const interest = new Writer(quic).string(prefix.join("/")).int(0);
+    await writer.write(new Writer(quic).int(STREAM.ANNOUNCE).sized(interest).done());
+    await reader.sized(); // ANNOUNCE_OK
+    await Promise.all([this.abort(writer, 0), reader.cancel()]);
+  }
+
   protected async requestTrack(subscription: Subscription): Promise<void> {
     const { reader, writer } = await this.openBidi();
     subscription.abandon = (code) => Promise.all([this.abort(writer, code), reader.cancel()]);

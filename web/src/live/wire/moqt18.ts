@@ -68,6 +68,14 @@ export class Moqt18 extends Session {
     }
   }
 
+  async ping(prefix: readonly string[]): Promise<void> {
+    const { reader, writer } = await this.openBidi();
+    const body = namespace(new Writer(vi64).int(this.#requestId()), prefix).int(0);
+    await writer.write(message(MESSAGE.SUBSCRIBE_NAMESPACE, body));
+    await nextMessage(reader); // REQUEST_OK, or an error because there is such a request already: alive in any case
+    await Promise.all([this.abort(writer, 0), reader.cancel()]);
+  }
+
   protected async requestTrack(subscription: Subscription): Promise<void> {
     const { reader, writer } = await this.openBidi();
     subscription.abandon = (code) => Promise.all([this.abort(writer, code), reader.cancel()]);

@@ -34,6 +34,8 @@ export abstract class Session {
   protected abstract start(): Promise<void>;
   /** Runs until the peer ends the announcements; `onNamespace(namespace, live)` for each under `prefix`. */
   abstract watch(prefix: readonly string[], onNamespace: (namespace: string[], live: boolean) => void): Promise<void>;
+  /** Resolves when the peer answers a question that it must answer at once: a sign of life. */
+  abstract ping(prefix: readonly string[]): Promise<void>;
   protected abstract requestTrack(subscription: Subscription): Promise<void>;
   protected abstract onUni(reader: StreamReader): Promise<unknown>;
   protected abstract onBidi(reader: StreamReader, writer: Out): Promise<unknown>;

@@ -6,11 +6,11 @@ import { usePolling } from "@/parts/use-polling";
 import { LinkButton } from "@/ui/link-button";
 import { Empty, Loading } from "@/ui/states";
 import { useLoaded } from "@/ui/use-loaded";
+import { reactionOf } from "../room/reactions";
 import styles from "./analytics.module.css";
 import { Chart, peopleIn } from "./chart";
 
 const EVERY_MS = 15_000;
-const EMOJI: Record<string, string> = { "100": "💯", fist: "✊", peace: "✌️", wave: "👋", joy: "😂" };
 
 /** For hosts: how many came and stayed, and what they did. */
 export default function Analytics({ space }: { space: string }) {
@@ -24,7 +24,7 @@ export default function Analytics({ space }: { space: string }) {
   }, [space]);
   usePolling(found.again, EVERY_MS);
   if (!found.value.value)
-    return found.error.value ? <Refused error={found.error.value} onRetry={found.again} /> : <Loading />;
+    return found.error.value ? <Refused page error={found.error.value} onRetry={found.again} /> : <Loading />;
   const { report, view } = found.value.value;
   return (
     <div class={styles.page}>
@@ -117,18 +117,18 @@ function Reactions({ counts }: { counts: Record<string, number> }) {
     <section class="card stack" aria-labelledby="reactions">
       <h2 id="reactions">{t("admin.reactions")}</h2>
       <ul class={styles.reactions}>
-        {sorted.map(([kind, count]) => (
-          <li key={kind}>
-            <span aria-hidden="true" class={styles.emoji}>
-              {EMOJI[kind] ?? kind}
-            </span>
-            <span class="visually-hidden">{kind}</span>
-            <span class={styles.track} aria-hidden="true">
-              <span style={{ width: `${(count / most) * 100}%` }} />
-            </span>
-            <span class={styles.reactionCount}>{number(count)}</span>
-          </li>
-        ))}
+        {sorted.map(([kind, count]) => {
+          const known = reactionOf(kind);
+          return (
+            <li key={kind}>
+              <span class={styles.emoji}>{known ? <img src={known.picture} alt={t(known.name)} /> : kind}</span>
+              <span class={styles.track} aria-hidden="true">
+                <span style={{ width: `${(count / most) * 100}%` }} />
+              </span>
+              <span class={styles.reactionCount}>{number(count)}</span>
+            </li>
+          );
+        })}
       </ul>
     </section>
   );

@@ -9,7 +9,7 @@ export function niceTop(most: number): number {
 }
 
 /** Whole numbers from 0 to `top`, at most `most` steps, evenly apart. */
-export function ticks(top: number, most = 4): number[] {
+export function ticks(top: number, most = 5): number[] {
   let steps = Math.min(most, top);
   while (steps > 1 && top % steps !== 0) steps--;
   return Array.from({ length: steps + 1 }, (_, at) => (top / steps) * at);

@@ -7,7 +7,7 @@ import { PageHead } from "@/parts/page-head";
 import { usePaged } from "@/parts/paged";
 import { PagedList } from "@/parts/paged-list";
 import { Refused } from "@/parts/refused";
-import { SpaceCard, type SpaceLine } from "@/parts/space-card";
+import { liveFirst, SpaceCard, type SpaceLine } from "@/parts/space-card";
 import { usePolling } from "@/parts/use-polling";
 import { account } from "@/state/session";
 import { Button } from "@/ui/button";
@@ -38,7 +38,7 @@ export default function Community({ community }: { community: string }) {
     return { view, role };
   }, [community, me?.id]);
   const editing = useSignal(false);
-  if (found.error.value) return <Refused error={found.error.value} onRetry={found.again} />;
+  if (found.error.value) return <Refused page error={found.error.value} onRetry={found.again} />;
   if (!found.value.value) return <Loading />;
   const { view, role } = found.value.value;
   const tab = query.tab === "members" ? "members" : "spaces";
@@ -115,6 +115,7 @@ function CommunitySpaces({ community, creates }: { community: string; creates: b
       of={spaces}
       id={idOf}
       look="cards"
+      order={liveFirst}
       label={t("home.profile_spaces")}
       render={(space) => <SpaceCard space={space} />}
       empty={

@@ -39,7 +39,7 @@ export default function Create() {
       </>
     );
   }
-  if (known.error.value) return <Refused error={known.error.value} onRetry={known.again} />;
+  if (known.error.value) return <Refused page error={known.error.value} onRetry={known.again} />;
   if (!known.value.value) return <Loading />;
   const { limits, communities } = known.value.value;
   return (

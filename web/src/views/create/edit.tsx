@@ -28,7 +28,7 @@ export default function Edit({ space }: { space: string }) {
     ]);
     return { found, limits };
   }, [space]);
-  if (known.error.value) return <Refused error={known.error.value} onRetry={known.again} />;
+  if (known.error.value) return <Refused page error={known.error.value} onRetry={known.again} />;
   if (!known.value.value) return <Loading />;
   const { found, limits } = known.value.value;
   const head = (

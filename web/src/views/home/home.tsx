@@ -1,4 +1,4 @@
-import { Plus } from "lucide";
+import { Plus, Users } from "lucide";
 import { useLocation } from "preact-iso";
 import { t } from "@/i18n";
 import { PageHead } from "@/parts/page-head";
@@ -22,6 +22,7 @@ export default function Home() {
   return (
     <>
       <PageHead title={t("common.home")}>
+        <LinkButton kind="quiet" icon={Users} label={t("home.communities")} href="/communities" />
         {me && (
           <LinkButton kind="primary" icon={Plus} href="/create">
             {t("common.createSpace")}

@@ -18,7 +18,7 @@ type Part = keyof typeof PARTS;
 /** `/moderation/:part`: the moderators' console. */
 export default function Moderation({ part = "cases" }: { part?: string }) {
   const known = Object.hasOwn(PARTS, part) ? (part as Part) : null;
-  if (!known) return <Empty title={t("common.notFound")} />;
+  if (!known) return <Empty title={t("common.notFound")} page />;
   const View = PARTS[known];
   return (
     <Console part={known}>
@@ -34,7 +34,7 @@ export function Console({ part, children }: { part: Part; children: ComponentChi
   if (me === null) return <SignInNeeded title={t("admin.needsModerator")} />;
   if (!me.moderator && !me.operator) {
     return (
-      <Empty title={t("admin.needsModerator")}>
+      <Empty title={t("admin.needsModerator")} page>
         <LinkButton href="/">{t("home.toHome")}</LinkButton>
       </Empty>
     );

@@ -25,10 +25,12 @@ interface Props {
   onGone: () => unknown;
   /** On its own page: no link to itself. */
   alone?: boolean;
+  /** Below what it answers: that need not be said. */
+  below?: boolean;
 }
 
 /** A post: who, what, a link, a poll, a clip or Space that it is about. */
-export function PostCard({ post, onGone, alone }: Props) {
+export function PostCard({ post, onGone, alone, below }: Props) {
   const author = profile(post.author).value;
   const asking = useSignal(false);
   const close = () => {
@@ -68,7 +70,7 @@ export function PostCard({ post, onGone, alone }: Props) {
           />
         )}
       </header>
-      {post.reply_to && !alone && (
+      {post.reply_to && !alone && !below && (
         <p class="soft">
           <a href={`/posts/${post.reply_to}`}>{t("home.inReply")}</a>
         </p>

@@ -32,7 +32,7 @@ export default function Post({ post }: { post: string }) {
     idOf,
     [post],
   );
-  if (found.error.value) return <Refused error={found.error.value} onRetry={found.again} />;
+  if (found.error.value) return <Refused page error={found.error.value} onRetry={found.again} />;
   if (!found.value.value) return <Loading />;
   const { one, above } = found.value.value;
   return (
@@ -56,7 +56,7 @@ export default function Post({ post }: { post: string }) {
           of={replies}
           id={idOf}
           label={t("home.comments")}
-          render={(reply) => <PostCard post={reply} onGone={replies.again} />}
+          render={(reply) => <PostCard post={reply} onGone={replies.again} below />}
           empty={<Empty title={t("home.noComments")} />}
         />
       </section>

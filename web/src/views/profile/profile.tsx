@@ -16,7 +16,7 @@ type Tab = (typeof TABS)[number];
 
 /** `/@handle`: who somebody is, where they are now, their Spaces and posts. */
 export default function Profile({ handle }: { handle: string }) {
-  if (!handle.startsWith("@")) return <Empty title={t("common.notFound")} />;
+  if (!handle.startsWith("@")) return <Empty title={t("common.notFound")} page />;
   return <OfHandle handle={handle.slice(1)} />;
 }
 
@@ -28,7 +28,7 @@ function OfHandle({ handle }: { handle: string }) {
     document.title = `${nameOf(answer)} (@${answer.handle}) · ${t("common.appName")}`;
     return answer;
   }, [handle]);
-  if (found.error.value) return <Refused error={found.error.value} onRetry={found.again} />;
+  if (found.error.value) return <Refused page error={found.error.value} onRetry={found.again} />;
   const one = found.value.value;
   if (!one) return <Loading />;
   const tab: Tab = TABS.find((known) => known === query.tab) ?? "spaces";

@@ -1,6 +1,7 @@
 import { Captions, Scissors, Share2, Users } from "lucide";
 import { t } from "@/i18n";
 import { share } from "@/parts/share";
+import { serverNow } from "@/state/server-clock";
 import { hosts, named, onStage } from "@/state/space";
 import { Button } from "@/ui/button";
 import { Icon } from "@/ui/icon";
@@ -47,7 +48,7 @@ export function Bar() {
             label={t("room.clip")}
             onClick={() => {
               if (!state.started) return;
-              open.value = { kind: "clip", endMs: Math.max(0, Date.now() - Date.parse(state.started)) };
+              open.value = { kind: "clip", endMs: Math.max(0, serverNow() - Date.parse(state.started)) };
             }}
           />
         )}

@@ -9,6 +9,7 @@ import { profile } from "@/state/profiles";
 import { Button } from "@/ui/button";
 import { Icon } from "@/ui/icon";
 import styles from "./calls.module.css";
+import { toggleMic } from "./consent";
 import { useRoom } from "./room-context";
 import { useNow } from "./use-now";
 
@@ -55,11 +56,7 @@ function Invitation() {
       <Button onClick={() => ok(api.POST("/api/v1/spaces/{space}/invite/decline", at))}>{t("room.decline")}</Button>
       <Button
         kind="primary"
-        onClick={() =>
-          cohost
-            ? ok(api.POST("/api/v1/spaces/{space}/cohost/accept", at))
-            : ok(api.PUT("/api/v1/spaces/{space}/mic", at))
-        }
+        onClick={() => (cohost ? ok(api.POST("/api/v1/spaces/{space}/cohost/accept", at)) : session.takeMic())}
       >
         {t(cohost ? "room.acceptCohost" : "room.acceptSpeak")}
       </Button>
@@ -68,7 +65,8 @@ function Invitation() {
 }
 
 function AskedToUnmute({ by }: { by: string }) {
-  const { session } = useRoom();
+  const room = useRoom();
+  const { session } = room;
   const name = profile(by).value?.name ?? t("room.theHost");
   return (
     <Call icon={Mic} text={t("room.askedToUnmute", { name })} strong>
@@ -80,7 +78,7 @@ function AskedToUnmute({ by }: { by: string }) {
       >
         {t("room.stayMuted")}
       </Button>
-      <Button kind="primary" icon={Mic} onClick={() => session.toggleMic()}>
+      <Button kind="primary" icon={Mic} onClick={() => toggleMic(room)}>
         {t("room.unmute")}
       </Button>
     </Call>

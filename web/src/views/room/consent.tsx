@@ -8,8 +8,9 @@ import { type Room, useRoom } from "./room-context";
 
 const asked = (space: string) => `captions-asked:${space}`;
 
-/** Opens the question, if it has to be asked and was not. */
-export function maybeAskConsent({ session, open }: Room): void {
+/** Opens or closes the microphone; asks about captions, if that has to be asked and was not. Throws ApiError. */
+export async function toggleMic({ session, open }: Room): Promise<void> {
+  await session.toggleMic();
   const state = session.state.peek();
   if (!state?.captions || state.you.consented || !session.onAir.peek()) return;
   if (sessionStorage.getItem(asked(session.space))) return;

@@ -3,6 +3,7 @@ import { ChevronDown, CircleHelp, Flag, Link2, SlidersHorizontal, Volume2 } from
 import { useLocation } from "preact-iso";
 import { clock, number, t } from "@/i18n";
 import { share } from "@/parts/share";
+import { TopicChips } from "@/parts/topic-chips";
 import { hosts } from "@/state/space";
 import { Button } from "@/ui/button";
 import { Menu } from "@/ui/menu";
@@ -89,11 +90,7 @@ export function RoomHeader() {
       <h1 class={styles.title}>{title}</h1>
       <div class={styles.under}>
         <CountsLine />
-        {state.topics.map((topic) => (
-          <a key={topic} class={styles.topic} href={`/topics/${encodeURIComponent(topic)}`}>
-            {topic}
-          </a>
-        ))}
+        <TopicChips topics={state.topics} />
       </div>
     </header>
   );

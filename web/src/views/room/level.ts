@@ -1,7 +1,7 @@
 // Levels as they are shown. RFC 6464: 0 is the loudest, 127 silence, in −dBov.
 
-const FAINT = 62;
-const LOUD = 22;
+const FAINT = 55;
+const LOUD = 20;
 
 /** From 0 (nothing to see) to 1 (loud). */
 export function glow(level: number): number {
@@ -9,4 +9,4 @@ export function glow(level: number): number {
 }
 
 /** Loud enough to be called speaking. */
-export const speaks = (level: number) => level < 55;
+export const speaks = (level: number) => level < 48;

@@ -1,25 +1,25 @@
 import { useSignal } from "@preact/signals";
-import { Bell, BellOff, CalendarPlus, Pencil, Play, Share2, Ticket, X } from "lucide";
+import { CalendarPlus, Pencil, Play, Share2, Ticket, X } from "lucide";
 import { api, ok } from "@/api/client";
 import { dateTime, relative, t } from "@/i18n";
+import { money } from "@/parts/money";
+import { ReminderButton } from "@/parts/reminder-button";
 import { share } from "@/parts/share";
-import { signedIn } from "@/state/session";
+import { TopicChips } from "@/parts/topic-chips";
 import { Avatar } from "@/ui/avatar";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { Switch } from "@/ui/field";
-import { Icon } from "@/ui/icon";
-import { toast } from "@/ui/toast";
-import { useLoaded } from "@/ui/use-loaded";
+import { LinkButton } from "@/ui/link-button";
 import styles from "./door.module.css";
-import { Disclosure, hostOf, price, Topics } from "./pre-join";
+import { Disclosure, hostOf } from "./pre-join";
 import type { RoomSession } from "./session";
 import { useNow } from "./use-now";
 
 /** A Space that has not begun: its host starts it, everybody else is reminded. */
 export function Lobby({ session }: { session: RoomSession }) {
   const state = session.state.value;
-  const now = useNow(15_000);
+  const now = useNow(1_000);
   const canceling = useSignal(false);
   if (!state) return null;
   const host = hostOf(state);
@@ -42,7 +42,7 @@ export function Lobby({ session }: { session: RoomSession }) {
       </p>
       <h1 id="door-title">{state.title || t("room.untitled")}</h1>
       {state.description && <p class={styles.description}>{state.description}</p>}
-      <Topics state={state} />
+      <TopicChips topics={state.topics} />
       <a class={styles.host} href={host ? `/@${host.handle}` : "#"}>
         <Avatar of={host} size={48} />
         <span>
@@ -75,19 +75,17 @@ export function Lobby({ session }: { session: RoomSession }) {
             {t("room.startSpace")}
           </Button>
         ) : (
-          scheduled && <Remind session={session} />
+          scheduled && <ReminderButton space={state.id} />
         )}
         {state.ticketing && !hosting && (
-          <a class={styles.link} href={`/s/${state.id}/tickets`}>
-            <Icon of={Ticket} size={18} />
-            {t("room.ticketFor", { price: price(state) })}
-          </a>
+          <LinkButton icon={Ticket} href={`/s/${state.id}/tickets`}>
+            {t("room.ticketFor", { price: money(state.ticketing.price_minor, state.ticketing.currency) })}
+          </LinkButton>
         )}
         {scheduled && (
-          <a class={styles.link} href={`/s/${state.id}/calendar.ics`} download="space.ics">
-            <Icon of={CalendarPlus} size={18} />
+          <LinkButton icon={CalendarPlus} href={`/s/${state.id}/calendar.ics`} download="space.ics">
             {t("room.addToCalendar")}
-          </a>
+          </LinkButton>
         )}
         {(scheduled || !hosting) && (
           <Button icon={Share2} onClick={() => share(`/s/${state.id}`, state.title)}>
@@ -96,10 +94,9 @@ export function Lobby({ session }: { session: RoomSession }) {
         )}
         {hosting && (
           <>
-            <a class={styles.link} href={`/s/${state.id}/edit`}>
-              <Icon of={Pencil} size={18} />
+            <LinkButton icon={Pencil} href={`/s/${state.id}/edit`}>
               {t("room.edit")}
-            </a>
+            </LinkButton>
             <Button
               kind="danger"
               icon={X}
@@ -143,36 +140,5 @@ export function Lobby({ session }: { session: RoomSession }) {
         <p>{t("room.cancelText")}</p>
       </Dialog>
     </article>
-  );
-}
-
-function Remind({ session }: { session: RoomSession }) {
-  const params = { path: { space: session.space } };
-  const reminders = useLoaded(
-    async () => (signedIn.value ? (await ok(api.GET("/api/v1/me/reminders"))).data : []),
-    [session.space, signedIn.value],
-  );
-  if (!signedIn.value) {
-    return (
-      <a class={styles.link} href={`/sign-in?next=/s/${session.space}`}>
-        {t("room.signInToBeReminded")}
-      </a>
-    );
-  }
-  const on = (reminders.value.value ?? []).some((one) => one.id === session.space);
-  return (
-    <Button
-      kind={on ? "plain" : "primary"}
-      icon={on ? BellOff : Bell}
-      aria-pressed={on}
-      onClick={async () => {
-        if (on) await ok(api.DELETE("/api/v1/spaces/{space}/reminder", { params }));
-        else await ok(api.PUT("/api/v1/spaces/{space}/reminder", { params }));
-        await reminders.again();
-        toast(t(on ? "room.reminderOff" : "room.reminderOn"));
-      }}
-    >
-      {t(on ? "room.reminded" : "room.remindMe")}
-    </Button>
   );
 }

@@ -6,7 +6,7 @@ import { profile } from "@/state/profiles";
 import { hosts } from "@/state/space";
 import { Button } from "@/ui/button";
 import styles from "./bar.module.css";
-import { maybeAskConsent } from "./consent";
+import { toggleMic } from "./consent";
 import { glow } from "./level";
 import { useRoom } from "./room-context";
 
@@ -35,11 +35,7 @@ export function MicButton() {
         aria-label={t("room.microphone")}
         aria-describedby="mic-hint"
         disabled={closed && !onAir}
-        onClick={async () => {
-          const opening = !session.onAir.peek();
-          await session.toggleMic();
-          if (opening) maybeAskConsent(room);
-        }}
+        onClick={() => toggleMic(room)}
       >
         <span>{onAir ? t("room.mute") : t("room.unmute")}</span>
         <span class={styles.meter} ref={meter} aria-hidden="true" hidden={microphone.value?.state !== "on"} />

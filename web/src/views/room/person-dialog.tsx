@@ -4,7 +4,9 @@ import { lazy, Suspense } from "preact/compat";
 import { useId } from "preact/hooks";
 import { api, ok } from "@/api/client";
 import { t } from "@/i18n";
+import { FollowButton } from "@/parts/follow-button";
 import { profile } from "@/state/profiles";
+import { relate } from "@/state/relations";
 import { hosts, seatOf } from "@/state/space";
 import { Avatar } from "@/ui/avatar";
 import { Button } from "@/ui/button";
@@ -30,7 +32,7 @@ export default function PersonDialog({ account }: { account: string }) {
     open.value = null;
   };
   const block = async () => {
-    await ok(api.PUT("/api/v1/me/blocks/{account}", { params: { path: { account } } }));
+    await relate(account, "blocking", true);
     toast(t("room.blockedDone", { name }));
     close();
     await session.feed.reload();
@@ -52,6 +54,7 @@ export default function PersonDialog({ account }: { account: string }) {
               .join(" · ")}
           </p>
         </div>
+        <FollowButton id={account} small />
       </div>
       {seat && !own && <PersonVolume account={account} name={name} />}
       <div class={styles.actions}>

@@ -1,4 +1,4 @@
-import { useSignal } from "@preact/signals";
+import { type Signal, signal } from "@preact/signals";
 import { BarChart3 } from "lucide";
 import { ApiError, api, ok } from "@/api/client";
 import { t } from "@/i18n";
@@ -10,14 +10,22 @@ import styles from "./poll.module.css";
 import { useRoom } from "./room-context";
 
 const chosenKey = (space: string, poll: number) => `vote:${space}:${poll}`;
+const votes = new Map<string, Signal<number | null>>();
+
+/** The server keeps votes secret, from their voters too: what we chose is known to this browser only. */
+function vote(space: string, poll: number): Signal<number | null> {
+  const key = chosenKey(space, poll);
+  const kept = localStorage.getItem(key);
+  const found = votes.get(key) ?? signal(kept === null ? null : Number(kept));
+  votes.set(key, found);
+  return found;
+}
 
 /** A poll: buttons until one has voted, then (and for who may not vote, and when it is closed) live counts. */
 export function PollCard({ poll }: { poll: Poll }) {
   const { session } = useRoom();
   const state = session.state.value;
-  // The server keeps votes secret, from their voters too: what we chose is known to this browser only.
-  const kept = localStorage.getItem(chosenKey(session.space, poll.poll));
-  const chosen = useSignal<number | null>(kept === null ? null : Number(kept));
+  const chosen = vote(session.space, poll.poll);
   if (!state) return null;
   const by = profile(poll.by).value;
   const all = poll.votes.reduce((sum, votes) => sum + votes, 0);
@@ -28,7 +36,7 @@ export function PollCard({ poll }: { poll: Poll }) {
     if (option === null) localStorage.removeItem(chosenKey(state.id, poll.poll));
     else localStorage.setItem(chosenKey(state.id, poll.poll), String(option));
   };
-  const vote = async (option: number) => {
+  const choose = async (option: number) => {
     remember(option);
     try {
       await ok(api.PUT("/api/v1/spaces/{space}/polls/{poll}/vote", { params, body: { option } }));
@@ -58,7 +66,7 @@ export function PollCard({ poll }: { poll: Poll }) {
           return (
             <li key={option}>
               {open ? (
-                <Button onClick={() => vote(index)}>{option}</Button>
+                <Button onClick={() => choose(index)}>{option}</Button>
               ) : (
                 <div
                   class={styles.result}

@@ -2,16 +2,20 @@ import { useSignal } from "@preact/signals";
 import { Captions, CircleDot, EyeOff, Flag, Headphones, Scissors, ShieldCheck, Ticket } from "lucide";
 import { useEffect } from "preact/hooks";
 import { api, ok } from "@/api/client";
-import { number, t } from "@/i18n";
+import { list, number, t } from "@/i18n";
+import { money } from "@/parts/money";
 import { share } from "@/parts/share";
+import { TopicChips } from "@/parts/topic-chips";
 import { learn, profile } from "@/state/profiles";
 import { onStage, type SpaceState } from "@/state/space";
 import { Avatar } from "@/ui/avatar";
 import { Button } from "@/ui/button";
 import { Switch } from "@/ui/field";
 import { Icon } from "@/ui/icon";
+import { LinkButton } from "@/ui/link-button";
 import { useLoaded } from "@/ui/use-loaded";
 import styles from "./door.module.css";
+import type { Person } from "./listeners";
 import { loadSound, type RoomSession } from "./session";
 
 /** Before one comes in: who is there, what becomes of what is said, and as whom to join. */
@@ -35,7 +39,6 @@ export function PreJoin({ session }: { session: RoomSession }) {
   const others = people.filter((person) => !onStage(person.role));
   const seated = session.seat.value !== undefined;
   const refusal = session.refusal.value;
-  const needsTicket = state.ticketing !== null && !seated;
   return (
     <article class={styles.card} aria-labelledby="door-title">
       <p class={styles.facts}>
@@ -45,7 +48,7 @@ export function PreJoin({ session }: { session: RoomSession }) {
       </p>
       <h1 id="door-title">{state.title || t("room.untitled")}</h1>
       {state.description && <p class={styles.description}>{state.description}</p>}
-      <Topics state={state} />
+      <TopicChips topics={state.topics} />
       {(peek.value.value?.notices ?? []).length > 0 && <BlockedSpeakers state={state} />}
       <ul class={styles.people} aria-label={t("room.whoIsThere")}>
         {speaking.map((person) => (
@@ -66,12 +69,7 @@ export function PreJoin({ session }: { session: RoomSession }) {
             ))}
           </span>
           <span class="soft">
-            {t("room.alsoListening", {
-              names: others
-                .slice(0, 2)
-                .map((one) => one.profile.name)
-                .join(", "),
-            })}
+            {t("room.alsoListening", { names: list(listening(others, (all ?? 0) - speaking.length)) })}
           </span>
         </p>
       )}
@@ -107,11 +105,10 @@ export function PreJoin({ session }: { session: RoomSession }) {
                 ? t("room.listenAsGuest")
                 : t(anonymous.value ? "room.listenAnonymously" : "room.startListening")}
           </Button>
-          {needsTicket && (
-            <a class={styles.link} href={`/s/${state.id}/tickets`}>
-              <Icon of={Ticket} size={18} />
-              {t("room.ticketFor", { price: price(state) })}
-            </a>
+          {state.ticketing && !seated && (
+            <LinkButton icon={Ticket} href={`/s/${state.id}/tickets`}>
+              {t("room.ticketFor", { price: money(state.ticketing.price_minor, state.ticketing.currency) })}
+            </LinkButton>
           )}
           <Button onClick={() => share(`/s/${state.id}`, state.title)}>{t("replay.share")}</Button>
         </div>
@@ -125,24 +122,11 @@ export function PreJoin({ session }: { session: RoomSession }) {
   );
 }
 
-export function price({ ticketing }: SpaceState): string {
-  if (!ticketing) return "";
-  const format = new Intl.NumberFormat(undefined, { style: "currency", currency: ticketing.currency });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-  return format.format(ticketing.price_minor / 10 ** digits);
-}
-
-export function Topics({ state }: { state: SpaceState }) {
-  if (state.topics.length === 0) return null;
-  return (
-    <p class={styles.topics}>
-      {state.topics.map((topic) => (
-        <a key={topic} href={`/topics/${encodeURIComponent(topic)}`}>
-          {topic}
-        </a>
-      ))}
-    </p>
-  );
+/** Two names, and how many more there are, listed or not. */
+function listening(people: readonly Person[], all: number): string[] {
+  const names = people.slice(0, 2).map((person) => person.profile.name);
+  const more = all - names.length;
+  return more > 0 ? [...names, t("room.more", { count: more })] : names;
 }
 
 function BlockedSpeakers({ state }: { state: SpaceState }) {

@@ -3,6 +3,7 @@ import { SmilePlus } from "lucide";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiError, api, ok } from "@/api/client";
 import { t } from "@/i18n";
+import { limits } from "@/state/limits";
 import { Button } from "@/ui/button";
 import { explain } from "@/ui/errors";
 import { toast } from "@/ui/toast";
@@ -55,18 +56,20 @@ export function ReactButton() {
     <div class={styles.root} ref={root} onKeyDown={keys}>
       {shown.value && (
         <div class={styles.row} role="toolbar" aria-label={t("room.reactions")}>
-          {REACTIONS.map(({ kind, picture, name }) => (
-            <button
-              type="button"
-              key={kind}
-              data-reaction={kind}
-              aria-label={t(name)}
-              title={t(name)}
-              onClick={() => react(kind)}
-            >
-              <img src={picture} alt="" width={32} height={32} />
-            </button>
-          ))}
+          {REACTIONS.filter(({ kind }) => limits.value?.reactions.includes(kind) ?? true).map(
+            ({ kind, picture, name }) => (
+              <button
+                type="button"
+                key={kind}
+                data-reaction={kind}
+                aria-label={t(name)}
+                title={t(name)}
+                onClick={() => react(kind)}
+              >
+                <img src={picture} alt="" width={32} height={32} />
+              </button>
+            ),
+          )}
         </div>
       )}
       <Button

@@ -1,21 +1,22 @@
 import { lazy, Suspense } from "preact/compat";
 import { useEffect, useMemo } from "preact/hooks";
-import { api, ok } from "@/api/client";
 import { t } from "@/i18n";
 import { ClipDialog } from "@/parts/clip-dialog";
 import { ReportDialog } from "@/parts/report-dialog";
+import { limits, loadLimits } from "@/state/limits";
 import { onStage } from "@/state/space";
 import { explain } from "@/ui/errors";
 import { toast } from "@/ui/toast";
 import { Bar } from "./bar";
 import { Calls } from "./calls";
 import { CaptionStrip, useCaptions } from "./captions";
+import { toggleMic } from "./consent";
 import { RoomHeader } from "./header";
 import { PanelSheet, SidePanel } from "./panel";
 import { OpenPoll, Pins } from "./posts";
 import { ReactionRain } from "./reaction-rain";
 import styles from "./room.module.css";
-import { makeRoom, RoomContext, type Room as RoomParts, useRoom } from "./room-context";
+import { makeRoom, RoomContext, type Room as RoomParts, showPanel, useRoom } from "./room-context";
 import type { RoomSession } from "./session";
 import { type Shortcut, shortcutOf } from "./shortcuts";
 import { Stage } from "./stage";
@@ -34,6 +35,10 @@ const InviteDialog = lazy(() => import("./host/invite-dialog"));
 /** The live room: who speaks, who listens, and what one can do. */
 export function Room({ session }: { session: RoomSession }) {
   const room = useMemo(() => makeRoom(session), [session]);
+  useEffect(() => {
+    // Without them what they bound is refused by the server, in its words.
+    loadLimits().catch(() => {});
+  }, []);
   useEffect(() => {
     const keys = (event: KeyboardEvent) => {
       const shortcut = shortcutOf(event);
@@ -106,6 +111,7 @@ function Dialogs() {
           title={session.state.value?.title ?? ""}
           open
           endMs={shown.endMs}
+          longestMs={limits.value?.clip_ms}
           onClose={close}
         />
       )}
@@ -119,12 +125,10 @@ async function act(room: RoomParts, shortcut: Shortcut): Promise<void> {
   if (!state) return;
   switch (shortcut) {
     case "mic":
-      return onStage(state.you.role) ? session.toggleMic() : undefined;
+      return onStage(state.you.role) ? toggleMic(room) : undefined;
     case "hand": {
       if (session.me === null || session.anonymous.peek() || onStage(state.you.role)) return;
-      const at = { params: { path: { space: state.id } } };
-      if (state.you.requested) await ok(api.DELETE("/api/v1/spaces/{space}/request", at));
-      else await ok(api.PUT("/api/v1/spaces/{space}/request", at));
+      await session.raiseHand(!state.you.requested);
       toast(t(state.you.requested ? "room.handDown" : "room.handUp"));
       return;
     }

@@ -6,6 +6,7 @@ import { t } from "@/i18n";
 import type { LiveAudio, OpenLiveAudio } from "@/live/live-audio";
 import { playing } from "@/state/playing";
 import { nameOf } from "@/state/profiles";
+import { serverNow } from "@/state/server-clock";
 import { named, onStage, type Seat, type SpaceState, seatOf } from "@/state/space";
 import { followSpace, type SpaceFeed } from "@/state/space-feed";
 import { explain } from "@/ui/errors";
@@ -42,6 +43,8 @@ export class RoomSession {
   readonly onAir: ReadonlySignal<boolean>;
   readonly #ends: (() => void)[] = [];
   #place = "";
+  /** As what we were let in. */
+  #role: Admission["role"] = "outsider";
 
   constructor(
     readonly space: string,
@@ -57,6 +60,7 @@ export class RoomSession {
       return this.seat.value?.muted === false && mic?.state === "on" && !mic.muted;
     });
     this.#ends.push(this.feed.listen((event, before, after) => this.#heard(event, before, after)));
+    this.#ends.push(effect(() => this.#keepRole()));
     this.#ends.push(effect(() => this.#keepPlace()));
     this.#ends.push(effect(() => this.#watchSound()));
   }
@@ -85,9 +89,11 @@ export class RoomSession {
         title: () => this.state.peek()?.title || t("room.untitled"),
       });
       this.#place = place(admission.role, admission.seat);
+      this.#role = admission.role;
       this.audio.value = audio;
       current.value = this;
-      await audio.listen(admission);
+      // A browser that wants a gesture first lets this wait; we are in all the same.
+      const heard = audio.listen(admission);
       this.stay.value = "inside";
       sessionStorage.setItem(RETURN_KEY, JSON.stringify({ space: this.space, anonymous }));
       playing.value = {
@@ -96,8 +102,10 @@ export class RoomSession {
         live: true,
         leave: () => void this.leave(),
       };
-      // Who we are to the Space is known to the server once we are connected.
+      // A page that was loaded again has its microphone closed: nobody is to think that we can be heard.
+      if (admission.seat !== null && !admission.muted) await this.#muteOnServer();
       void this.feed.reload();
+      await heard;
     } catch (error) {
       this.#silence();
       this.stay.value = "outside";
@@ -124,11 +132,7 @@ export class RoomSession {
     if (!audio || !seat || !this.me) return;
     if (this.onAir.peek()) {
       audio.mute(true);
-      await ok(
-        api.POST("/api/v1/spaces/{space}/stage/{account}/mute", {
-          params: { path: { space: this.space, account: this.me } },
-        }),
-      );
+      await this.#muteOnServer();
       return;
     }
     this.askedBy.value = null;
@@ -143,6 +147,38 @@ export class RoomSession {
     audio.mute(false);
   }
 
+  /** Asks to speak, or thinks better of it: shown at once, taken back if it was refused. Throws ApiError. */
+  async raiseHand(up: boolean): Promise<void> {
+    const state = this.state.peek();
+    if (!state) return;
+    // Those whom the host follows need not ask; who they are the server knows.
+    if (up && state.speak === "followed" && (await this.#tookMic())) return;
+    const requested = up ? new Date().toISOString() : null;
+    const undo = this.feed.suppose({ you: { ...state.you, requested, ahead: null } });
+    try {
+      if (up) await ok(api.PUT("/api/v1/spaces/{space}/request", this.#at));
+      else await ok(api.DELETE("/api/v1/spaces/{space}/request", this.#at));
+    } catch (error) {
+      undo();
+      throw error;
+    }
+  }
+
+  /** Comes to the stage, where one may. Throws ApiError. */
+  async takeMic(): Promise<void> {
+    await ok(api.PUT("/api/v1/spaces/{space}/mic", this.#at));
+  }
+
+  async #tookMic(): Promise<boolean> {
+    try {
+      await this.takeMic();
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.code === "stage.not_invited") return false;
+      throw error;
+    }
+  }
+
   /** Ends everything; nothing of it can be used after. */
   close(): void {
     this.#silence();
@@ -152,6 +188,13 @@ export class RoomSession {
 
   get #at() {
     return { params: { path: { space: this.space } } };
+  }
+
+  async #muteOnServer(): Promise<void> {
+    const account = this.me ?? "";
+    await ok(
+      api.POST("/api/v1/spaces/{space}/stage/{account}/mute", { params: { path: { space: this.space, account } } }),
+    );
   }
 
   #admission(): Promise<Admission> {
@@ -193,11 +236,18 @@ export class RoomSession {
     this.stay.value = "out";
   }
 
+  /** The engine tells the server about once a second who is there: until then its answers call us an outsider. */
+  #keepRole(): void {
+    const state = this.state.value;
+    if (this.stay.value !== "inside" || !state || state.removed || state.you.role !== "outsider") return;
+    if (this.#role !== "outsider") this.feed.suppose({ you: { ...state.you, role: this.#role } });
+  }
+
   /** The sound knows our seat by the admission, so a new seat needs a new one; no seat needs no microphone. */
   #keepPlace(): void {
     const state = this.state.value;
     const audio = this.audio.value;
-    if (!state || !audio || this.stay.value !== "inside") return;
+    if (state?.status !== "live" || !audio || this.stay.value !== "inside") return;
     const seat = this.seat.value;
     const now = place(seat ? seat.role : "listener", seat?.seat ?? null);
     if (seat?.muted !== false && !audio.microphone.peek().muted) audio.mute(true);
@@ -206,7 +256,8 @@ export class RoomSession {
     if (!seat) audio.quiet();
     this.#admission().then(
       (admission) => audio.readmit(admission),
-      (error) => toast(explain(error), "warn"),
+      // Put out meanwhile: that is said elsewhere.
+      (error) => this.stay.peek() === "inside" && toast(explain(error), "warn"),
     );
     if (seat) tellOfClips(this.space, state);
   }
@@ -220,8 +271,9 @@ export class RoomSession {
     }
     // Left by the device's own media controls.
     if (audio?.phase.value === "idle" && this.stay.peek() === "inside") return void this.leave();
-    if (audio?.phase.value !== "refused") return;
-    const { code, text } = audio.refusal.value ?? { code: "internal", text: "" };
+    const refused = audio?.refusal.value;
+    if (audio?.phase.value !== "refused" || !refused) return;
+    const { code, text } = refused;
     // An end is told by the events, with what follows from it.
     if (code !== "state.ended") this.#putOut(explain(new ApiError(code, 0, text)));
   }
@@ -229,7 +281,7 @@ export class RoomSession {
 
 const place = (role: string, seat: number | null) => `${onStage(role as Seat["role"]) ? role : "audience"}:${seat}`;
 
-const fresh = (at: string | undefined) => at === undefined || Date.now() - Date.parse(at) < STALE_MS;
+const fresh = (at: string | undefined) => at === undefined || serverNow() - Date.parse(at) < STALE_MS;
 
 /** Who comes to the stage of a Space that can be clipped is told so, once a Space. */
 function tellOfClips(space: string, state: SpaceState): void {

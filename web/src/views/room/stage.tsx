@@ -47,11 +47,12 @@ function Tile({ seat, tabIndex, onFocus }: TileProps) {
     ring.current?.style.setProperty("--level", glow(level.value).toFixed(2));
   });
   const name = who?.name ?? "…";
+  // What is written below the picture comes first, in its order (WCAG 2.2, 2.5.3).
   const marks = [
+    seat.blocked && t("room.blocked"),
     t(`room.role_${seat.role as "host" | "cohost" | "speaker"}`),
     own && t("room.you"),
     seat.away ? t("room.away") : seat.muted ? t("room.muted") : t("room.micOn"),
-    seat.blocked && t("room.blocked"),
   ].filter(Boolean);
   return (
     <li>
@@ -74,7 +75,7 @@ function Tile({ seat, tabIndex, onFocus }: TileProps) {
             <Icon of={seat.away ? CloudOff : seat.muted ? MicOff : Mic} size={14} />
           </span>
         </span>
-        <span class={styles.name}>{name}</span>
+        <span class={styles.name}>{name}</span>{" "}
         <span class={styles.role} data-role={seat.role}>
           {seat.blocked ? t("room.blocked") : t(`room.role_${seat.role as "host" | "cohost" | "speaker"}`)}
           {own && ` · ${t("room.you")}`}

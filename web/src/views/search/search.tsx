@@ -6,7 +6,7 @@ import { t } from "@/i18n";
 import { PageHead } from "@/parts/page-head";
 import { usePaged } from "@/parts/paged";
 import { PagedList } from "@/parts/paged-list";
-import { SpaceCard, type SpaceLine } from "@/parts/space-card";
+import { liveFirst, SpaceCard, type SpaceLine } from "@/parts/space-card";
 import { loadTopics, topics } from "@/state/topics";
 import { Field, Select } from "@/ui/field";
 import { Empty } from "@/ui/states";
@@ -103,6 +103,7 @@ function Results({ words, topic, handle }: { words: string; topic: string; handl
         of={spaces}
         id={idOf}
         look="cards"
+        order={liveFirst}
         label={t("home.searchResults")}
         render={(space) => <SpaceCard space={space} />}
         empty={<Empty title={t("home.noneFound")} />}

@@ -32,7 +32,7 @@ export default function Order({ order }: { order: string }) {
       clearInterval(ticking);
     };
   }, [open]);
-  if (found.error.value) return <Refused error={found.error.value} onRetry={found.again} />;
+  if (found.error.value) return <Refused page error={found.error.value} onRetry={found.again} />;
   if (!one) return <Loading />;
   const label = orderLabel(one.state, one.expires, now.value);
   const icon = { held: Clock, accepted: Clock, paid: CircleCheck, released: CircleX }[one.state as string] ?? RotateCcw;

@@ -25,7 +25,7 @@ export default function Tickets({ space }: { space: string }) {
     () => ok(api.GET("/api/v1/spaces/{space}", { params: { path: { space } } })),
     [space, me?.id],
   );
-  if (found.error.value) return <Refused error={found.error.value} onRetry={found.again} />;
+  if (found.error.value) return <Refused page error={found.error.value} onRetry={found.again} />;
   const view = found.value.value;
   if (!view || me === undefined) return <Loading />;
   const sold = view.ticketing;

@@ -4,7 +4,7 @@ import { t } from "@/i18n";
 import { PageHead } from "@/parts/page-head";
 import { usePaged } from "@/parts/paged";
 import { PagedList } from "@/parts/paged-list";
-import { SpaceCard, type SpaceLine } from "@/parts/space-card";
+import { liveFirst, SpaceCard, type SpaceLine } from "@/parts/space-card";
 import { usePolling } from "@/parts/use-polling";
 import { loadTopics, topicName, topics } from "@/state/topics";
 import { LinkButton } from "@/ui/link-button";
@@ -32,6 +32,7 @@ export default function Topic({ topic }: { topic: string }) {
         of={spaces}
         id={idOf}
         look="cards"
+        order={liveFirst}
         label={topicName(topic)}
         render={(space) => <SpaceCard space={space} />}
         empty={

@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { MicOff, Pencil, Power, UserPlus } from "lucide";
 import { api, ok, type Schema } from "@/api/client";
 import { t } from "@/i18n";
+import { limits } from "@/state/limits";
 import type { SpaceState } from "@/state/space";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
@@ -206,7 +207,7 @@ function EditTitle() {
       <Field
         label={t("room.title")}
         value={title.value}
-        maxLength={100}
+        maxLength={limits.value?.max_title}
         error={trouble.value}
         onValue={(value) => {
           title.value = value;

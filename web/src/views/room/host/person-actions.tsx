@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { ArrowDownToLine, Crown, LogOut, Mic, MicOff, ShieldMinus, ShieldPlus, UserCheck, UserMinus } from "lucide";
 import { api, ok } from "@/api/client";
 import { t } from "@/i18n";
+import { limits } from "@/state/limits";
 import { seatOf } from "@/state/space";
 import { Button } from "@/ui/button";
 import { Switch } from "@/ui/field";
@@ -106,16 +107,19 @@ export default function HostActions({ account, name, onDone }: Props) {
           {t("room.takeInviteBack")}
         </Button>
       )}
-      {me === "host" && seat?.role !== "cohost" && offer?.role !== "cohost" && cohosts < 2 && (
-        <Button
-          icon={ShieldPlus}
-          onClick={() =>
-            then(ok(api.PUT("/api/v1/spaces/{space}/cohosts/{account}", at)), t("room.invitedDone", { name }))
-          }
-        >
-          {t("room.inviteCohost")}
-        </Button>
-      )}
+      {me === "host" &&
+        seat?.role !== "cohost" &&
+        offer?.role !== "cohost" &&
+        cohosts < (limits.value?.max_cohosts ?? Number.POSITIVE_INFINITY) && (
+          <Button
+            icon={ShieldPlus}
+            onClick={() =>
+              then(ok(api.PUT("/api/v1/spaces/{space}/cohosts/{account}", at)), t("room.invitedDone", { name }))
+            }
+          >
+            {t("room.inviteCohost")}
+          </Button>
+        )}
       {me === "host" && seat?.role === "cohost" && (
         <>
           <Button
@@ -200,7 +204,7 @@ export default function HostActions({ account, name, onDone }: Props) {
               removing.value = true;
             }}
           >
-            {t("room.removeSomebody", { name })}
+            {t("room.removeSomebody")}
           </Button>
         ))}
     </>

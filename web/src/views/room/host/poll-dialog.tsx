@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { Plus } from "lucide";
 import { api, ok } from "@/api/client";
 import { t } from "@/i18n";
+import { limits } from "@/state/limits";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { explain } from "@/ui/errors";
@@ -9,8 +10,6 @@ import { Field } from "@/ui/field";
 import { useRoom } from "../room-context";
 
 const LEAST = 2;
-const MOST = 4;
-const LONGEST = 100;
 
 /** Asks the room. */
 export default function PollDialog() {
@@ -52,7 +51,7 @@ export default function PollDialog() {
       <Field
         label={t("room.pollQuestion")}
         value={question.value}
-        maxLength={LONGEST}
+        maxLength={limits.value?.max_poll_text}
         error={trouble.value}
         onValue={(value) => {
           question.value = value;
@@ -63,13 +62,13 @@ export default function PollDialog() {
           key={index}
           label={t("room.pollOption", { count: index + 1 })}
           value={option}
-          maxLength={LONGEST}
+          maxLength={limits.value?.max_poll_text}
           onValue={(value) => {
             options.value = options.value.map((one, at) => (at === index ? value : one));
           }}
         />
       ))}
-      {options.value.length < MOST && (
+      {options.value.length < (limits.value?.max_poll_options ?? LEAST) && (
         <Button
           kind="quiet"
           icon={Plus}
