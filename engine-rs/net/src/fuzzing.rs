@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use spaces_moqt::seam::{End, Protocol, StreamId};
+use spaces_moqt::seam::{End, Protocol, StreamId, Transport};
 
 use crate::notice::Incoming;
 use crate::websocket::{Qmux, Told, Upgrade};
@@ -133,7 +133,7 @@ impl QmuxEnd {
 
     /// Opens a stream, writes to it, and ends or resets it.
     pub fn stream(&mut self, bidi: bool, data: &[u8], reset: bool) -> Option<u64> {
-        let id = self.0.open(bidi)?;
+        let id = if bidi { self.0.open_bi() } else { self.0.open_uni() }?;
         self.0.write(id, data, !reset);
         if reset {
             self.0.reset(id, 1);

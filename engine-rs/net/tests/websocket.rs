@@ -54,21 +54,21 @@ impl Client {
     }
 
     fn begin(&mut self) {
-        self.session.start(&mut self.link);
+        self.session.start(self.link.streams());
         for track in &self.tracks {
             let name = FullTrackName { namespace: space_name(SPACE), track: Bytes::from(track.clone()) };
-            self.subscriptions.insert(self.session.subscribe(&mut self.link, name), track.clone());
+            self.subscriptions.insert(self.session.subscribe(self.link.streams(), name), track.clone());
         }
         if let Some(seat) = self.seat {
             let mut name = space_name(SPACE);
             name.extend([Bytes::from_static(b"seat"), Bytes::from(seat.to_string())]);
-            self.session.announce(&mut self.link, name);
+            self.session.announce(self.link.streams(), name);
         }
     }
 
     fn turn(&mut self) {
         for event in self.link.turn() {
-            let link = &mut self.link;
+            let link = self.link.streams();
             match event {
                 Event::Open => self.begin(),
                 Event::Closed(closed) => self.closed = Some(closed),
@@ -84,7 +84,7 @@ impl Client {
         while let Some(event) = self.session.poll_event() {
             match event {
                 SessionEvent::SubscribeRequested { id, .. } => {
-                    self.session.accept_subscribe(&mut self.link, id);
+                    self.session.accept_subscribe(self.link.streams(), id);
                     self.uplink = Some(id);
                 }
                 SessionEvent::Subscribed(id) => self.subscribed.push(self.subscriptions[&id].clone()),
@@ -497,11 +497,11 @@ fn a_client_that_opens_and_closes_streams_all_day_is_not_refused() {
     while count < 200 {
         assert!(Instant::now() < end, "{count} streams; {:?}", clients[0].closed);
         // An announce request of moq-lite, given up at once.
-        if let Some(id) = clients[0].link.open_bi() {
-            Transport::write(&mut clients[0].link, id, &[1], false);
+        if let Some(id) = clients[0].link.streams().open_bi() {
+            clients[0].link.streams().write(id, &[1], false);
             clients[0].link.write();
-            clients[0].link.reset(id, 0);
-            clients[0].link.stop(id, 0);
+            clients[0].link.streams().reset(id, 0);
+            clients[0].link.streams().stop(id, 0);
             count += 1;
         }
         clients[0].turn();

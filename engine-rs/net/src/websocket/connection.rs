@@ -367,11 +367,11 @@ impl Connection {
 
 impl Transport for Connection {
     fn open_bi(&mut self) -> Option<StreamId> {
-        self.qmux.open(true)
+        self.qmux.open_bi()
     }
 
     fn open_uni(&mut self) -> Option<StreamId> {
-        self.qmux.open(false)
+        self.qmux.open_uni()
     }
 
     fn write(&mut self, stream: StreamId, data: &[u8], fin: bool) {

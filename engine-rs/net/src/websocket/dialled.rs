@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
-use spaces_moqt::seam::{End, Protocol, StreamId, Transport};
+use spaces_moqt::seam::{End, Protocol, Transport};
 use tungstenite::client::{IntoClientRequest, client_with_config};
 use tungstenite::http::{HeaderValue, header};
 use tungstenite::{Error, HandshakeError, Message, WebSocket};
@@ -123,6 +123,11 @@ impl Dialled {
         }
     }
 
+    /// Its streams, for a session.
+    pub fn streams(&mut self) -> &mut (impl Transport + use<>) {
+        &mut self.qmux
+    }
+
     /// Sends a datagram. False: not now.
     pub fn send_datagram(&mut self, data: Bytes) -> bool {
         self.qmux.send_datagram(data)
@@ -165,31 +170,5 @@ impl Dialled {
             }
         }
         let _ = self.socket.flush(); // what is wrong, reading finds out
-    }
-}
-
-impl Transport for Dialled {
-    fn open_bi(&mut self) -> Option<StreamId> {
-        self.qmux.open(true)
-    }
-
-    fn open_uni(&mut self) -> Option<StreamId> {
-        self.qmux.open(false)
-    }
-
-    fn write(&mut self, stream: StreamId, data: &[u8], fin: bool) {
-        self.qmux.write(stream, data, fin);
-    }
-
-    fn reset(&mut self, stream: StreamId, code: u64) {
-        self.qmux.reset(stream, code);
-    }
-
-    fn stop(&mut self, stream: StreamId, code: u64) {
-        self.qmux.stop(stream, code);
-    }
-
-    fn close(&mut self, code: u64, reason: &str) {
-        self.qmux.close(code, reason);
     }
 }
