@@ -206,10 +206,13 @@ impl PacketKey for Between {
     }
 
     fn decrypt(&self, packet: u64, header: &[u8], payload: &mut BytesMut) -> Result<(), CryptoError> {
+        if !self.lane.lock().received.is_new(packet) {
+            return Err(CryptoError);
+        }
         self.key().decrypt(packet, header, payload)?;
         let mut state = self.lane.lock();
         state.fed = true;
-        state.highest = state.highest.max(packet);
+        state.received.insert(packet);
         // The peer has gone on to new keys; so must we before we acknowledge anything (RFC 9001 §6.2), as quinn-proto does now.
         if state.open.as_ref().is_none_or(|open| open.number < self.phase.number) {
             state.open = Some(self.phase.clone());
@@ -227,12 +230,18 @@ impl PacketKey for Between {
     }
 
     fn confidentiality_limit(&self) -> u64 {
-        self.key().confidentiality_limit()
+        let limit = self.key().confidentiality_limit();
+        if self.local { limit_of_quinn(limit) } else { limit }
     }
 
     fn integrity_limit(&self) -> u64 {
         self.key().integrity_limit()
     }
+}
+
+/// Of what a key may seal, quinn-proto's part; see [`super::KEY_LIFE`].
+pub(super) const fn limit_of_quinn(limit: u64) -> u64 {
+    limit / 4
 }
 
 /// Writes `wire` into a packet's header, in four bytes. Everything behind it moves by [`ROOM`], which lies unused at the packet's

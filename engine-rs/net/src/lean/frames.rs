@@ -75,12 +75,12 @@ impl<'a> Ack<'a> {
         Some(Self { largest, delay, first, ranges, ecn })
     }
 
-    /// Appends the same frame with other ranges: closed, the highest first, none touching the next.
-    pub(crate) fn rewrite(&self, ranges: &[(u64, u64)], out: &mut BytesMut) {
+    /// Appends the frame with other ranges (closed, the highest first, none touching the next) and another delay.
+    pub(crate) fn rewrite(&self, ranges: &[(u64, u64)], delay: u64, out: &mut BytesMut) {
         let Some(((low, high), further)) = ranges.split_first() else { return };
         varint::write(out, if self.ecn.is_some() { ACK_ECN } else { ACK });
         varint::write(out, *high);
-        varint::write(out, self.delay);
+        varint::write(out, delay);
         varint::write(out, further.len() as u64);
         varint::write(out, high.saturating_sub(*low));
         let mut smallest = *low;

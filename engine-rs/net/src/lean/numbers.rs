@@ -91,6 +91,11 @@ impl Numbers {
         if number - self.acknowledged < 1 << 13 { 2 } else { 4 }
     }
 
+    /// A packet of quinn-proto's that was not acknowledged before?
+    pub(crate) fn is_quinns(&self, wire: u64) -> bool {
+        self.runs.iter().any(|run| run.wire <= wire && wire < run.wire + run.count)
+    }
+
     /// Looks at closed ranges that the peer acknowledges. True: packets of quinn-proto's are among them.
     ///
     /// # Errors

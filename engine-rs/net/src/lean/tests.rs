@@ -61,6 +61,7 @@ fn a_packet_is_read_here_only_if_it_does_nothing_but_acknowledge_datagrams() {
     assert!(!read(&packet(0, 4, &[&ack(0, 3)[..], &[0x2f]].concat())), "an unknown frame");
     assert!(!read(&packet(0, 4, &[2, 3, 0, 9, 0])), "an ACK cut short");
     assert!(!read(&packet(0, 4, &[2, 3, 0, 0, 4])), "a range below zero");
+    assert!(!read(&packet(0, 3, &ack(0, 3))), "read before");
     assert!(!read(&packet(KEY_PHASE, 4, &ack(0, 3))), "a new key");
     assert!(!read(&packet(RESERVED, 4, &ack(0, 3))), "a reserved bit");
     let mut forged = packet(0, 4, &ack(0, 3));
@@ -135,10 +136,24 @@ fn acknowledgements_that_quinn_proto_opens_are_in_its_own_count() {
     lane.lock().numbers.take_for(1);
     seal(&lane, now, b"bundle").unwrap();
     assert_eq!(rewritten(&[1, 6, 0, 2, 9, 9]), [1, 6, 0, 2, 9, 9], "nothing is acknowledged");
-    assert_eq!(rewritten(&[&[1], &ack(0, 3)[..], &[0x30, 7]].concat()), [1, 2, 1, 0, 0, 1, 0x30, 7]);
+    // The largest is a datagram's: it was held back for longer than quinn-proto may believe.
+    assert_eq!(rewritten(&[&[1], &ack(0, 3)[..], &[0x30, 7]].concat()), [1, 2, 1, 0x80, 0x10, 0, 0, 0, 1, 0x30, 7]);
     assert_eq!(rewritten(&ack(0, 3)), [0], "told already: what is left is PADDING");
     assert_eq!(rewritten(&[&ack(0, 3)[..], &[0x40]].concat()), [0x40], "what is malformed stays");
     assert_eq!(rewritten(&[0x2f, 1]), [0x2f, 1], "so does what is nothing else");
     assert_eq!(rewritten(&ack(0, 4))[..2], [2, 0xff], "never sent: a number that quinn-proto refuses");
     assert_eq!(lane.totals(), (2, 0));
+    assert_eq!(lane.lock().numbers.take_for(2), 4);
+    assert_eq!(
+        rewritten(&[2, 4, 9, 0, 0]),
+        [2, 2, 9, 0, 0],
+        "its own packet is the largest: the delay is that packet's"
+    );
+}
+
+#[test]
+fn a_key_is_shared_out_between_both_senders() {
+    let limit = 1 << 23; // RFC 9001 §6.6 for AES-GCM, and so `Plain`
+    let quinn = crypto::limit_of_quinn(limit);
+    assert!(KEY_LIFE + KEY_LIFE / 2 + quinn <= limit);
 }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use quinn_proto::{
-    ClientConfig, Connection, ConnectionHandle, DatagramEvent, Dir, Endpoint, EndpointConfig, Event, ServerConfig,
-    StreamId, TransportConfig,
+    ClientConfig, Connection, ConnectionHandle, DatagramEvent, Dir, Endpoint, EndpointConfig, Event,
+    RandomConnectionIdGenerator, ServerConfig, StreamId, TransportConfig,
 };
 
 use super::*;
@@ -39,6 +39,8 @@ struct Pair {
     loss: u64,
     jitter_ms: u64,
     read_lean: u64,
+    /// The last packet that was read there.
+    last_lean: Vec<u8>,
     sealed: Vec<Bytes>,
     /// Packets from the server that the network swallowed.
     swallowed: u64,
@@ -46,6 +48,11 @@ struct Pair {
 
 impl Pair {
     fn new(seed: u64) -> Self {
+        Self::with(seed, None)
+    }
+
+    /// With a client that gives up each of its connection ids after so long.
+    fn with(seed: u64, lifetime: Option<Duration>) -> Self {
         let identity = Identity::development(["localhost"]).unwrap();
         let hash = identity.sha256();
         let tls = quic::server_crypto(identity.chain, identity.key).unwrap();
@@ -68,7 +75,15 @@ impl Pair {
             stream: None,
         };
         let now = Instant::now();
-        let mut client = end(Endpoint::new(Arc::new(EndpointConfig::default()), None, true, None), 2);
+        let mut dialling = EndpointConfig::default();
+        if let Some(lifetime) = lifetime {
+            dialling.cid_generator(move || {
+                let mut ids = RandomConnectionIdGenerator::default();
+                ids.set_lifetime(lifetime);
+                Box::new(ids)
+            });
+        }
+        let mut client = end(Endpoint::new(Arc::new(dialling), None, true, None), 2);
         let server = end(Endpoint::new(Arc::new(quic::endpoint(0)), Some(Arc::new(server)), true, None), 1);
         let crypto = quic::client_crypto(&Trust::Hashes(vec![hash]), b"moqt-18").unwrap();
         let mut config = ClientConfig::new(crypto);
@@ -85,6 +100,7 @@ impl Pair {
             loss: 0,
             jitter_ms: 0,
             read_lean: 0,
+            last_lean: Vec::new(),
             sealed: Vec::new(),
             swallowed: 0,
         }
@@ -110,9 +126,15 @@ impl Pair {
             && lane.open(self.now, packet, &mut BytesMut::new())
         {
             self.read_lean += 1;
+            self.last_lean = packet.to_vec();
             return;
         }
-        let (from, now) = (self.ends[1 - to].address, self.now);
+        self.hand_over(to, self.ends[1 - to].address, packet);
+    }
+
+    /// quinn-proto's way.
+    fn hand_over(&mut self, to: usize, from: SocketAddr, packet: &[u8]) {
+        let now = self.now;
         let end = &mut self.ends[to];
         let mut answer = Vec::new();
         match end.endpoint.handle(now, from, None, None, BytesMut::from(packet), &mut answer) {
@@ -318,4 +340,49 @@ fn an_idle_client_is_kept_and_a_dead_one_is_found() {
     pair.run(12, |_, _| {});
     assert_eq!(pair.ends[0].lost.as_deref(), Some("timed out"));
     assert!(pair.sealed.len() - before < 300, "{} sent to a dead peer", pair.sealed.len() - before);
+}
+
+#[test]
+fn a_copy_of_a_packet_that_was_read_here_moves_nobody() {
+    let mut pair = Pair::new(5);
+    pair.run(3, |_, _| {});
+    let home = pair.ends[1].address;
+    let elsewhere = SocketAddr::from(([192, 0, 2, 1], 3));
+    let remote = |pair: &Pair| pair.ends[0].connection.as_ref().unwrap().remote_address();
+    let mut copies = 0;
+    pair.run(5, |pair, _| {
+        let copy = std::mem::take(&mut pair.last_lean);
+        if !copy.is_empty() {
+            copies += 1;
+            pair.hand_over(0, elsewhere, &copy);
+            assert_eq!(remote(pair), home, "copy {copies}");
+        }
+    });
+    assert!(copies > 50, "{copies}");
+    pair.check_alive();
+}
+
+#[test]
+fn quinn_proto_does_not_take_the_peers_wait_for_a_datagram_for_its_round_trip() {
+    let pair = talk(8, 0, 0, |_, _| {});
+    // 10 ms each way; the client answers every other packet, and a tick is 20 ms.
+    let (quinn, ours) = (pair.ends[0].connection.as_ref().unwrap().rtt(), pair.lane.as_ref().unwrap().rtt());
+    assert!(quinn < Duration::from_millis(24), "{quinn:?}");
+    assert!(ours < Duration::from_millis(24), "{ours:?}");
+}
+
+#[test]
+fn a_peer_that_gives_up_its_connection_ids_is_addressed_by_new_ones() {
+    let mut pair = Pair::with(6, Some(Duration::from_secs(2)));
+    let mut ids = std::collections::BTreeSet::new();
+    pair.run(20, |pair, _| {
+        if let Some(lane) = &pair.lane {
+            ids.insert(lane.lock().cid);
+        }
+    });
+    pair.check_alive();
+    assert!(ids.len() >= 4, "{} ids", ids.len());
+    assert!(pair.sealed.len() > 950);
+    let missing = pair.sealed.len() - pair.ends[1].datagrams.len();
+    assert!(missing <= 1, "{missing} went to ids that nobody has any more");
 }
