@@ -22,7 +22,7 @@ use crate::application::dispatch;
 use crate::congestion::Lift;
 use crate::connection::{Closed, Connection, Notice, Phase, Target};
 use crate::connections::Slot;
-use crate::handshakes::WAITING;
+use crate::handshakes;
 use crate::lean::LeanServer;
 use crate::outbox::Outbox;
 use crate::quic::{self, SetupError};
@@ -37,7 +37,7 @@ pub use crate::quic::Dialler;
 pub use crate::wake::Waker;
 
 /// The least time between two turns: packets are handled in slots of 1 ms, not one by one, which halves their cost.
-const SLOT: Duration = Duration::from_millis(1);
+pub(crate) const SLOT: Duration = Duration::from_millis(1);
 /// Receive calls a turn, so that a flood does not keep the other steps from happening.
 const RECEIVES: usize = 8;
 /// Packets of one connection a turn; the rest follows in the next.
@@ -151,12 +151,9 @@ impl<S> Endpoint<S> {
         let transport = Arc::new(quic::transport(&lift, settings.idle_timeout)?);
         let visitors = Visitors::new(settings.answering.as_ref().map_or(0, |answering| answering.per_address));
         let max_connections = settings.answering.as_ref().map_or(usize::MAX, |answering| answering.max_connections);
-        let server = settings.answering.map(|answering| {
-            let mut config = ServerConfig::with_crypto(lean(answering.crypto));
-            config.transport_config(Arc::clone(&transport));
-            config.migration(true).max_incoming(WAITING * 2).incoming_buffer_size(16 * 1_024);
-            Arc::new(config)
-        });
+        let server = settings
+            .answering
+            .map(|answering| Arc::new(handshakes::answering(lean(answering.crypto), Arc::clone(&transport))));
         let now = Instant::now();
         Ok(Self {
             connections: Connections::new(now),
@@ -272,6 +269,7 @@ impl<S> Endpoint<S> {
     pub fn turn<A: Application<State = S>>(&mut self, app: &mut A, at_most: Duration) -> io::Result<()> {
         self.wait(app.next_timeout(), app.descriptor(), at_most)?;
         self.connections.now = Instant::now();
+        let since = self.connections.now.saturating_duration_since(self.last_turn);
         self.last_turn = self.connections.now;
         self.stats.turns += 1;
         app.begin(self.connections.now);
@@ -279,7 +277,7 @@ impl<S> Endpoint<S> {
         if self.waker.take() {
             app.on_wake(self);
         }
-        self.begin_handshakes();
+        self.begin_handshakes(since);
         self.expire_timers();
         self.pump(app);
         app.advance(self);
