@@ -4,24 +4,33 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-rust test-python fuzz check bench bench-build bench-peers bench-kernels bench-boundary results \
-	bench-control peers wasm web types screenshots wheel clean
+.PHONY: help build run test test-rust test-python fuzz check check-rust check-python check-web bench bench-build bench-peers \
+	bench-kernels bench-boundary results bench-control peers wasm web types screenshots wheel clean system
 
 PYTHON ?= python3
 VENV := .venv
 PROFILE ?= ci
 FUZZ_SECONDS ?= 20
 ARGS ?=
-# Tests that listen to sound while it is spoken, or measure how long something takes: one after the other, nothing beside
-# them. All others run on every core. `pytest` alone runs everything in one process.
-BY_CLOCK := tests/bench tests/captions tests/demo tests/e2e tests/engine tests/peers
+# Tests marked `alone` run one after the other, nothing beside them; all others side by side. Of those some wait for sound
+# or for a page: three keep two cores busy. `pytest` alone runs everything in one process.
+ALONE := grep -lr --include='test_*.py' 'mark\.alone' tests
+WORKERS := $(shell echo $$(($$(nproc) + ($$(nproc) + 1) / 2)))
 # cmake (libopus is built from source) comes as a wheel into the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
+# Python's caches serve thousands of tests and hundreds of processes, whatever the machine's images want of them.
+unexport PYTHONDONTWRITEBYTECODE
+# What waits for the network, for one core or for several does so at once.
+AT_ONCE = --no-print-directory $(if $(filter --jobserver%,$(MAKEFLAGS)),,-j3)
+
 STAMP := $(VENV)/.installed
 TOOLS := $(VENV)/.tools
+ENGINE := $(VENV)/.engine
+REQUIREMENTS := $(VENV)/.requirements
+EXTRAS := server,captions,bench,demo,test,dev
 RUST := $(shell find engine-rs -name '*.rs' -not -path '*/target/*' -o -name Cargo.toml -not -path '*/target/*') Cargo.toml Cargo.lock
 
 # The web app: built anew when something in web/ or the decoder changed. What is generated there is no source.
@@ -55,12 +64,24 @@ $(TOOLS): constraints.txt
 	$(VENV)/bin/pip install -q maturin cmake
 	touch $@
 
-$(STAMP): $(TOOLS) $(RUST) pyproject.toml
+DEVELOP := VIRTUAL_ENV=$(CURDIR)/$(VENV) maturin develop --profile $(PROFILE) --features as-in-workspace
+
+$(ENGINE): $(TOOLS) $(RUST)
 	@echo "building the engine (the first time takes a few minutes) ..."
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) maturin develop --profile $(PROFILE) -E server,captions,bench,demo,test,dev
+	$(DEVELOP) --skip-install
 	touch $@
 
-build: $(STAMP) web
+$(REQUIREMENTS): $(TOOLS) pyproject.toml
+	python tools/requirements.py $(EXTRAS) | pip install -q -r /dev/stdin
+	touch $@
+
+$(STAMP): $(ENGINE) $(REQUIREMENTS)
+	$(DEVELOP) -E $(EXTRAS)
+	touch $@
+
+build:
+	$(MAKE) $(AT_ONCE) $(STAMP) $(PACKAGES) $(RECEIVER)
+	$(MAKE) --no-print-directory web
 
 web: $(SITE)
 
@@ -93,16 +114,19 @@ run: build
 
 test: test-rust fuzz test-python
 
+# What the tests need of Debian.
+system:
+	tools/system-packages ffmpeg opusinfo:opus-tools node:nodejs chromium firefox-esr pulseaudio psql:postgresql \
+		/usr/share/pocketsphinx/test/data/librivox:pocketsphinx-testdata
+
 test-rust: $(TOOLS) wasm
 	tools/system-packages ffmpeg opusinfo:opus-tools node:nodejs
 	cargo test --profile $(PROFILE) --locked --workspace
 
-test-python: build
-	tools/system-packages ffmpeg opusinfo:opus-tools chromium psql:postgresql \
-		/usr/share/pocketsphinx/test/data/librivox:pocketsphinx-testdata
+test-python: build system
 # In the order of collection: the longest file is among the first, not left for the end.
-	pytest -q -n auto --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(BY_CLOCK))
-	pytest -q $(BY_CLOCK)
+	pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone and not heavy"
+	pytest -q -m "alone and not heavy" $$($(ALONE))
 
 fuzz: $(TOOLS)
 	engine-rs/fuzz/run $(FUZZ_SECONDS)
@@ -115,16 +139,26 @@ $(RECEIVER): $(RUST)
 	cargo build --profile wasm --locked --target wasm32-unknown-unknown -p spaces-wasm
 	built=$(or $(CARGO_TARGET_DIR),target)/wasm32-unknown-unknown/wasm/spaces_wasm.wasm; cmp -s $$built $@ || cp $$built $@
 
+# Side by side: most of Python's checks and of the web app's keep one core busy.
 check: build
+	$(MAKE) $(AT_ONCE) --output-sync=target check-rust check-python check-web
+
+check-rust: $(TOOLS)
 	cargo fmt --all --check
 	cargo clippy --profile $(PROFILE) --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc -q --profile $(PROFILE) --locked --no-deps -p spaces-core -p spaces-moqt -p spaces-net
+	@# With the binding, and so with the features for which clippy has checked everything below.
+	RUSTDOCFLAGS="-D warnings" cargo doc -q --profile $(PROFILE) --locked --no-deps -p spaces-core -p spaces-moqt -p spaces-net \
+		-p spaces-py --features spaces-py/as-in-workspace
+
+check-python: $(STAMP) $(SITE)
 	ruff format --check .
 	ruff check .
 	mypy
 	python -m mypy.stubtest spaces_ctl._engine
 	lint-imports
 	python tools/licences.py
+
+check-web: $(SITE)
 	$(MAKE) types
 	tools/npm run check
 

@@ -33,5 +33,10 @@ export default defineConfig({
       ]),
     ),
   },
-  test: { environment: "happy-dom", include: ["tests/**/*.test.{ts,tsx}"], testTimeout: 60_000 },
+  test: {
+    environment: "happy-dom",
+    setupFiles: "tests/english.ts",
+    include: ["tests/**/*.test.{ts,tsx}"],
+    testTimeout: 60_000,
+  },
 });

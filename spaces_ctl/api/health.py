@@ -32,7 +32,8 @@ EngineFigures = Callable[[], Awaitable[Any]]
 """`Engine.stats`."""
 
 _PATIENCE_S = 2.0
-_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_TEXT = "text/plain; version=0.0.4"
+"""Litestar adds the charset."""
 _log = logging.getLogger("spaces.api")
 
 

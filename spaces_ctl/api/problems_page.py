@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from litestar import Response, get
+from litestar import MediaType, Response, get
 from litestar.params import FromPath
 
 from spaces_ctl.policy.codes import CODES
@@ -21,7 +21,7 @@ _PAGE = """<!doctype html>
 
 
 def _html(title: str, body: str) -> Response[str]:
-    return Response(_PAGE.format(title=escape(title), body=body), media_type="text/html; charset=utf-8")
+    return Response(_PAGE.format(title=escape(title), body=body), media_type=MediaType.HTML)
 
 
 @get("/problems", include_in_schema=False, opt={"open": True}, sync_to_thread=False)

@@ -60,7 +60,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     curve: Linear | Steps | Logistic = Linear(500.0)
     starts: Literal["before", "on_begin"] = "before"
     stays: Literal["always", "until_audio"] = "always"
-    behaviour: Literal["well", "stalled", "tiny_windows"] = "well"
+    behaviour: Literal["well", "stalled", "tiny_windows", "optimists"] = "well"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -141,6 +141,7 @@ def _measurement(what: Round, server: str, version: str, report: load.Report, cp
         first_audio_us=joiners.first_audio_us if joiners else listeners.first_audio_us,
         joiners=joiners.heard_audio if joiners else 0,
         joiners_failed=joiners.failed if joiners else 0,
+        others_gone=sum(group.failed for group in report.groups if group.name not in (LISTENERS, JOINERS)),
     )
 
 

@@ -75,6 +75,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Of those who joined while it was measured (`joiners`)."""
     joiners: int = 0
     joiners_failed: int = 0
+    others_gone: int = 0
+    """Of the stalled, the hostile: those whose connection the server ended."""
 
     @property
     def loss_ratio(self) -> float:

@@ -59,6 +59,10 @@ SCENARIOS: dict[str, list[Round]] = {
             scenario="hostile-tiny-windows",
             others=(Group(name="tiny", listeners=200, behaviour="tiny_windows"),),
         ),
+        Round(
+            scenario="hostile-optimists",
+            others=(Group(name="optimists", listeners=200, behaviour="optimists"),),
+        ),
     ],
 }
 """Lists of rounds that alternate."""

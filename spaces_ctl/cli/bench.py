@@ -140,6 +140,7 @@ def run(
     ] = 0,
     stalled: Annotated[int, typer.Option(min=0, help="So many more never say anything again once they are in.")] = 0,
     tiny_windows: Annotated[int, typer.Option(min=0, help="So many more allow next to no data on streams.")] = 0,
+    optimists: Annotated[int, typer.Option(min=0, help="So many more acknowledge what was never sent.")] = 0,
     loss: Annotated[
         float, typer.Option(min=0, max=1, help="Share of packets lost each way, emulated in the load.")
     ] = 0,
@@ -191,6 +192,8 @@ def run(
         others.append(load.Group(name="stalled", tier=tier.value, listeners=stalled, behaviour="stalled"))
     if tiny_windows:
         others.append(load.Group(name="tiny", tier=tier.value, listeners=tiny_windows, behaviour="tiny_windows"))
+    if optimists:
+        others.append(load.Group(name="optimists", tier=tier.value, listeners=optimists, behaviour="optimists"))
     what = Round(
         scenario="run",
         server=server,

@@ -187,6 +187,7 @@ def _around(
             outbound_allow=("0.0.0.0/0", "::/0") if settings.webhooks.private_addresses else (),
             outbound_timeout_ms=settings.webhooks.timeout_ms,
             outbound_plain_http=settings.webhooks.private_addresses,
+            card_font=None if settings.http.card_font is None else str(settings.http.card_font),
             vapid_private_key=push.vapid_private_key or None,
             vapid_contact=push.subject or "mailto:operator@localhost",
         ),

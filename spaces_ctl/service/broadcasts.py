@@ -66,10 +66,11 @@ class Broadcasts:
         """Whether somebody may hear the Space now. Raises ServiceError, as `Joins.join`."""
         await self._joins.may_hear(principal.actor(), space)
 
-    async def newest(self, principal: Principal, space: SpaceId) -> tuple[Heard, int]:
+    async def newest(self, principal: Principal, space: SpaceId, guest: str) -> tuple[Heard, int]:
         """The newest segments, and when the first of them began (ms, Unix). Begins to make them.
 
-        Raises ServiceError: as `check`, `media.unavailable`.
+        Who asks is counted as somebody who hears; `guest` tells apart those without an account. Raises ServiceError: as
+        `check`, `media.unavailable`.
         """
         await self.check(principal, space)
         state = self._spaces.live.get(space) or await self._spaces.get(space)
@@ -90,6 +91,7 @@ class Broadcasts:
                 heard = await self._media.ask("hear", asked, Heard, timeout_s=_PATIENCE_S)
             self._heard = {known: said for known, said in self._heard.items() if now_ms - said[0] < _LINK_MS}
             self._heard[space] = (now_ms, heard)
+        self._spaces.counters.hears_by_hls(space, principal.account, guest)
         return heard, state.started_ms + heard.segments[0].number * LIVE_MS
 
     def link(self, path: str, account: AccountId | None) -> str:

@@ -1,5 +1,5 @@
 """What is counted per Space and never an event: people over time, peaks, reactions. Fed by the engine, once a second at
-most and only with what changed: between two counts everybody stays.
+most and only with what changed: between two counts everybody stays. Those who hear by HLS are added (`hls_readers`).
 
 Memory is bounded per Space: an hour-long and a day-long Space keep equally many points, the latter's stand wider apart.
 """
@@ -13,7 +13,8 @@ import msgspec
 
 from spaces_ctl.clock import Clock
 from spaces_ctl.engine import Counts
-from spaces_ctl.model import SpaceId
+from spaces_ctl.model import AccountId, SpaceId
+from spaces_ctl.service.hls_readers import HlsReaders
 from spaces_ctl.service.tables import Audience
 
 __all__ = ["Counters", "Point", "SpaceCounters"]
@@ -43,6 +44,8 @@ class SpaceCounters:
     def __init__(self) -> None:
         """Empty."""
         self.audience = Audience()
+        self.connected = Audience()
+        """The engine's part of it."""
         self.peak = 0
         self.reactions: Counter[str] = Counter()
         self.bucket_ms = _FIRST_BUCKET_MS
@@ -91,22 +94,35 @@ class Counters:
         self._clock = clock
         self._of: dict[SpaceId, SpaceCounters] = {}
         self._changed: set[SpaceId] = set()
+        self._by_hls = HlsReaders(clock)
 
     def of(self, space: SpaceId) -> SpaceCounters:
         """One Space's, empty if nothing was counted yet."""
         return self._of.get(space) or SpaceCounters()
 
     def audience(self, space: SpaceId) -> Audience:
-        """People connected now."""
+        """People who hear it now."""
         return self.of(space).audience
 
     def count(self, counts: Counts) -> None:
         """What the engine told."""
         own = self._of.setdefault(counts.space, SpaceCounters())
-        audience = Audience(named=counts.named, anonymous=counts.anonymous, guests=counts.guests)
+        own.connected = Audience(named=counts.named, anonymous=counts.anonymous, guests=counts.guests)
+        self._add(counts.space, own, counts.peak)
+
+    def hears_by_hls(self, space: SpaceId, account: AccountId | None, guest: str) -> None:
+        """Somebody asked for the newest segments; `guest` tells apart those without an account."""
+        self._by_hls.asked(space, account, guest)
+        self._add(space, self._of.setdefault(space, SpaceCounters()))
+
+    def _add(self, space: SpaceId, own: SpaceCounters, peak: int = 0) -> None:
+        here, there = own.connected, self._by_hls.audience(space)
+        audience = Audience(
+            named=here.named, anonymous=here.anonymous + there.anonymous, guests=here.guests + there.guests
+        )
         if own.audience != audience:
-            self._changed.add(counts.space)
-        own.count(self._clock.now_ms(), audience, counts.peak)
+            self._changed.add(space)
+        own.count(self._clock.now_ms(), audience, peak)
 
     def hold(self, spaces: Iterable[SpaceId]) -> None:
         """See `SpaceCounters.hold`; for live Spaces."""
@@ -116,6 +132,9 @@ class Counters:
 
     def take_changed(self) -> frozenset[SpaceId]:
         """Spaces whose audience is another than at the last call."""
+        for space in self._by_hls.spaces:
+            if (own := self._of.get(space)) is not None:
+                self._add(space, own)
         changed, self._changed = frozenset(self._changed), set()
         return changed
 
@@ -125,4 +144,5 @@ class Counters:
 
     def close(self, space: SpaceId) -> SpaceCounters:
         """Takes a Space's counters away and answers them: for those who store them."""
+        self._by_hls.close(space)
         return self._of.pop(space, None) or SpaceCounters()

@@ -19,12 +19,16 @@ STAGE_SEATS = 13
 REACTIONS = 16
 """Kinds that the engine counts."""
 
+FONTS = (b"\x00\x01\x00\x00", b"true", b"OTTO", b"ttcf")
+"""How files of fonts begin (OpenType 1.9, Organization of an OpenType Font)."""
+
 
 def together(settings: Settings) -> Iterator[tuple[str, str]]:
     """(path, what is wrong), for values that are each valid alone."""
     yield from _addresses(settings)
     yield from _certificate("http", settings.http.tls_certificate, settings.http.tls_key)
     yield from _certificate("media", settings.media.tls_certificate, settings.media.tls_key)
+    yield from _card_font(settings.http.card_font)
     yield from _database(settings)
     yield from _limits(settings)
     yield from _identity(settings)
@@ -91,6 +95,19 @@ def _certificate(section: str, certificate: Path | None, key: Path | None) -> It
                 pass
         except OSError as error:
             yield f"{section}.{name}", f"cannot read {file}: {error.strerror}"
+
+
+def _card_font(file: Path | None) -> Iterator[tuple[str, str]]:
+    if file is None:
+        return
+    try:
+        with file.open("rb") as font:
+            begins = font.read(4)
+    except OSError as error:
+        yield "http.card_font", f"cannot read {file}: {error.strerror}"
+        return
+    if begins not in FONTS:
+        yield "http.card_font", f"expected a TrueType or OpenType font, got {file}"
 
 
 def _database(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -65,6 +65,8 @@ class Http(Section, frozen=True, kw_only=True):
     """Other web origins that may use the API from a browser."""
     metrics_from: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     """Networks that may read /metrics."""
+    card_font: Path | None = None
+    """TrueType or OpenType file for the pictures of shared links; the built-in font knows Latin letters only."""
 
 
 class Media(Section, frozen=True, kw_only=True):

@@ -12,8 +12,10 @@ from litestar.testing import AsyncTestClient
 
 from spaces_ctl import commands as c
 from spaces_ctl.api import wire
+from spaces_ctl.engine import Counts
 from spaces_ctl.media.errors import WorkerGone
 from spaces_ctl.model import SpaceId
+from spaces_ctl.service.tables import Audience
 from tests.support.api_world import ANN, BEN, HOST, ApiWorld, bearer
 
 Client = AsyncTestClient[Litestar]
@@ -56,6 +58,35 @@ async def test_whoever_may_hear_gets_a_playlist_with_links_that_play(world: ApiW
         assert (late.status_code, late.json()["code"]) == (410, "link.expired")
         head = await client.get(live(space, "init.mp4"))
         assert (head.status_code, head.content) == (200, b"....ftyp")
+
+
+async def test_who_reads_the_playlist_is_counted_as_long_as_they_do(world: ApiWorld) -> None:
+    space = await world.live()
+    counters = world.spaces.counters
+    async with AsyncTestClient(world.app) as client:
+
+        async def read(who: int | None, agent: str) -> None:
+            headers = {**bearer(who), "user-agent": agent}
+            assert (await client.get(live(space, "aac.m3u8"), headers=headers)).status_code == 200
+
+        await client.get(live(space, "main.m3u8"))
+        assert counters.audience(space) == Audience(), "a look is not a listener"
+        for who, agent in ((None, "phone"), (None, "phone"), (None, "car"), (ANN, "phone"), (ANN, "car")):
+            await read(who, agent)
+        assert counters.audience(space) == Audience(anonymous=1, guests=2)
+        counters.count(Counts(1, space, 3, 0, 1, 4))
+        assert counters.audience(space) == Audience(named=3, anonymous=1, guests=3)
+        assert counters.of(space).peak == 7
+        counters.take_changed()
+        world.clock.advance(seconds=6)
+        await read(None, "car")
+        world.clock.advance(seconds=6)
+        assert counters.take_changed() == {space}
+        assert counters.audience(space) == Audience(named=3, guests=2), "who stopped asking has gone"
+        world.clock.advance(seconds=6)
+        assert counters.take_changed() == {space}
+        assert counters.take_changed() == frozenset()
+        assert counters.audience(space) == Audience(named=3, guests=1)
 
 
 async def test_who_may_not_hear_gets_none_from_the_next_playlist_on(world: ApiWorld) -> None:

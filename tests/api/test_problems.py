@@ -109,3 +109,10 @@ async def test_every_code_has_its_page(client: Client) -> None:
 def test_errors_in_nested_values_have_pointers() -> None:
     tree = {"inner": [{"a": 1}, {"a": "x"}, {}], "other": {"a": None, "b": 2}}
     assert [error.pointer for error in errors_of(tree, Outer)] == ["/inner/1/a", "/inner/2/a", "/other/a", "/other/b"]
+
+
+@pytest.mark.parametrize("where", ["/problems", "/problems/state.ended", "/"])
+async def test_a_charset_is_named_once(client: Client, where: str) -> None:
+    answer = await client.get(where)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].count("charset") == 1, answer.headers["content-type"]

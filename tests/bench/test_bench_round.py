@@ -10,14 +10,16 @@ from spaces_ctl.bench.load import Group, Linear, Network
 from spaces_ctl.bench.measuring import JOINERS, Round, measure
 from spaces_ctl.bench.servers import Tools
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def tools() -> Tools:
-    """The programs, built as `cargo test` has built them already."""
-    command = ["cargo", "build", "--quiet", "--profile", "ci", "--locked", "-p", "spaces-bench-load"]
-    subprocess.run(command, cwd=ROOT, check=True)
+    """The programs, as `cargo test --workspace` has built them already: with the features of the whole workspace."""
+    command = ["cargo", "build", "--quiet", "--profile", "ci", "--locked", "--bins", "-p", "spaces-bench-load"]
+    subprocess.run([*command, "-p", "spaces-py", "--features", "spaces-py/as-in-workspace"], cwd=ROOT, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     return Tools(programs=target / "ci", peers=target / "bench" / "peers")
 
@@ -53,3 +55,14 @@ async def test_stalled_listeners_and_a_bad_network_are_beside_the_figure_not_in_
     found = await measure(what, tools)
     assert found.expected == 3 * 50
     assert found.broken == 0
+
+
+async def test_optimists_are_thrown_out_and_nobody_else(tools: Tools) -> None:
+    others = (
+        Group(name="optimists", listeners=2, behaviour="optimists"),
+        Group(name="tiny", listeners=3, behaviour="tiny_windows"),
+    )
+    found = await measure(Round(scenario="test", listeners=3, seconds=1, others=others), tools)
+    assert found.expected == 3 * 50
+    assert found.delivered > 0
+    assert (found.failed, found.broken, found.others_gone) == (0, 0, 2)

@@ -28,6 +28,7 @@ from spaces_ctl.serve.systemd import Notifier
 from spaces_ctl.serve.web import WebServer
 from spaces_ctl.settings.model import Auth, Http, Logging, Media, Node, Settings
 from tests.support.certificates import write_certificate
+from tests.support.small_server import lifespan
 
 # The socket
 
@@ -73,10 +74,7 @@ def test_the_port_outlives_the_loop() -> None:
 
 async def _app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await send({"type": "lifespan.shutdown.complete"})
+        await lifespan(receive, send)
         return
     await asyncio.sleep(0.2 if scope["path"] == "/slow" else 0)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})

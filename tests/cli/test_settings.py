@@ -250,6 +250,11 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
             "push.subject: expected mailto:ADDRESS or https://… with vapid_private_key",
         ),
         ("[mail]\nhost = 'x'", "mail.sender: expected an e-mail address with mail.host"),
+        ("[http]\ncard_font = '/no/font'", "http.card_font: cannot read /no/font: No such file or directory"),
+        (
+            f"[http]\ncard_font = {__file__!r}",
+            f"http.card_font: expected a TrueType or OpenType font, got {__file__}",
+        ),
     ],
 )
 def test_what_belongs_together(tmp_path: Path, text: str, problem: str) -> None:

@@ -124,6 +124,7 @@ def ten_seconds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     return figures
 
 
+@pytest.mark.alone
 def test_every_frame_reaches_every_listener(ten_seconds: dict[str, object]) -> None:
     assert ten_seconds["listeners"] == 200
     assert ten_seconds["speakers"] == 3
@@ -133,6 +134,7 @@ def test_every_frame_reaches_every_listener(ten_seconds: dict[str, object]) -> N
     assert ten_seconds["loss_ratio"] == 0
 
 
+@pytest.mark.alone
 def test_the_figures_are_there_and_plausible(ten_seconds: dict[str, object]) -> None:
     latency = ten_seconds["latency_ms"]
     assert isinstance(latency, dict)
@@ -144,6 +146,7 @@ def test_the_figures_are_there_and_plausible(ten_seconds: dict[str, object]) -> 
 
 
 @pytest.mark.parametrize("seat", [0, 1, 2])
+@pytest.mark.alone
 def test_the_recording_is_what_was_spoken(ten_seconds: dict[str, object], seat: int) -> None:
     recordings = ten_seconds["recordings"]
     assert isinstance(recordings, list)
@@ -157,6 +160,7 @@ def test_the_recording_is_what_was_spoken(ten_seconds: dict[str, object], seat: 
     assert quality.active_frames > 50
 
 
+@pytest.mark.alone
 def test_a_killed_server_leaves_playable_recordings(tmp_path: Path) -> None:
     running = Running("--seconds", "0", "--listeners", "5", "--together", "--recordings", str(tmp_path))
     try:
@@ -197,6 +201,7 @@ def plays(path: Path) -> None:
     assert "Playback length" in info.stdout, path
 
 
+@pytest.mark.alone
 def test_a_visitor_comes_in_by_the_link_takes_a_seat_and_is_recorded(tmp_path: Path) -> None:
     import asyncio
 
@@ -255,6 +260,7 @@ def test_the_link_shows_the_room_of_the_web_app(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.alone
 def test_a_signal_ends_it_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "out.json"
     running = Running("--listeners", "3", "--speakers", "1", "--recordings", str(tmp_path), "--json", str(out))
@@ -271,6 +277,7 @@ def test_a_signal_ends_it_in_good_order(tmp_path: Path, number: signal.Signals) 
     assert figures["expected_frames"] > 0
 
 
+@pytest.mark.alone
 def test_nothing_outlives_a_killed_demo(tmp_path: Path) -> None:
     running = Running("--listeners", "3", "--speakers", "2", "--recordings", str(tmp_path))
     assert len(running.children) == 4

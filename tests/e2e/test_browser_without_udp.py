@@ -33,6 +33,7 @@ def said() -> Pcm:
     return voices(1)[0].samples[: SECONDS * 48_000]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("protocol", ["moq-lite-05", "moqt-18"])
 async def test_where_udp_is_blocked_the_page_plays_over_a_websocket_and_says_so(
     at: Place, said: Pcm, protocol: str
@@ -56,6 +57,7 @@ async def test_where_udp_is_blocked_the_page_plays_over_a_websocket_and_says_so(
         await page.call("close")
 
 
+@pytest.mark.alone
 async def test_a_browser_without_webtransport_speaks_over_a_websocket(at: Place, said: Pcm, tmp_path: Path) -> None:
     spoken = tmp_path / "spoken.wav"
     write_wav(spoken, said)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pytest
 import soxr
 
 from spaces_ctl import commands as c
@@ -36,6 +37,8 @@ from tests.support.real_server import RealServer
 from tests.support.rooms import GONE, Deployment, a_deployment
 from tests.support.watching import Watcher, listener
 from tests.support.worlds import ANN, HOST, who
+
+pytestmark = pytest.mark.alone
 
 PASSWORD = "correct horse"
 LATEST_IN_FLIGHT_MS = 250

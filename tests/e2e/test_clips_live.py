@@ -163,6 +163,7 @@ def lag(reference: Pcm, other: Pcm) -> int:
     return int(np.argmax(found)) - (len(reference) - 1)
 
 
+@pytest.mark.alone
 async def test_a_live_clip_is_the_thirty_seconds_that_a_listener_heard(
     server: DevServer, said: Pcm, tmp_path: Path
 ) -> None:
@@ -265,6 +266,7 @@ class Crowd(NamedTuple):
     """Until the last clip could be played."""
 
 
+@pytest.mark.alone
 async def test_a_hundred_clips_at_once_while_live_cost_no_listener_a_frame(server: DevServer, said: Pcm) -> None:
     """Again, if a machine busy with something else held up the speaker, so that nobody got a frame.
 

@@ -21,6 +21,8 @@ from tests.support.audio import Pcm
 from tests.support.clip_logs import RATE, decoded
 from tests.support.dev_server import DevServer, dev_server
 
+pytestmark = pytest.mark.alone
+
 SECONDS = 6
 
 

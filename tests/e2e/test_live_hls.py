@@ -44,6 +44,7 @@ def base(server: DevServer, stage: Stage) -> str:
     return f"{server.url}/api/v1/spaces/{stage.space.id}/live/hls"
 
 
+@pytest.mark.alone
 async def test_ffmpeg_hears_what_is_said(at: Place, said: Pcm) -> None:
     async with live_stage(at) as stage, stage.talking(said):
         url = f"{base(at.server, stage)}/main.m3u8"
@@ -55,6 +56,7 @@ async def test_ffmpeg_hears_what_is_said(at: Place, said: Pcm) -> None:
         assert len([person async for person in stage.space.people()]) == 1
 
 
+@pytest.mark.alone
 async def test_it_is_at_most_twelve_seconds_behind_and_no_segment_is_missing(at: Place, said: Pcm) -> None:
     async with live_stage(at) as stage, stage.talking(said), httpx.AsyncClient(timeout=60) as http:
         seen: dict[int, str] = {}

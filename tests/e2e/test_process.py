@@ -27,6 +27,8 @@ from tests.support.child_service import signer
 from tests.support.rooms import GONE, Ear, speech, talk
 from tests.support.worlds import ANN, BEN, CID, HOST
 
+pytestmark = pytest.mark.alone
+
 T = TypeVar("T")
 DEAD_S = 0.3
 """How long nobody follows the engine."""

@@ -18,6 +18,8 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from spaces_ctl import commands as c
 from spaces_ctl.engine import CaptionLine, Refused
 from spaces_ctl.model import SpaceId
@@ -26,6 +28,8 @@ from spaces_ctl.service.spaces import Outcome
 from spaces_ctl.service.tables import Tables
 from tests.support.rooms import GONE, Deployment, Ear, MixEar, a_deployment, speech, talk
 from tests.support.worlds import who
+
+pytestmark = pytest.mark.alone
 
 RACES = 1_000
 ROOMS = 20

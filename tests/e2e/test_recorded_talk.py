@@ -169,6 +169,7 @@ async def gone(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["directory", "s3"])
+@pytest.mark.alone
 async def test_speech_becomes_a_replay_within_seconds_of_the_end(
     kind: str, tmp_path: Path, voices: list[speech.Voice], request: pytest.FixtureRequest
 ) -> None:
@@ -198,6 +199,7 @@ async def test_speech_becomes_a_replay_within_seconds_of_the_end(
             assert all(frame.opus in source for frame in heard)
 
 
+@pytest.mark.alone
 async def test_the_store_is_away_and_nobody_hears_it(tmp_path: Path, voices: list[speech.Voice], s3: S3Server) -> None:
     async with a_proxy(s3.port) as proxy:
         store = s3.bucket(port=proxy.port)
@@ -232,6 +234,7 @@ async def test_the_store_is_away_and_nobody_hears_it(tmp_path: Path, voices: lis
                         await asyncio.sleep(0.1)
 
 
+@pytest.mark.alone
 async def test_killed_in_mid_talk_and_again_at_the_end(tmp_path: Path, voices: list[speech.Voice]) -> None:
     store = str(tmp_path / "kept")
     with serving(tmp_path, store) as server:

@@ -26,6 +26,8 @@ from tests.support.audio import compare
 from tests.support.mixes import level
 from tests.support.players import duration_s, loudness_lufs, played
 
+pytestmark = pytest.mark.alone
+
 SPACE = 4
 TURNS = ((0.0, 9.0), (3.0, 9.0), (5.0, 8.0), (6.5, 7.0))
 """When each begins, and for how long, in seconds: from 6.5 s to 9 s all four talk."""

@@ -15,6 +15,8 @@ from tests.support.dev_server import DevServer, dev_server
 from tests.support.site_pages import people
 from tests.support.site_stage import talking_host
 
+pytestmark = pytest.mark.alone
+
 # KB of 1,000 bytes. Twice as much would be a blunder: somebody has imported a view into the start.
 MOST_JAVASCRIPT_KB = 110
 MOST_WASM_KB = 150

@@ -16,6 +16,8 @@ from tests.support.lossy_udp import lossy_udp, through
 from tests.support.site_pages import people
 from tests.support.site_stage import talking_host
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:

@@ -53,6 +53,7 @@ class People:
         return await client.transport.request(method, f"/api/v1{path}", dict[str, Any])
 
 
+@pytest.mark.alone
 async def test_an_evening_with_friends(server: RealServer) -> None:
     async with AsyncExitStack() as stack:
         people = People(server, stack)

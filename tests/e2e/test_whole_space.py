@@ -26,6 +26,8 @@ from tests.support.rooms import GONE
 from tests.support.site_pages import CLEAR, PATIENCE_MS, People, Tab, people
 from tests.support.watching import Watcher, listener
 
+pytestmark = pytest.mark.alone
+
 TITLE = "Tea for two"
 HOST, SAM, SUE, LEE = "Hana Host", "Sam Speaker", "Sue Speaker", "Lee Listener"
 

@@ -55,6 +55,7 @@ def test_the_hash_of_a_frame_is_one_that_anybody_can_compute() -> None:
         frame_hash(13, b"abc")
 
 
+@pytest.mark.alone
 def test_what_is_spoken_is_heard_over_every_transport(run: Run[None]) -> None:
     async def main() -> None:
         async with a_stage() as stage, asyncio.TaskGroup() as tasks:
@@ -83,6 +84,7 @@ def test_what_is_spoken_is_heard_over_every_transport(run: Run[None]) -> None:
 
 
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[2], WAYS[3]])
+@pytest.mark.alone
 def test_opus_goes_through_untouched(run: Run[None], way: dict[str, Any]) -> None:
     async def main() -> None:
         async with a_stage() as stage:
@@ -102,6 +104,7 @@ def test_opus_goes_through_untouched(run: Run[None], way: dict[str, Any]) -> Non
     run(main())
 
 
+@pytest.mark.alone
 def test_the_mixed_sound_comes_in_real_time_and_is_the_voice(run: Run[None]) -> None:
     async def main() -> None:
         async with a_stage() as stage:
@@ -190,6 +193,7 @@ def test_closing_ends_iterators_quietly_and_calls_loudly(run: Run[None]) -> None
     run(main())
 
 
+@pytest.mark.alone
 def test_who_is_cancelled_falls_silent_and_may_go_on(run: Run[None]) -> None:
     async def main() -> None:
         async with a_stage() as stage:
@@ -248,6 +252,7 @@ def test_pcm_of_another_kind_is_a_type_error(run: Run[None]) -> None:
     run(main())
 
 
+@pytest.mark.alone
 def test_a_load_counts_every_frame_of_every_listener(run: Run[None]) -> None:
     async def main() -> None:
         async with a_stage() as stage:

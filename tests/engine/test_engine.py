@@ -83,6 +83,7 @@ def test_commands_are_versioned_whole_values(run: Run[None]) -> None:
     run(main())
 
 
+@pytest.mark.alone
 def test_what_happens_on_stage_is_told_in_batches(run: Run[None]) -> None:
     async def main() -> None:
         async with a_stage() as stage:
@@ -282,6 +283,7 @@ def test_a_named_engine_outlives_its_event_loop() -> None:
     asyncio.run(second())
 
 
+@pytest.mark.alone
 def test_recordings_are_whole_when_the_block_is_left(run: Run[None], tmp_path: Path) -> None:
     async def main() -> None:
         signer = TokenSigner.generate()

@@ -7,7 +7,11 @@ import wave
 from array import array
 from pathlib import Path
 
+import pytest
+
 from tests.engine.conftest import Run, a_stage, voice
+
+pytestmark = pytest.mark.alone
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 

@@ -46,6 +46,7 @@ def speaker(stage: Stage, seat: int) -> Speaker:
     return Speaker(stage.url, token=stage.token(seat), seat=seat, certificate_sha256=stage.pin, complexity=3)
 
 
+@pytest.mark.alone
 def test_a_listener_of_the_mix_gets_one_stream_of_all_and_its_sound(run: Run[None]) -> None:
     async def main() -> None:
         async with a_stage(mix=True) as stage, asyncio.TaskGroup() as tasks:

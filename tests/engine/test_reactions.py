@@ -82,6 +82,7 @@ def test_anonymous_people_and_guests_do_not_react_and_nobody_floods(run: Run[Non
     run(main())
 
 
+@pytest.mark.alone
 def test_reacting_over_http_has_the_same_rules(run: Run[None]) -> None:
     async def main() -> None:
         signer = TokenSigner.generate()

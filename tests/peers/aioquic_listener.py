@@ -18,6 +18,7 @@ from aioquic.asyncio.client import connect
 from aioquic.quic.configuration import QuicConfiguration
 
 from tests.peers import wire
+from tests.peers.messages import Messages
 from tests.peers.transport import Hooks, Incoming, MoqTransport
 
 Way = Literal["webtransport", "quic"]
@@ -87,10 +88,8 @@ class Listening:
                 await self._changed.wait()
 
 
-class _Session:
+class _Session(Messages):
     """What both protocols have in common."""
-
-    codec: wire.Codec
 
     def __init__(self, transport: MoqTransport, listening: Listening, namespace: list[str], path: str | None) -> None:
         self.transport = transport
@@ -108,19 +107,6 @@ class _Session:
     def refuse(self, track: str, reason: str) -> None:
         self.listening.refused[track] = reason
         self.listening.tell()
-
-    def stream(self, stream: int, incoming: Incoming) -> None:
-        """Takes whole messages off the stream until it is cut short."""
-        while incoming.data:
-            reader = wire.Reader(incoming.data, self.codec)
-            try:
-                self.message(stream, incoming, reader)
-            except wire.Short:
-                return
-            incoming.data = incoming.data[reader.at :]
-
-    def message(self, stream: int, incoming: Incoming, reader: wire.Reader) -> None:
-        raise NotImplementedError
 
 
 class Lite05(_Session):

@@ -11,6 +11,7 @@ from aioquic.quic.configuration import QuicConfiguration
 
 from tests.peers import wire
 from tests.peers.aioquic_listener import Refused, Way
+from tests.peers.messages import Messages
 from tests.peers.transport import Hooks, Incoming, MoqTransport
 
 FRAME = 960
@@ -38,27 +39,13 @@ class Speaking:
             self.say(opus, start=number == 0, end=number == len(frames) - 1)
 
 
-class _Session:
-    codec: wire.Codec
-
+class _Session(Messages):
     def __init__(self, transport: MoqTransport, namespace: list[str], path: str | None) -> None:
         self.transport, self.namespace, self.path = transport, namespace, path
         self.wanted = asyncio.Event()
         self.failed: str | None = None
 
-    def stream(self, stream: int, incoming: Incoming) -> None:
-        while incoming.data:
-            reader = wire.Reader(incoming.data, self.codec)
-            try:
-                self.message(stream, incoming, reader)
-            except wire.Short:
-                return
-            incoming.data = incoming.data[reader.at :]
-
     def start(self) -> None:
-        raise NotImplementedError
-
-    def message(self, stream: int, incoming: Incoming, reader: wire.Reader) -> None:
         raise NotImplementedError
 
     def send(self, group: int, payload: bytes) -> None:

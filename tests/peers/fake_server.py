@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.peers import wire
+from tests.peers.messages import Messages
 from tests.peers.transport import Hooks, Incoming, MoqTransport
 
 SPACE = "demo"
@@ -121,10 +122,8 @@ class FakeSpace:
             await asyncio.sleep(max(0.0, due - loop.time()))
 
 
-class _Served:
+class _Served(Messages):
     """One page's session."""
-
-    codec: wire.Codec
 
     def __init__(self, space: FakeSpace, transport: MoqTransport) -> None:
         self.space, self.transport = space, transport
@@ -140,15 +139,6 @@ class _Served:
         if self in self.space.sessions:
             self.space.sessions.remove(self)
 
-    def stream(self, stream: int, incoming: Incoming) -> None:
-        while incoming.data:
-            reader = wire.Reader(incoming.data, self.codec)
-            try:
-                self.message(stream, incoming, reader)
-            except wire.Short:
-                return
-            incoming.data = incoming.data[reader.at :]
-
     def start(self) -> None:
         raise NotImplementedError
 
@@ -156,9 +146,6 @@ class _Served:
         raise NotImplementedError
 
     def datagram(self, data: bytes) -> None:
-        raise NotImplementedError
-
-    def message(self, stream: int, incoming: Incoming, reader: wire.Reader) -> None:
         raise NotImplementedError
 
     def keep(self, seat: int | None, group: int, payload: bytes) -> None:

@@ -54,6 +54,7 @@ async def listening(
 
 
 @pytest.mark.parametrize("protocol", [wire.LITE, wire.MOQT])
+@pytest.mark.alone
 async def test_two_voices_are_played_as_they_were_spoken(
     space: FakeSpace, harness: str, speech: list[Pcm], protocol: str
 ) -> None:
@@ -72,6 +73,7 @@ async def test_two_voices_are_played_as_they_were_spoken(
         assert page.problems == []
 
 
+@pytest.mark.alone
 async def test_loss_and_jitter_are_concealed_and_told(space: FakeSpace, harness: str, speech: list[Pcm]) -> None:
     space.loss, space.jitter = 0.05, 0.05
     async with live_page() as page:
@@ -89,6 +91,7 @@ async def test_loss_and_jitter_are_concealed_and_told(space: FakeSpace, harness:
 
 
 @pytest.mark.parametrize("protocol", [wire.LITE, wire.MOQT])
+@pytest.mark.alone
 async def test_the_microphone_is_published_on_our_seat(
     space: FakeSpace, harness: str, speech: list[Pcm], tmp_path: Path, protocol: str
 ) -> None:

@@ -16,6 +16,8 @@ from tests.peers.aioquic_speaker import speak
 from tests.peers.fake_server import hum, opus_frames
 from tests.peers.room import SEATS, STATE, Room
 
+pytestmark = pytest.mark.alone
+
 WAYS: list[tuple[Way, str]] = [
     ("webtransport", wire.LITE),
     ("webtransport", wire.MOQT),

@@ -1,4 +1,4 @@
-"""The web app's live sound alone in Chromium (`web/tests/harness`): built, served on loopback, driven from tests."""
+"""The web app's live sound alone in a browser (`web/tests/harness`): built, served on loopback, driven from tests."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from playwright.async_api import Page, async_playwright
 
-__all__ = ["CHROMIUM", "FLAGS", "LivePage", "build_harness", "live_page", "serving"]
+__all__ = ["CHROMIUM", "FLAGS", "HarnessPage", "LivePage", "Scripted", "build_harness", "live_page", "serving"]
 
 WEB = Path(__file__).parents[2] / "web"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -76,14 +76,24 @@ def serving(directory: Path) -> Iterator[str]:
             thread.join()
 
 
-class LivePage:
+class Scripted(Protocol):
+    """What the harness needs of a browser's page: a part of Playwright's, which `FirefoxPage` has too."""
+
+    async def goto(self, url: str) -> Any: ...
+    async def evaluate(self, expression: str, arg: Any = None) -> Any: ...
+    async def click(self, selector: str) -> None: ...
+    async def wait_for_timeout(self, timeout: float) -> None: ...
+    async def wait_for_function(
+        self, expression: str, *, arg: Any = None, timeout: float | None = None, polling: float | None = None
+    ) -> Any: ...
+
+
+class HarnessPage:
     """A tab with the harness."""
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.problems: list[str] = []
-        page.on("console", lambda message: self.problems.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
+    def __init__(self, page: Scripted, problems: list[str]) -> None:
+        self.page: Scripted = page
+        self.problems = problems
 
     async def open(self, url: str, space: str, seats: dict[int, str], *, tap: str = "", protocol: str = "") -> None:
         """Loads the harness for a Space whose seats are held by these accounts. `tap`: "mix", or "seats" too."""
@@ -151,6 +161,18 @@ def as_json(admission: Any) -> dict[str, Any]:
         "muted": admission.muted,
         "notices": list(admission.notices),
     }
+
+
+class LivePage(HarnessPage):
+    """A tab of Chromium with it."""
+
+    page: Page
+
+    def __init__(self, page: Page) -> None:
+        problems: list[str] = []
+        super().__init__(page, problems)
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
 
 
 class _LivePages:

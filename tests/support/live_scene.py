@@ -16,10 +16,10 @@ from spaces_ctl.engine import Speaker
 from spaces_ctl.model import Speak
 from tests.support.audio import Pcm
 from tests.support.dev_server import DevServer, dev_server
-from tests.support.live_harness import LivePage, as_json, build_harness, serving
+from tests.support.live_harness import HarnessPage, as_json, build_harness, serving
 from tests.support.lossy_udp import LossyUdp, through
 
-__all__ = ["Place", "Stage", "live_stage", "place"]
+__all__ = ["Place", "Stage", "live_stage", "on_stage", "place"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Stage:
         given = as_json(await (client or self.guest).space(self.space.id).join())
         return given if proxy is None else given | {"urls": through(proxy, given["urls"])}
 
-    async def open(self, page: LivePage, *, tap: str = "mix", protocol: str = "") -> None:
+    async def open(self, page: HarnessPage, *, tap: str = "mix", protocol: str = "") -> None:
         """Loads the harness for this Space."""
         await page.open(self.place.page, self.space.id, {0: self.host_account}, tap=tap, protocol=protocol)
 
@@ -106,3 +106,17 @@ async def live_stage(at: Place) -> AsyncIterator[Stage]:
                 yield Stage(at, space, host, guest, mic, urlsplit(url).port or 443)
         finally:
             await space.end()
+
+
+async def on_stage(stage: Stage, page: HarnessPage, sam: SpacesClient) -> int:
+    """Sam, who listens, takes the mic: his seat."""
+    await page.listen(await stage.admission(client=sam))
+    await page.until("l.phase === 'live'")
+    space = sam.space(stage.space.id)
+    await space.take_mic()
+    await space.unmute()
+    given = await stage.admission(client=sam)
+    seats = {0: stage.host_account, given["seat"]: str(stage.place.server.ids["sam"])}
+    await page.page.evaluate("([seats, given]) => { harness.seat(seats); harness.readmit(given) }", [seats, given])
+    assert isinstance(given["seat"], int)
+    return given["seat"]

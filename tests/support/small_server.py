@@ -25,6 +25,14 @@ SLOW_S = 0.5
 ACCOUNT = 9
 
 
+async def lifespan(receive: Any, send: Any) -> None:
+    """Of an application that has nothing to begin and nothing to end (ASGI's lifespan)."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
 class Small:
     def __init__(self, running: Running) -> None:
         self._running = running
@@ -32,10 +40,7 @@ class Small:
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            await receive()
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await send({"type": "lifespan.shutdown.complete"})
+            await lifespan(receive, send)
             return
         text = ""
         match scope["path"]:

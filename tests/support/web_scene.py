@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from array import array
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -26,6 +27,7 @@ from tests.support.watching import Watcher, listener, speaker
 __all__ = ["View", "a_scene", "views"]
 
 TALK_S = 8.0
+CASES_S = 30.0
 
 
 class View(NamedTuple):
@@ -52,7 +54,9 @@ class _Api:
 
 @contextmanager
 def a_scene(server: DevServer) -> Iterator[dict[str, str]]:
-    """Ids by name: `live`, `scheduled`, `ended`, `recorded` (Spaces), `community`, `post`. They talk until its end."""
+    """Ids by name: `live`, `scheduled`, `ended`, `recorded` (Spaces), `community`, `post`, `case`. They talk until its
+    end.
+    """
     with httpx.Client(base_url=f"{server.url}/api/v1", timeout=30) as http:
         scene = _people_and_spaces(_Api(server, http), server.ids)
     loop = asyncio.new_event_loop()
@@ -61,6 +65,8 @@ def a_scene(server: DevServer) -> Iterator[dict[str, str]]:
     stage = AsyncExitStack()
     try:
         asyncio.run_coroutine_threadsafe(_talk(server, scene, stage), loop).result()
+        with httpx.Client(base_url=f"{server.url}/api/v1", timeout=30) as http:
+            scene |= _moderation(_Api(server, http), server.ids, scene)
         yield scene
     finally:
         asyncio.run_coroutine_threadsafe(stage.aclose(), loop).result()
@@ -156,6 +162,45 @@ def _people_and_spaces(api: _Api, ids: dict[str, int]) -> dict[str, str]:
     }
 
 
+def _moderation(api: _Api, ids: dict[str, int], scene: dict[str, str]) -> dict[str, str]:
+    """Reports of each kind and state, a ban, appeals: what moderators see on a day that is not quiet."""
+
+    def report(who: str, where: str, reason: str, detail: str) -> None:
+        api(who, "POST", f"/spaces/{where}/reports", {"reason": reason, "detail": detail})
+
+    live, recorded, ended = scene["live"], scene["recorded"], scene["ended"]
+    [clip] = api("lee", "GET", f"/spaces/{recorded}/clips")["data"]
+    report("lee", f"{recorded}/people/{ids['sam']}", "abuse", "He called the guest a liar, twice, and would not stop.")
+    report("cohost", f"{recorded}/people/{ids['sam']}", "abuse", "")
+    report("lee", f"{recorded}/clips/{clip['clip']}", "private_information", "That is my street and my number.")
+    report("cohost", live, "spam", "The link that is pinned sells something.")
+    report("lee", ended, "hate", "From about five minutes in.")
+    cases = _cases(api, 4)
+    found = {one["kind"]: one["id"] for one in cases if one["space"] != ended}
+    [heard] = [one["id"] for one in cases if one["space"] == ended]
+    api("mo", "POST", f"/moderation/cases/{heard}/claim")
+    api(
+        "mo",
+        "POST",
+        f"/moderation/cases/{heard}/resolve",
+        {"outcome": "dismissed", "why": "It was a quote from the book they read."},
+    )
+    api("mo", "POST", f"/moderation/cases/{found['clip']}/claim")
+    api("mo", "PUT", f"/moderation/bans/{ids['lee']}", {"reason": "Reports that were made up."})
+    api("lee", "POST", "/appeals", {"text": "I reported what I heard. Please listen to it before you ban anybody."})
+    return {"case": found["account"], "case_claimed": found["clip"]}
+
+
+def _cases(api: _Api, count: int) -> list[dict[str, Any]]:
+    """Reports become cases a moment after they are made."""
+    until = time.monotonic() + CASES_S
+    while len(cases := api("mo", "GET", "/moderation/cases")["data"]) < count:
+        if time.monotonic() > until:
+            raise TimeoutError(f"{count} cases were expected: {cases}")
+        time.sleep(0.1)
+    return list(cases)
+
+
 def views(scene: dict[str, str]) -> list[View]:
     """Every main view, once."""
     return [
@@ -186,6 +231,11 @@ def views(scene: dict[str, str]) -> list[View]:
         View("verify", "/verify?token=x", None),
         *(View(f"settings-{part}", f"/settings/{part}") for part in _SETTINGS),
         View("moderation", "/moderation", "mo"),
+        View("moderation-case", f"/moderation/cases/{scene['case']}", "mo"),
+        View("moderation-claimed", "/moderation?state=claimed", "mo"),
+        View("moderation-case-claimed", f"/moderation/cases/{scene['case_claimed']}", "mo"),
+        *(View(f"moderation-{part}", f"/moderation/{part}", "mo") for part in ("appeals", "bans", "trail")),
+        View("appeal", "/appeal", "lee"),
         View("nothing", "/nothing/here", None),
     ]
 

@@ -19,9 +19,9 @@ addEventListener("vite:preloadError", (event) => {
   event.preventDefault();
   location.reload();
 });
-await useLanguage();
 // A server that is away for a moment shows as such; the views ask for themselves.
 refreshSession().catch(() => {});
+await useLanguage();
 watchUnread();
 const place = document.getElementById("app");
 if (place) render(<App />, place);

@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { type Catalogue, clock, relative, t, useLanguage } from "@/i18n";
+import { expect, test, vi } from "vitest";
+import { type Catalogue, clock, language, relative, t, useLanguage } from "@/i18n";
 import de from "@/i18n/de";
 import en from "@/i18n/en";
 
@@ -11,21 +11,32 @@ test("plurals follow the language", async () => {
   expect(t("common.listeners", { count: 1 })).toBe("1 hört zu");
 });
 
-test("a text that a language lacks is English", async () => {
-  await useLanguage("de");
-  delete (de.errors as Partial<typeof de.errors>).internal;
-  expect(t("errors.internal")).toBe("Something went wrong on the server.");
+test("the browser's first language that there is a catalogue of is taken, else English", async () => {
+  for (const [languages, taken] of [
+    [["fr-FR", "de-AT", "en"], "de"],
+    [["fr"], "en"],
+    [["toString", "en-GB"], "en"],
+  ] as const) {
+    vi.stubGlobal("navigator", { languages });
+    await useLanguage(null);
+    expect(language.value).toBe(taken);
+  }
+  vi.unstubAllGlobals();
 });
 
-test("every text of a translation is one of the English catalogue, with the same places", () => {
-  for (const [part, texts] of Object.entries(de)) {
-    const english = (en as Catalogue)[part] ?? {};
+test("every language has every text, with the same places", () => {
+  expect(keys(de)).toEqual(keys(en));
+  for (const [part, texts] of Object.entries(de as Catalogue)) {
     for (const [key, text] of Object.entries(texts)) {
-      expect(english, `${part}.${key}`).toHaveProperty([key]);
-      expect(places(text), `${part}.${key}`).toEqual(places(english[key]));
+      expect(places(text), `${part}.${key}`).toEqual(places((en as Catalogue)[part]?.[key]));
     }
   }
 });
+
+const keys = (catalogue: Catalogue) =>
+  Object.entries(catalogue)
+    .flatMap(([part, texts]) => Object.keys(texts).map((key) => `${part}.${key}`))
+    .sort();
 
 const places = (text: unknown) => [...new Set(JSON.stringify(text).match(/\{\w+\}/g) ?? [])].sort();
 

@@ -3,16 +3,19 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{MultiHeaders, SockaddrIn};
+use quinn_proto::crypto::ClientConfig as Crypto;
 use quinn_proto::{
     ClientConfig, Connection, ConnectionHandle, DatagramEvent, Dir, Endpoint, EndpointConfig, Event, StreamEvent,
     StreamId, VarInt,
 };
 use spaces_core::bundle;
+use spaces_liar::{Lie, Lying};
 
 use crate::batch::{BATCH, Inbox, Outbox, connected, send_headers};
 use crate::crowd::{Crowd, Id, Next};
@@ -26,6 +29,9 @@ use crate::wheel::Wheel;
 /// Receive calls for one socket before the others have their turn.
 const TURNS: usize = 16;
 
+/// Number of a packet that no server has come to.
+const NEVER_SENT: u32 = 1 << 29;
+
 struct Link {
     connection: Connection,
     id: Id,
@@ -37,8 +43,19 @@ struct Link {
     dirty: bool,
     /// Let in: a stalled listener says nothing from here on.
     joined: bool,
+    /// Let in: an optimist lies from here on.
+    begin: Option<Arc<AtomicBool>>,
     /// Stream on which SUBSCRIBE is answered.
     answer: Option<StreamId>,
+}
+
+impl Link {
+    fn admitted(&mut self) {
+        self.joined = true;
+        if let Some(begin) = &self.begin {
+            begin.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// See the module.
@@ -46,6 +63,7 @@ pub struct Fleet {
     quic: Endpoint,
     server: SocketAddr,
     protocol: Protocol,
+    crypto: Arc<dyn Crypto>,
     well: ClientConfig,
     tiny: ClientConfig,
     per_socket: u32,
@@ -74,12 +92,14 @@ impl Fleet {
         let mut key = [0u8; 64];
         rand::RngExt::fill(&mut rand::rng(), &mut key);
         let reset_key = Arc::new(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &key));
+        let crypto = tls::quic(alpn, plan.ack_frequency)?;
         Ok(Self {
             quic: Endpoint::new(Arc::new(EndpointConfig::new(reset_key)), None, true, None),
             server: plan.server,
             protocol: plan.protocol,
-            well: tls::quic(alpn, plan.ack_frequency, false)?,
-            tiny: tls::quic(alpn, plan.ack_frequency, true)?,
+            well: tls::listener(Arc::clone(&crypto), false),
+            tiny: tls::listener(Arc::clone(&crypto), true),
+            crypto,
             per_socket: plan.connections_per_socket.max(1),
             on_socket: u32::MAX,
             sockets: Vec::new(),
@@ -192,12 +212,12 @@ impl Fleet {
             match event {
                 Event::Connected if self.protocol == Protocol::Moqt => subscribe(link, crowd),
                 Event::Connected => {
-                    link.joined = true;
+                    link.admitted();
                     crowd.joined(link.id, now_us);
                 }
                 Event::Stream(StreamEvent::Readable { id }) if Some(id) == link.answer => match answer(link, id) {
                     Some(moqt::SUBSCRIBE_OK) => {
-                        link.joined = true;
+                        link.admitted();
                         crowd.joined(link.id, now_us);
                     }
                     Some(other) => {
@@ -282,11 +302,29 @@ impl Transport for Fleet {
     fn dial(&mut self, id: Id, crowd: &mut Crowd) -> Result<(), Failure> {
         let socket = self.socket()?;
         let behaviour = crowd.behaviour(id);
-        let config = if behaviour == Behaviour::TinyWindows { &self.tiny } else { &self.well };
-        let (handle, connection) = self.quic.connect(Instant::now(), config.clone(), self.server, "localhost")?;
+        let (config, begin) = match behaviour {
+            Behaviour::Optimists => {
+                let lying = Lying::new(Arc::clone(&self.crypto), Lie::Optimist(NEVER_SENT));
+                let begin = lying.begin();
+                (tls::listener(Arc::new(lying), false), Some(begin))
+            }
+            Behaviour::TinyWindows => (self.tiny.clone(), None),
+            Behaviour::Well | Behaviour::Stalled => (self.well.clone(), None),
+        };
+        let (handle, connection) = self.quic.connect(Instant::now(), config, self.server, "localhost")?;
         let tier = crowd.wish(id).map_or(Tier::Stage, |(_, _, tier)| tier);
-        let link =
-            Link { connection, id, socket, tier, behaviour, armed: None, dirty: true, joined: false, answer: None };
+        let link = Link {
+            connection,
+            id,
+            socket,
+            tier,
+            behaviour,
+            armed: None,
+            dirty: true,
+            joined: false,
+            begin,
+            answer: None,
+        };
         // A handle is used again once its connection is drained, when its place is empty.
         if self.links.len() <= handle.0 {
             self.links.resize_with(handle.0 + 1, || None);

@@ -61,6 +61,8 @@ pub enum Behaviour {
     Stalled,
     /// They allow next to no unread data on streams.
     TinyWindows,
+    /// Once joined, they acknowledge packets that were never sent.
+    Optimists,
 }
 
 /// Listeners that are counted together.

@@ -55,13 +55,18 @@ pub fn client(
     Ok(tls)
 }
 
-/// QUIC for listeners: `tiny_windows` allows next to no data on streams.
+/// TLS of listeners over QUIC.
 ///
 /// # Errors
 /// [`SetupError`].
-pub fn quic(alpn: &[u8], ack_frequency: bool, tiny_windows: bool) -> Result<ClientConfig, SetupError> {
+pub fn quic(alpn: &[u8], ack_frequency: bool) -> Result<Arc<dyn Crypto>, SetupError> {
     let inner = Arc::new(QuicClientConfig::try_from(client(&[alpn], &[&rustls::version::TLS13])?)?);
-    let crypto: Arc<dyn Crypto> = if ack_frequency { inner } else { Arc::new(WithoutAckFrequency(inner)) };
+    Ok(if ack_frequency { inner } else { Arc::new(WithoutAckFrequency(inner)) })
+}
+
+/// QUIC of listeners: `tiny_windows` allows next to no data on streams.
+#[must_use]
+pub fn listener(crypto: Arc<dyn Crypto>, tiny_windows: bool) -> ClientConfig {
     let mut config = ClientConfig::new(crypto);
     let mut transport = TransportConfig::default();
     transport
@@ -73,7 +78,7 @@ pub fn quic(alpn: &[u8], ack_frequency: bool, tiny_windows: bool) -> Result<Clie
         transport.stream_receive_window(VarInt::from_u32(16)).receive_window(VarInt::from_u32(32));
     }
     config.transport_config(Arc::new(transport));
-    Ok(config)
+    config
 }
 
 /// quinn-proto offers ACK_FREQUENCY and cannot be told not to; no browser does. So the offer is taken out of the

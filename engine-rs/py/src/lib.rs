@@ -1,7 +1,7 @@
 //! Thin Python binding: `spaces_ctl._engine`, imported by `spaces_ctl/engine.py` and its private halves, and by `spaces_ctl/segments.py`.
 //!
 //! No logic lives here. Each call turns Python values into the engine's, lets go of the interpreter while it waits, and
-//! turns errors and panics into exceptions ([`errors`]).
+//! turns errors and panics into exceptions (`errors`).
 
 mod client;
 mod commands;

@@ -41,7 +41,7 @@ async def calendar(space: SpaceParam, cards: Injected) -> Response[bytes]:
     """For the calendar."""
     found = await cards.calendar(read_space(space))
     headers = {**_FRESH, "content-disposition": 'attachment; filename="space.ics"'}
-    return Response(found, media_type="text/calendar; charset=utf-8", headers=headers)
+    return Response(found, media_type="text/calendar", headers=headers)
 
 
 @get("/oembed", include_in_schema=False)

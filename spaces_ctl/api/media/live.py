@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import Response, Router, get
+from litestar import Request, Response, Router, get
 from litestar.params import PathParameter
 
 from spaces_ctl.api import wire
@@ -22,6 +22,9 @@ _REFUSED = ("space.not_found", *refusals(Join))
 _NEVER_KEPT = {"cache-control": "private, no-store"}
 _KEPT = {"cache-control": "private, max-age=60, immutable"}
 """A segment never changes, and is gone after a minute."""
+
+MOST_AGENT = 200
+"""Of a program's name, in characters: what tells guests of one address apart."""
 
 Name = Annotated[str, PathParameter(pattern=r"^[0-9]{1,12}\.m4s$", description="As the playlist says.")]
 
@@ -48,10 +51,16 @@ async def main(space: SpaceParam, principal: Asker, broadcasts: Injected) -> Res
     opt={"rate": "media", "contents": (_PLAYLIST,)},
     responses=problems(*_REFUSED, "media.unavailable"),
 )
-async def newest(space: SpaceParam, principal: Asker, broadcasts: Injected) -> Response[str]:
-    """Who may hear is asked each time. The segments' links are good for half a minute."""
+async def newest(
+    request: Request[Any, Any, Any], space: SpaceParam, principal: Asker, broadcasts: Injected
+) -> Response[str]:
+    """Who may hear is asked each time, and counted as a listener for ten seconds. The segments' links are good for half
+    a minute.
+    """
     number = read_space(space)
-    heard, began_ms = await broadcasts.newest(principal, number)
+    address = request.client.host if request.client else ""
+    guest = f"{address} {request.headers.get('user-agent', '')[:MOST_AGENT]}"
+    heard, began_ms = await broadcasts.newest(principal, number, guest)
 
     def uri(segment: int) -> str:
         return f"../segments/{segment}.m4s?{broadcasts.link(_path(space, segment), principal.account)}"

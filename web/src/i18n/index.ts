@@ -2,7 +2,7 @@
 // Values are text with `{name}` places, or `{one, other, …}` by the plural category of `count` (CLDR, through Intl).
 
 import { signal } from "@preact/signals";
-import en from "./en";
+import type en from "./en";
 
 type Plural = { other: string } & Partial<Record<Intl.LDMLPluralRule, string>>;
 export type Catalogue = { [part: string]: { [key: string]: string | Plural } };
@@ -14,31 +14,32 @@ export type Key = {
 
 type Places = Record<string, string | number>;
 
-const LOADERS: Record<string, () => Promise<{ default: Catalogue }>> = {
+// Nobody loads a language that they do not read.
+const LOADERS = {
+  en: () => import("./en"),
   de: () => import("./de"),
-};
+} satisfies Record<string, () => Promise<{ default: Catalogue }>>;
 
-export const LANGUAGES = ["en", ...Object.keys(LOADERS)] as const;
+export const LANGUAGES = Object.keys(LOADERS) as (keyof typeof LOADERS)[];
 
-let catalogue: Catalogue = en;
+let catalogue: Catalogue = {};
 /** The language of the page (BCP 47). Views that show text read it through `t`, so they follow a change. */
 export const language = signal("en");
 
-/** Takes `wanted`, or the browser's, or English. Resolves when texts are there. */
+/** Takes `wanted`, or the browser's, or English. Resolves when texts are there; before that `t` knows none. */
 export async function useLanguage(wanted: string | null = localStorage.getItem("language")): Promise<void> {
   const asked = [wanted, ...navigator.languages].filter((one) => one !== null).map((one) => one.split("-")[0] ?? "en");
-  const found = asked.find((one) => one === "en" || one in LOADERS) ?? "en";
-  const loaded = LOADERS[found];
-  catalogue = loaded ? (await loaded()).default : en;
+  const found = LANGUAGES.find((one) => one === asked.find((tag) => Object.hasOwn(LOADERS, tag))) ?? "en";
+  catalogue = (await LOADERS[found]()).default;
   language.value = found;
   document.documentElement.lang = found;
 }
 
-/** The text of `key`, its places filled. A text that a language lacks is shown in English. */
+/** The text of `key`, its places filled; the key itself if there is none (a refusal's code, for instance). */
 export function t(key: Key, places: Places = {}): string {
   const now = language.value;
   const [part = "", name = ""] = split(key);
-  let text = catalogue[part]?.[name] ?? (en as Catalogue)[part]?.[name];
+  let text = catalogue[part]?.[name];
   if (text === undefined) return key;
   if (typeof text !== "string") {
     const category = new Intl.PluralRules(now).select(Number(places.count ?? 0));
@@ -62,6 +63,12 @@ export const compact = (value: number) => new Intl.NumberFormat(language.value, 
 /** A moment as people say it. */
 export const dateTime = (value: string | number | Date) =>
   new Intl.DateTimeFormat(language.value, { dateStyle: "medium", timeStyle: "short" }).format(new Date(value));
+/** From a moment to another: the day once, if it is the same. */
+export const dateTimeRange = (from: string, to: string) =>
+  new Intl.DateTimeFormat(language.value, { dateStyle: "medium", timeStyle: "short" }).formatRange(
+    new Date(from),
+    new Date(to),
+  );
 /** "a, b and c". */
 export const list = (values: string[]) => new Intl.ListFormat(language.value).format(values);
 

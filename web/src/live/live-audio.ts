@@ -46,6 +46,8 @@ export interface Microphone {
   talkingWhileMuted: boolean;
   devices: readonly MediaDeviceInfo[];
   device: string | null;
+  /** The device that was unplugged has been replaced by the one of this name; null otherwise. */
+  replacedBy: string | null;
   processing: { echoCancellation: boolean; noiseSuppression: boolean; autoGainControl: boolean };
 }
 
@@ -60,6 +62,8 @@ export interface CaptionLine {
 export interface LiveAudio {
   readonly phase: ReadonlySignal<Phase>;
   readonly path: ReadonlySignal<Path | null>;
+  /** Somebody paused it by a media key or a headset that was taken off; `resume` ends it. */
+  readonly paused: ReadonlySignal<boolean>;
   /** The code of a refusal (`join.removed`, `auth.expired`, …) and the server's words; null otherwise. */
   readonly refusal: ReadonlySignal<{ code: string; text: string } | null>;
   /** Who is heard now: account id to RFC 6464 level (0 loudest, 127 silent). Follows what is played, not what comes. */
@@ -67,6 +71,10 @@ export interface LiveAudio {
   readonly quality: ReadonlySignal<Quality | null>;
   readonly microphone: ReadonlySignal<Microphone>;
   readonly outputs: ReadonlySignal<readonly MediaDeviceInfo[]>;
+  /** What it plays on; "" is the system's own choice. Kept in this browser, like `volume`. */
+  readonly output: ReadonlySignal<string>;
+  /** 0 to 1.5, of all. */
+  readonly volume: ReadonlySignal<number>;
   /** From `listen` to the first sound that was played, in ms. */
   readonly joinedInMs: ReadonlySignal<number | null>;
   /** What came as live text, newest last, at most 50 lines; empty unless `captions(true)`. */
@@ -76,7 +84,7 @@ export interface LiveAudio {
   listen(admission: Schema<"AdmissionView">): Promise<void>;
   /** A new admission for the same Space: our role or seat changed. Sound goes on without a gap. */
   readmit(admission: Schema<"AdmissionView">): Promise<void>;
-  /** In a click's turn, while `phase` is `blocked`. */
+  /** In a click's turn, while `phase` is `blocked` or `paused` is true. */
   resume(): Promise<void>;
   /** Opens the microphone (asks the person) and publishes on our seat; `muted` sends nothing. */
   speak(muted: boolean): Promise<void>;
@@ -86,7 +94,7 @@ export interface LiveAudio {
   chooseMicrophone(device: string): Promise<void>;
   setProcessing(change: Partial<Microphone["processing"]>): Promise<void>;
   chooseOutput(device: string): Promise<void>;
-  /** 0 to 1.5, of all and of one person (kept for this person in this browser). */
+  /** 0 to 1.5, of all and of one person; kept in this browser. */
   setVolume(volume: number): void;
   setPersonVolume(account: string, volume: number): void;
   personVolume(account: string): number;
@@ -107,6 +115,8 @@ export interface LiveAudioOptions {
   admit: () => Promise<Schema<"AdmissionView">>;
   /** The Space's title, for the lock screen and media keys; the page's own without it. */
   title?: () => string;
+  /** The person wants their open microphone muted or heard, by a key of the device or the lock screen. */
+  onMicrophoneKey?: (muted: boolean) => void;
 }
 
 export type OpenLiveAudio = (options: LiveAudioOptions) => LiveAudio;

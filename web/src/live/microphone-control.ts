@@ -3,6 +3,7 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import { t } from "@/i18n";
 import type { ToEngine } from "./engine-messages";
+import { keep, kept } from "./kept-choices";
 import type { Microphone } from "./live-audio";
 import { MicrophoneInput } from "./microphone-input";
 import { microphoneTrouble } from "./trouble";
@@ -13,7 +14,13 @@ const METER = 4;
 /** In −dBov: what is softer is not shown as talking. */
 const FAINTEST = 72;
 
-const OFF: Partial<Microphone> = { state: "off", trouble: null, level: 127, talkingWhileMuted: false };
+const OFF: Partial<Microphone> = {
+  state: "off",
+  trouble: null,
+  level: 127,
+  talkingWhileMuted: false,
+  replacedBy: null,
+};
 
 export interface MicrophoneHost {
   /** To the engine's worker, which sends what the microphone gives. */
@@ -37,8 +44,9 @@ export class MicrophoneControl {
     muted: false,
     talkingWhileMuted: false,
     devices: [],
-    device: null,
-    processing: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+    device: kept<string | null>("microphone", null),
+    replacedBy: null,
+    processing: kept("processing", { echoCancellation: true, noiseSuppression: true, autoGainControl: true }),
   });
 
   constructor(host: MicrophoneHost) {
@@ -78,17 +86,15 @@ export class MicrophoneControl {
     const context = this.#host.context();
     if (!context || state === "asking") return;
     if (state === "on") return this.mute(muted);
-    const own = new MicrophoneInput(
-      context,
-      processing,
-      () => this.#input && this.#set({ device: this.#input.device }),
-      (error) => this.#lost(error),
-    );
-    this.#set({ state: "asking", trouble: null, muted });
+    const own = new MicrophoneInput(context, processing, {
+      onLost: (error) => this.#lost(error),
+      onReplaced: (replacedBy) => this.#set({ device: own.device, replacedBy }),
+    });
+    this.#set({ state: "asking", trouble: null, muted, replacedBy: null });
     const { port1, port2 } = new MessageChannel();
     try {
       if (typeof AudioEncoder !== "function") throw new DOMException("", "encoder");
-      await own.open(device, port2);
+      await this.#opened(own, device, port2);
     } catch (error) {
       own.close();
       this.#set({ state: "refused", trouble: microphoneTrouble(error) });
@@ -117,20 +123,39 @@ export class MicrophoneControl {
     this.#host.onOpen(false);
   }
 
+  /** Throws what a person can read if it cannot be had; the one that is open goes on then. */
   async choose(device: string): Promise<void> {
-    this.#set({ device });
-    await this.#input?.choose(device).catch((error) => this.#lost(error));
+    const before = this.#state.value.device;
+    this.#set({ device, replacedBy: null });
+    try {
+      await this.#input?.choose(device);
+    } catch (error) {
+      this.#set({ device: before });
+      throw new Error(microphoneTrouble(error), { cause: error });
+    }
+    keep("microphone", device);
   }
 
   async process(change: Partial<Microphone["processing"]>): Promise<void> {
     const processing = { ...this.#state.value.processing, ...change };
     this.#set({ processing });
+    keep("processing", processing);
     await this.#input?.process(processing).catch((error) => this.#lost(error));
+  }
+
+  /** The wished device may have been unplugged since: then the system's own choice does. */
+  async #opened(input: MicrophoneInput, device: string | null, port: MessagePort): Promise<void> {
+    try {
+      await input.open(device, port);
+    } catch (error) {
+      if (device === null || (error as DOMException)?.name !== "OverconstrainedError") throw error;
+      await input.open(null, port);
+    }
   }
 
   #lost(error: unknown): void {
     this.quiet();
-    this.#set({ state: "refused", trouble: microphoneTrouble(error) });
+    this.#set({ state: "refused", trouble: microphoneTrouble(error), device: null });
   }
 
   #set(change: Partial<Microphone>): void {

@@ -5,8 +5,12 @@ import type { Microphone } from "./live-audio";
 
 export type Processing = Microphone["processing"];
 
-/** The device went away, or the person took the permission back, and no other could be had. */
-export type OnLost = (error: unknown) => void;
+export interface MicrophoneEvents {
+  /** The device went away, or the person took the permission back, and no other could be had. */
+  onLost: (error: unknown) => void;
+  /** The device went away; the one of this name goes on in its place. */
+  onReplaced: (name: string) => void;
+}
 
 export class MicrophoneInput {
   #context: AudioContext;
@@ -14,15 +18,12 @@ export class MicrophoneInput {
   #source: MediaStreamAudioSourceNode | null = null;
   #stream: MediaStream | null = null;
   #processing: Processing;
-  #onLost: OnLost;
-  #onChange: () => void;
+  #events: MicrophoneEvents;
 
-  /** `onChange` is called when another device is used than before. */
-  constructor(context: AudioContext, processing: Processing, onChange: () => void, onLost: OnLost) {
+  constructor(context: AudioContext, processing: Processing, events: MicrophoneEvents) {
     this.#context = context;
     this.#processing = processing;
-    this.#onChange = onChange;
-    this.#onLost = onLost;
+    this.#events = events;
   }
 
   /** Asks for `device` (null: the system's choice); frames then go to `port`. Throws what getUserMedia throws. */
@@ -44,7 +45,7 @@ export class MicrophoneInput {
     return this.#stream?.getAudioTracks()[0]?.getSettings().deviceId ?? null;
   }
 
-  /** Another device, without a break in what is published. */
+  /** Another device, without a break in what is published. Throws what getUserMedia throws; the old one goes on then. */
   async choose(device: string | null): Promise<void> {
     await this.#take(device);
     this.#connect();
@@ -77,7 +78,6 @@ export class MicrophoneInput {
     track?.addEventListener("ended", () => {
       if (this.#stream === stream) this.#replace();
     });
-    this.#onChange();
   }
 
   #connect(): void {
@@ -91,8 +91,9 @@ export class MicrophoneInput {
   async #replace(): Promise<void> {
     try {
       await this.choose(null);
+      this.#events.onReplaced(this.#stream?.getAudioTracks()[0]?.label ?? "");
     } catch (error) {
-      this.#onLost(error);
+      this.#events.onLost(error);
     }
   }
 

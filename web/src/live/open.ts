@@ -9,6 +9,7 @@ import { t } from "@/i18n";
 import { CaptionLines } from "./caption-lines";
 import type { Admission, Protocol } from "./connection";
 import type { FromEngine, ToEngine } from "./engine-messages";
+import { keep, kept } from "./kept-choices";
 import type { CaptionLine, OpenLiveAudio, Path, Phase, Quality } from "./live-audio";
 import { LiveHls } from "./live-hls";
 import { Loudspeaker, preload } from "./loudspeaker";
@@ -29,7 +30,7 @@ const GOODBYE = 500;
 
 const SILENCE: ReadonlyMap<string, number> = new Map();
 
-export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) => {
+export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title, onMicrophoneKey }) => {
   const query = new URLSearchParams(location.search);
   const tapped = query.get("tap");
   const tap = tapped === null ? null : new Tap();
@@ -41,7 +42,10 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   const refusal = signal<{ code: string; text: string } | null>(null);
   const levels = signal<ReadonlyMap<string, number>>(SILENCE);
   const quality = signal<Quality | null>(null);
+  const paused = signal(false);
   const outputs = signal<readonly MediaDeviceInfo[]>([]);
+  const output = signal(kept("output", ""));
+  const volume = signal(bounded(kept("volume", 1)));
   const joinedInMs = signal<number | null>(null);
   const lines = signal<readonly CaptionLine[]>([]);
   const window10s = new QualityWindow();
@@ -51,8 +55,6 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   let speaker: Loudspeaker | null = null;
   let admission: Schema<"AdmissionView"> | null = null;
   let controls: ReturnType<typeof mediaControls> | null = null;
-  let volume = 1;
-  let hushed = false;
   let began = 0;
   let joining = false;
   let captionsOn = false;
@@ -84,7 +86,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
       screenLock.hold(open);
       if (open) listDevices(); // names are told only now
     },
-    onMuted: (muted) => controls?.show(muted),
+    onMuted: showControls,
   });
   preload();
 
@@ -171,7 +173,8 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
       },
     });
     speaker = own;
-    own.volume = hushed ? 0 : volume;
+    setLoudness();
+    if (output.value) own.setOutput(output.value).catch(() => {}); // unplugged since: the system's own choice
     checkBlocked();
     worker = new Worker(new URL("./engine-worker.ts", import.meta.url), { type: "module" });
     worker.onmessage = ({ data }: MessageEvent<FromEngine>) => fromEngine(data);
@@ -183,10 +186,11 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
     controls = mediaControls({
       title: title?.() ?? document.title,
       artist: t("live.media.artist"),
-      onMute: (muted) => (microphone.open ? microphone.mute(muted) : hush(muted)),
+      onPause: (wanted) => (microphone.open ? microphoneKey(wanted) : pause(wanted)),
+      onMicrophone: () => microphoneKey(!microphone.signal.peek().muted),
       onLeave: () => shut(),
     });
-    controls.show(false);
+    showControls();
     listDevices();
     await own.start(port2);
     if (own === speaker) volumes.anew();
@@ -200,6 +204,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   }
 
   async function resume(): Promise<void> {
+    pause(false);
     if (lastResort.running) return lastResort.resume();
     await speaker?.resume();
     blocked.value = !(speaker?.playing ?? true);
@@ -225,6 +230,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
     unwatchDevice();
     window10s.clear();
     captionLines.clear();
+    paused.value = false;
     last = null;
     path.value = null;
     levels.value = SILENCE;
@@ -233,11 +239,27 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
     if (connection.value !== "refused") connection.value = "idle";
   }
 
-  function hush(on: boolean): void {
-    hushed = on;
-    if (speaker) speaker.volume = on ? 0 : volume;
-    lastResort.volume = on ? 0 : volume;
-    controls?.show(on);
+  function setLoudness(): void {
+    const now = paused.value ? 0 : volume.value;
+    if (speaker) speaker.volume = now;
+    lastResort.volume = now;
+  }
+
+  function pause(on: boolean): void {
+    paused.value = on;
+    setLoudness();
+    showControls();
+  }
+
+  function microphoneKey(muted: boolean): void {
+    if (!microphone.open) return;
+    if (onMicrophoneKey) onMicrophoneKey(muted);
+    else microphone.mute(muted);
+  }
+
+  function showControls(): void {
+    const { muted } = microphone.signal.peek();
+    controls?.show(microphone.open ? muted : paused.value, microphone.open ? !muted : null);
   }
 
   // --- what happens around us ---
@@ -246,7 +268,9 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
   const seen = () => {
     if (document.visibilityState !== "visible") return;
     screenLock.seen();
-    if (speaker && !speaker.playing) speaker.resume().catch(() => {});
+    if (!speaker || speaker.playing) return;
+    speaker.resume().catch(() => {});
+    checkBlocked(); // after a call, for instance, some let a page play only in a click
   };
   const left = () => worker?.postMessage({ stop: true } satisfies ToEngine);
   const route = (navigator as Navigator & { connection?: EventTarget }).connection;
@@ -270,16 +294,17 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
     const devices = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];
     microphone.devices = devices.filter(({ kind }) => kind === "audioinput");
     outputs.value = Loudspeaker.choosesOutput ? devices.filter(({ kind }) => kind === "audiooutput") : [];
-    if (chosenOutput && !outputs.value.some(({ deviceId }) => deviceId === chosenOutput)) {
-      chosenOutput = "";
-      await speaker?.setOutput("").catch(() => {});
-    }
+    // Unplugged: the system's own choice, until it is there again. Who was never asked for the microphone sees no devices.
+    const known = outputs.value.filter(({ deviceId }) => deviceId !== "");
+    if (!output.value || known.length === 0) return;
+    const there = known.some(({ deviceId }) => deviceId === output.value);
+    await speaker?.setOutput(there ? output.value : "").catch(() => {});
   }
 
-  let chosenOutput = "";
   async function chooseOutput(device: string): Promise<void> {
     await speaker?.setOutput(device);
-    chosenOutput = device;
+    output.value = device;
+    keep("output", device);
   }
 
   function captions(on: boolean): void {
@@ -318,6 +343,9 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
     quality,
     microphone: microphone.signal,
     outputs,
+    output,
+    volume,
+    paused,
     joinedInMs,
     lines,
     listen,
@@ -330,9 +358,9 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
     setProcessing: (change) => microphone.process(change),
     chooseOutput,
     setVolume(wished) {
-      volume = Math.min(LOUDEST, Math.max(0, wished));
-      if (speaker && !hushed) speaker.volume = volume;
-      if (!hushed) lastResort.volume = volume;
+      volume.value = bounded(wished);
+      keep("volume", volume.value);
+      setLoudness();
     },
     setPersonVolume: (account, wished) => volumes.set(account, wished),
     personVolume: (account) => volumes.of(account),
@@ -343,6 +371,8 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title }) =
     },
   };
 };
+
+const bounded = (volume: number) => Math.min(LOUDEST, Math.max(0, volume));
 
 const NOTHING: Quality = { bars: 0, concealed: 0, lost: 0, bufferMs: 0, targetMs: 0, delayMs: 0 };
 

@@ -4,24 +4,27 @@
 interface Controls {
   title: string;
   artist: string;
-  /** Play and pause keys, headset buttons: mute and unmute. */
-  onMute: (muted: boolean) => void;
+  /** Play and pause keys, headset buttons. */
+  onPause: (paused: boolean) => void;
+  /** The microphone's own key, on lock screens and headsets. */
+  onMicrophone: () => void;
   onLeave: () => void;
 }
 
 type Session = MediaSession & { setMicrophoneActive?: (active: boolean) => void };
 
-export function mediaControls({ title, artist, onMute, onLeave }: Controls): {
-  show(muted: boolean): void;
+export function mediaControls({ title, artist, onPause, onMicrophone, onLeave }: Controls): {
+  /** `microphone` is null while none is open. */
+  show(paused: boolean, microphone: boolean | null): void;
   end(): void;
 } {
   const session: Session | undefined = navigator.mediaSession;
   const actions: [string, () => void][] = [
-    ["play", () => onMute(false)],
-    ["pause", () => onMute(true)],
+    ["play", () => onPause(false)],
+    ["pause", () => onPause(true)],
     ["stop", onLeave],
     ["hangup", onLeave],
-    ["togglemicrophone", () => onMute(session?.playbackState === "playing")],
+    ["togglemicrophone", onMicrophone],
   ];
   const handle = (set: boolean) => {
     for (const [action, act] of actions) {
@@ -35,10 +38,10 @@ export function mediaControls({ title, artist, onMute, onLeave }: Controls): {
   if (session && typeof MediaMetadata === "function") session.metadata = new MediaMetadata({ title, artist });
   handle(true);
   return {
-    show(muted) {
+    show(paused, microphone) {
       if (!session) return;
-      session.playbackState = muted ? "paused" : "playing";
-      session.setMicrophoneActive?.(!muted);
+      session.playbackState = paused ? "paused" : "playing";
+      session.setMicrophoneActive?.(microphone === true);
     },
     end() {
       handle(false);
@@ -53,6 +56,7 @@ export function mediaControls({ title, artist, onMute, onLeave }: Controls): {
 export class ScreenLock {
   #wanted = false;
   #lock: WakeLockSentinel | null = null;
+  #asking = false;
 
   hold(wanted: boolean): void {
     this.#wanted = wanted;
@@ -67,12 +71,17 @@ export class ScreenLock {
     if (this.#wanted && (this.#lock === null || this.#lock.released)) this.#ask();
   }
   async #ask(): Promise<void> {
+    // A second lock would be one that nobody lets go of.
+    if (this.#asking) return;
+    this.#asking = true;
     try {
       const lock = await navigator.wakeLock?.request("screen");
       if (this.#wanted) this.#lock = lock ?? null;
       else await lock?.release();
     } catch {
       // low battery, or not allowed: the screen may go off
+    } finally {
+      this.#asking = false;
     }
   }
 }

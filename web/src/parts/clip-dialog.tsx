@@ -5,7 +5,7 @@ import { clock, t } from "@/i18n";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { explain } from "@/ui/errors";
-import { TextArea } from "@/ui/field";
+import { kept, TextArea } from "@/ui/field";
 import { toast } from "@/ui/toast";
 import styles from "./clip-dialog.module.css";
 import { share } from "./share";
@@ -138,10 +138,7 @@ export function ClipDialog({ space, title, open, onClose, endMs, longestMs = 30_
             hint={`${comment.value.length}/${COMMENT}`}
             error={trouble.value}
             maxLength={COMMENT}
-            value={comment.value}
-            onValue={(value) => {
-              comment.value = value;
-            }}
+            {...kept(comment)}
           />
         </>
       ) : (

@@ -4,7 +4,7 @@ import { t } from "@/i18n";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { explain } from "@/ui/errors";
-import { Select, TextArea } from "@/ui/field";
+import { kept, Select, TextArea } from "@/ui/field";
 import { toast } from "@/ui/toast";
 
 /** What is reported: a Space, somebody in it, or a clip of it. */
@@ -65,10 +65,7 @@ export function ReportDialog({ of, onClose }: { of: Reported | null; onClose: ()
         hint={t("people.reportHint")}
         error={trouble.value}
         maxLength={4000}
-        value={detail.value}
-        onValue={(value) => {
-          detail.value = value;
-        }}
+        {...kept(detail)}
       />
     </Dialog>
   );

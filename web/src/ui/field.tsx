@@ -1,3 +1,4 @@
+import type { Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 import styles from "./field.module.css";
@@ -19,6 +20,14 @@ interface Text {
   autoComplete?: string;
   disabled?: boolean;
 }
+
+/** For a field whose text is kept in a signal: `<Field label=… {...kept(text)} />`. */
+export const kept = (text: Signal<string>) => ({
+  value: text.value,
+  onValue: (value: string) => {
+    text.value = value;
+  },
+});
 
 /** A labelled line of text. */
 export function Field({

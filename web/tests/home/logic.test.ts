@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
+import { handleIn } from "@/parts/find-account";
 import { changed, type Relation } from "@/state/relations";
 import { areaPath, linePath, nearest, niceTop, placesOf, ticks } from "@/views/analytics/scale";
 import { mayGive } from "@/views/communities/members";
 import { banEnd } from "@/views/moderation/ban-form";
 import { shares } from "@/views/posts/poll";
 import { shownLink } from "@/views/posts/post-card";
-import { handleIn, searchAddress, searchable } from "@/views/search/query";
+import { searchAddress, searchable } from "@/views/search/query";
 import { isOpen, orderLabel } from "@/views/tickets/order-state";
 
 test("the top of a scale is a round number that everything fits below", () => {

@@ -20,6 +20,7 @@ export function fakeAudio(options: LiveAudioOptions): FakeAudio {
     talkingWhileMuted: false,
     devices: [],
     device: null,
+    replacedBy: null,
     processing: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
   });
   const phase = signal<Phase>("idle");
@@ -36,6 +37,9 @@ export function fakeAudio(options: LiveAudioOptions): FakeAudio {
     quality: signal<Quality | null>(null),
     microphone,
     outputs: signal<readonly MediaDeviceInfo[]>([]),
+    output: signal(""),
+    volume: signal(1),
+    paused: signal(false),
     joinedInMs: signal<number | null>(null),
     lines: signal<readonly CaptionLine[]>([]),
     async listen() {

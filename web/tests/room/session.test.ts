@@ -16,6 +16,9 @@ const seatOfMine = (muted: boolean) => ({
   muted,
 });
 
+const said: string[] = vi.hoisted(() => []);
+vi.mock("@/ui/toast", () => ({ toast: (text: string) => said.push(text) }));
+
 let server: FakeServer;
 let audio: FakeAudio;
 let session: RoomSession;
@@ -197,4 +200,34 @@ it("is nobody any more once it was removed", async () => {
   server.tell("removed", next(), { account: ME });
   await vi.waitFor(() => expect(session.stay.value).toBe("out"));
   expect(session.state.value?.you.role).toBe("outsider");
+});
+
+it("mutes on the server a microphone that was lost in the middle of a talk, and says so", async () => {
+  await joined();
+  server.answer("POST /join", seatOfMine(true));
+  server.tell("speaker_added", next(), { account: ME, seat: 3, how: "request" });
+  await taken("readmit speaker 3");
+  const turned = session.toggleMic();
+  server.tell("unmuted", next(), { account: ME });
+  await turned;
+  expect(session.onAir.value).toBe(true);
+  audio.microphone.value = { ...audio.microphone.value, state: "refused", trouble: "No microphone was found." };
+  await vi.waitFor(() => expect(server.asked).toContain(`POST /stage/${ME}/mute`));
+  expect(session.onAir.value).toBe(false);
+  expect(said).toContain("No microphone was found.");
+});
+
+it("mutes and unmutes on the server too when a key of the device is pressed", async () => {
+  await joined();
+  server.answer("POST /join", seatOfMine(true));
+  server.tell("speaker_added", next(), { account: ME, seat: 3, how: "request" });
+  await taken("readmit speaker 3");
+  const turned = session.toggleMic();
+  server.tell("unmuted", next(), { account: ME });
+  await turned;
+  expect(session.onAir.value).toBe(true);
+  audio.options.onMicrophoneKey?.(false);
+  expect(server.asked).not.toContain(`POST /stage/${ME}/mute`);
+  audio.options.onMicrophoneKey?.(true);
+  await vi.waitFor(() => expect(server.asked).toContain(`POST /stage/${ME}/mute`));
 });

@@ -74,7 +74,7 @@ fn plain(server: SocketAddr, count: usize) -> Result<(), Failure> {
     for _ in 0..count {
         let connection = runtime.block_on(async {
             let mut endpoint = quinn::Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-            endpoint.set_default_client_config(tls::quic(b"plain", false, false)?);
+            endpoint.set_default_client_config(tls::listener(tls::quic(b"plain", false)?, false));
             let connection = endpoint.connect(server, "localhost")?.await?;
             endpoints.push(endpoint);
             Ok::<_, Failure>(connection)

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { api, ok } from "@/api/client";
 import { t } from "@/i18n";
-import { Field } from "@/ui/field";
+import { Field, kept } from "@/ui/field";
 import { AccountCard, AccountForm } from "./form";
 
 /** `/forgot`: asks for a link to choose a new password. The answer tells nobody who has an account. */
@@ -21,16 +21,7 @@ export default function Forgot() {
             sent.value = true;
           }}
         >
-          <Field
-            label={t("account.email")}
-            type="email"
-            autoComplete="email"
-            value={email.value}
-            onValue={(value) => {
-              email.value = value;
-            }}
-            required
-          />
+          <Field label={t("account.email")} type="email" autoComplete="email" {...kept(email)} required />
         </AccountForm>
       )}
     </AccountCard>

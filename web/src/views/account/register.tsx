@@ -3,7 +3,7 @@ import { useLocation } from "preact-iso";
 import { api, forgetCsrf, ok } from "@/api/client";
 import { t } from "@/i18n";
 import { refreshSession } from "@/state/session";
-import { Field } from "@/ui/field";
+import { Field, kept } from "@/ui/field";
 import styles from "./account.module.css";
 import { AccountCard, AccountForm, nextPath } from "./form";
 import { Providers } from "./sign-in";
@@ -13,12 +13,6 @@ export default function Register() {
   const { query, route } = useLocation();
   const told = { handle: useSignal(""), name: useSignal(""), email: useSignal(""), password: useSignal("") };
   const next = nextPath(query);
-  const put = (field: keyof typeof told) => ({
-    value: told[field].value,
-    onValue: (value: string) => {
-      told[field].value = value;
-    },
-  });
   return (
     <AccountCard title={t("account.registerTitle")} lead={t("account.registerLead")}>
       <Providers next={next} />
@@ -43,22 +37,22 @@ export default function Register() {
         }}
       >
         <Field
-          {...put("handle")}
+          {...kept(told.handle)}
           label={t("account.handle")}
           hint={t("account.handleHint")}
           autoComplete="username"
           required
         />
-        <Field {...put("name")} label={t("account.displayName")} autoComplete="name" maxLength={100} />
+        <Field {...kept(told.name)} label={t("account.displayName")} autoComplete="name" maxLength={100} />
         <Field
-          {...put("email")}
+          {...kept(told.email)}
           label={t("account.email")}
           hint={t("account.emailHint")}
           type="email"
           autoComplete="email"
         />
         <Field
-          {...put("password")}
+          {...kept(told.password)}
           label={t("account.password")}
           hint={t("account.passwordHint")}
           type="password"

@@ -3,7 +3,7 @@ import { useLocation } from "preact-iso";
 import { api, forgetCsrf, ok } from "@/api/client";
 import { t } from "@/i18n";
 import { account } from "@/state/session";
-import { Field } from "@/ui/field";
+import { Field, kept } from "@/ui/field";
 import { toast } from "@/ui/toast";
 import { AccountCard, AccountForm } from "./form";
 
@@ -30,10 +30,7 @@ export default function Reset() {
           hint={t("account.passwordHint")}
           type="password"
           autoComplete="new-password"
-          value={password.value}
-          onValue={(value) => {
-            password.value = value;
-          }}
+          {...kept(password)}
           required
         />
       </AccountForm>

@@ -3,7 +3,7 @@ import { useLocation } from "preact-iso";
 import { api, ok } from "@/api/client";
 import { t } from "@/i18n";
 import { account, signIn } from "@/state/session";
-import { Field } from "@/ui/field";
+import { Field, kept } from "@/ui/field";
 import { LinkButton } from "@/ui/link-button";
 import { useLoaded } from "@/ui/use-loaded";
 import styles from "./account.module.css";
@@ -27,23 +27,11 @@ export default function SignIn() {
           route(next, true);
         }}
       >
-        <Field
-          label={t("account.nameOrEmail")}
-          value={name.value}
-          onValue={(value) => {
-            name.value = value;
-          }}
-          name="username"
-          autoComplete="username"
-          required
-        />
+        <Field label={t("account.nameOrEmail")} {...kept(name)} name="username" autoComplete="username" required />
         <Field
           label={t("account.password")}
           type="password"
-          value={password.value}
-          onValue={(value) => {
-            password.value = value;
-          }}
+          {...kept(password)}
           name="password"
           autoComplete="current-password"
           required

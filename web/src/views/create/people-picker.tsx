@@ -2,12 +2,11 @@ import { type Signal, useSignal } from "@preact/signals";
 import { UserPlus, X } from "lucide";
 import { api, ok } from "@/api/client";
 import { t } from "@/i18n";
+import { findAccount } from "@/parts/find-account";
 import { PersonRow } from "@/parts/people";
-import { learn } from "@/state/profiles";
 import { Button } from "@/ui/button";
 import { explain } from "@/ui/errors";
-import { Field, Select } from "@/ui/field";
-import { handleIn } from "../search/query";
+import { Field, kept, Select } from "@/ui/field";
 import styles from "./create.module.css";
 
 export type InviteAs = "speaker" | "cohost" | "listener";
@@ -35,15 +34,9 @@ export function InviteLine({ live, onAdd }: { live?: boolean; onAdd: (invited: I
   const as = useSignal<InviteAs>("speaker");
   const trouble = useSignal<string | null>(null);
   const add = async () => {
-    const handle = handleIn(text.value);
-    if (!handle) {
-      trouble.value = t("home.handleWrong");
-      return;
-    }
     try {
-      const found = await ok(api.GET("/api/v1/accounts/by-handle/{handle}", { params: { path: { handle } } }));
-      learn(found);
-      await onAdd({ account: found.id, as: as.value });
+      const { id } = await findAccount(text.value);
+      await onAdd({ account: id, as: as.value });
       text.value = "";
       trouble.value = null;
     } catch (error) {
@@ -63,10 +56,7 @@ export function InviteLine({ live, onAdd }: { live?: boolean; onAdd: (invited: I
         placeholder="@handle"
         error={trouble.value}
         autoComplete="off"
-        value={text.value}
-        onValue={(value) => {
-          text.value = value;
-        }}
+        {...kept(text)}
       />
       <Select
         label={t("home.inviteAs")}

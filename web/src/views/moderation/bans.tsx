@@ -1,12 +1,10 @@
 import { useSignal } from "@preact/signals";
-import { api, ok } from "@/api/client";
 import { t } from "@/i18n";
+import { findAccount } from "@/parts/find-account";
 import { PersonRow } from "@/parts/people";
-import { learn } from "@/state/profiles";
 import { Button } from "@/ui/button";
 import { explain } from "@/ui/errors";
-import { Field } from "@/ui/field";
-import { handleIn } from "../search/query";
+import { Field, kept } from "@/ui/field";
 import { BanForm } from "./ban-form";
 import styles from "./moderation.module.css";
 import { TrailOf } from "./trail";
@@ -17,16 +15,10 @@ export function Bans() {
   const found = useSignal<string | null>(null);
   const trouble = useSignal<string | null>(null);
   const find = async () => {
-    const handle = handleIn(text.value);
     found.value = null;
-    if (!handle) {
-      trouble.value = t("home.handleWrong");
-      return;
-    }
     try {
-      const one = await ok(api.GET("/api/v1/accounts/by-handle/{handle}", { params: { path: { handle } } }));
-      learn(one);
-      found.value = one.id;
+      const { id } = await findAccount(text.value);
+      found.value = id;
       trouble.value = null;
     } catch (error) {
       trouble.value = explain(error);
@@ -43,13 +35,11 @@ export function Bans() {
       >
         <Field
           label={t("admin.findAccount")}
+          hint={t("admin.findAccountHint")}
           placeholder="@handle"
           error={trouble.value}
           autoComplete="off"
-          value={text.value}
-          onValue={(value) => {
-            text.value = value;
-          }}
+          {...kept(text)}
         />
         <Button type="submit">{t("common.search")}</Button>
       </form>

@@ -1,5 +1,5 @@
 import { api, ok, type Schema } from "@/api/client";
-import { dateTime, t } from "@/i18n";
+import { dateTimeRange, t } from "@/i18n";
 import { DateTime } from "@/parts/date-time";
 import { PersonLink, PersonRow } from "@/parts/people";
 import { Refused } from "@/parts/refused";
@@ -63,9 +63,7 @@ function OneCase({ id }: { id: string }) {
               <DateTime at={one.opened} />
             </dd>
             <dt>{t("admin.evidence")}</dt>
-            <dd>
-              {dateTime(one.evidence.since)} – {dateTime(one.evidence.until)}
-            </dd>
+            <dd>{dateTimeRange(one.evidence.since, one.evidence.until)}</dd>
             <dt>{t("admin.state")}</dt>
             <dd>
               {t(`admin.state_${one.state as "open" | "claimed" | "resolved"}`)}

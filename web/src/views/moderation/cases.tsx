@@ -6,6 +6,7 @@ import { DateTime } from "@/parts/date-time";
 import { usePaged } from "@/parts/paged";
 import { PagedList } from "@/parts/paged-list";
 import { PersonLink } from "@/parts/people";
+import { SpaceTitle } from "@/parts/space-title";
 import { usePolling } from "@/parts/use-polling";
 import { account } from "@/state/session";
 import { Icon } from "@/ui/icon";
@@ -61,6 +62,9 @@ function Line({ of }: { of: Case }) {
           <a href={`/moderation/cases/${of.id}`}>{t(`admin.kind_${of.kind as "space" | "account" | "clip"}`)}</a>
           {of.kind === "account" && <PersonLink id={of.subject} />}
         </h2>
+        <p class={styles.caseSpace}>
+          <SpaceTitle id={of.space} />
+        </p>
         <p class="soft">
           {t("admin.reporters", { count: of.reporters })} · {t("admin.latest")} <DateTime at={of.latest} from="now" />
         </p>

@@ -27,6 +27,9 @@ export default function Moderation({ part = "cases" }: { part?: string }) {
   );
 }
 
+/** On a phone not all parts have room beside each other. */
+const intoView = (item: HTMLLIElement | null) => item?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
+
 /** The console's frame, for moderators and operators alone. */
 export function Console({ part, children }: { part: Part; children: ComponentChildren }) {
   const me = account.value;
@@ -45,7 +48,7 @@ export function Console({ part, children }: { part: Part; children: ComponentChi
       <nav aria-label={t("common.moderation")} class={styles.nav}>
         <ul>
           {(Object.keys(PARTS) as Part[]).map((one) => (
-            <li key={one}>
+            <li key={one} ref={one === part ? intoView : undefined}>
               <a
                 href={one === "cases" ? "/moderation" : `/moderation/${one}`}
                 aria-current={one === part ? "page" : undefined}

@@ -1,9 +1,11 @@
-import { api, ok, type Schema } from "@/api/client";
-import { t } from "@/i18n";
+import { ApiError, api, ok, type Schema } from "@/api/client";
+import { type Key, t } from "@/i18n";
 import { DateTime } from "@/parts/date-time";
 import { usePaged } from "@/parts/paged";
 import { PagedList } from "@/parts/paged-list";
 import { PersonLink } from "@/parts/people";
+import { SpaceTitle } from "@/parts/space-title";
+import { explain } from "@/ui/errors";
 import { Empty } from "@/ui/states";
 import styles from "./moderation.module.css";
 
@@ -31,12 +33,21 @@ export function TrailOf({ account }: { account?: string }) {
   );
 }
 
+const DONE = new Set(["done", "logged"]);
+
+/** What the trail calls by a name of its own, in words; a refusal's code as what it means. */
+function words(kind: "did" | "outcome", name: string): string {
+  const key = `admin.${kind}_${name}` as Key;
+  const text = t(key);
+  return text === key ? explain(new ApiError(name, 0, name.replaceAll("_", " "))) : text;
+}
+
 function Line({ of }: { of: Action }) {
   return (
     <div class={styles.trail}>
       <p>
-        <strong>{of.action.replaceAll("_", " ")}</strong>
-        <span class={styles.tag}>{of.outcome}</span>
+        <strong>{words("did", of.action)}</strong>
+        {!DONE.has(of.outcome) && <span class={styles.tag}>{words("outcome", of.outcome)}</span>}
       </p>
       <p class="soft">
         <DateTime at={of.at} /> · {of.moderator ? <PersonLink id={of.moderator} /> : t("admin.operator")}
@@ -49,7 +60,9 @@ function Line({ of }: { of: Action }) {
         {of.space && (
           <>
             {" · "}
-            <a href={`/s/${of.space}`}>{t("home.aSpace")}</a>
+            <a href={`/s/${of.space}`}>
+              <SpaceTitle id={of.space} />
+            </a>
           </>
         )}
         {of.case && (

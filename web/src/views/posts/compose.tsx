@@ -4,7 +4,7 @@ import { api, ok } from "@/api/client";
 import { t } from "@/i18n";
 import { Button } from "@/ui/button";
 import { explain } from "@/ui/errors";
-import { Field, TextArea } from "@/ui/field";
+import { Field, kept, TextArea } from "@/ui/field";
 import styles from "./posts.module.css";
 
 const LONGEST = 1000;
@@ -43,10 +43,7 @@ export function Compose({ replyTo, onWritten }: { replyTo?: string; onWritten: (
         label={t(replyTo ? "home.writeComment" : "home.writePost")}
         hint={t("home.length", { count: said, most: LONGEST })}
         error={said > LONGEST ? t("home.tooLong", { most: LONGEST }) : trouble.value}
-        value={text.value}
-        onValue={(value) => {
-          text.value = value;
-        }}
+        {...kept(text)}
       />
       {link.value !== null && (
         <Field

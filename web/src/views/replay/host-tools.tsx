@@ -7,7 +7,7 @@ import { api, ok, type Schema } from "@/api/client";
 import { clock, number, t } from "@/i18n";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
-import { TextArea } from "@/ui/field";
+import { kept, TextArea } from "@/ui/field";
 import { Menu } from "@/ui/menu";
 import { toast } from "@/ui/toast";
 import type { Playback } from "./playback";
@@ -157,15 +157,7 @@ function Details({ space, onClose }: { space: string; onClose: () => void }) {
         </Button>
       }
     >
-      <TextArea
-        label={t("replay.details")}
-        hint={t("replay.detailsHint")}
-        maxLength={500}
-        value={text.value}
-        onValue={(value) => {
-          text.value = value;
-        }}
-      />
+      <TextArea label={t("replay.details")} hint={t("replay.detailsHint")} maxLength={500} {...kept(text)} />
     </Dialog>
   );
 }

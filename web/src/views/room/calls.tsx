@@ -31,6 +31,13 @@ export function Calls() {
           </Button>
         </Call>
       )}
+      {audio?.paused.value && phase !== "blocked" && (
+        <Call icon={Volume2} text={t("room.soundPaused")} strong>
+          <Button kind="primary" onClick={() => audio.resume()}>
+            {t("room.playSound")}
+          </Button>
+        </Call>
+      )}
       {phase === "connecting" && <Call icon={Volume2} text={t("room.connecting")} />}
       {phase === "reconnecting" && <Call icon={WifiOff} text={t("room.soundReconnecting")} />}
       {session.feed.lost.value && phase !== "reconnecting" && <Call icon={WifiOff} text={t("room.eventsLost")} />}

@@ -1,4 +1,3 @@
-import { useSignal } from "@preact/signals";
 import { useId } from "preact/hooks";
 import { t } from "@/i18n";
 import { Button } from "@/ui/button";
@@ -9,17 +8,14 @@ import { toast } from "@/ui/toast";
 import styles from "./devices-dialog.module.css";
 import { useRoom } from "./room-context";
 
-const VOLUME = "volume";
-
 /** Which microphone and loudspeaker, what the browser does to the microphone's sound, and how loud it plays. */
 export default function DevicesDialog() {
   const { session, open } = useRoom();
   const audio = session.audio.value;
-  const volume = useSignal(Number(localStorage.getItem(VOLUME) ?? 1));
-  const output = useSignal("");
   const slider = useId();
   if (!audio) return null;
   const mic = audio.microphone.value;
+  const volume = audio.volume.value;
   const told = (work: Promise<void>) => work.catch((error) => toast(explain(error), "warn"));
   const named = (devices: readonly MediaDeviceInfo[], fallback: string) =>
     devices.map((device, index) => [device.deviceId, device.label || `${fallback} ${index + 1}`] as const);
@@ -34,31 +30,24 @@ export default function DevicesDialog() {
     >
       <div class={styles.volume}>
         <label for={slider}>{t("room.volume")}</label>
-        <output for={slider}>{Math.round(volume.value * 100)}%</output>
+        <output for={slider}>{Math.round(volume * 100)}%</output>
         <input
           id={slider}
           type="range"
           min={0}
           max={1.5}
           step={0.05}
-          value={volume.value}
-          aria-valuetext={`${Math.round(volume.value * 100)}%`}
-          onInput={(event) => {
-            volume.value = event.currentTarget.valueAsNumber;
-            localStorage.setItem(VOLUME, String(volume.value));
-            audio.setVolume(volume.value);
-          }}
+          value={volume}
+          aria-valuetext={`${Math.round(volume * 100)}%`}
+          onInput={(event) => audio.setVolume(event.currentTarget.valueAsNumber)}
         />
       </div>
       {audio.outputs.value.length > 0 && (
         <Select
           label={t("room.loudspeaker")}
-          value={output.value}
+          value={audio.output.value}
           options={[["", t("room.systemDefault")], ...named(audio.outputs.value, t("room.loudspeaker"))]}
-          onChange={(device) => {
-            output.value = device;
-            void told(audio.chooseOutput(device));
-          }}
+          onChange={(device) => void told(audio.chooseOutput(device))}
         />
       )}
       {onStage && (

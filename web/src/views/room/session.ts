@@ -45,6 +45,7 @@ export class RoomSession {
   #place = "";
   /** As what we were let in. */
   #role: Admission["role"] = "outsider";
+  #microphone: { open: boolean; replacedBy: string | null } = { open: false, replacedBy: null };
 
   constructor(
     readonly space: string,
@@ -63,6 +64,7 @@ export class RoomSession {
     this.#ends.push(effect(() => this.#keepRole()));
     this.#ends.push(effect(() => this.#keepPlace()));
     this.#ends.push(effect(() => this.#watchSound()));
+    this.#ends.push(effect(() => this.#watchMicrophone()));
   }
 
   /** Whether this page was in this Space when it was loaded again: then it goes back by itself. */
@@ -87,6 +89,9 @@ export class RoomSession {
         seating: { accountAt: (seat) => this.state.peek()?.stage.find((one) => one.seat === seat)?.account },
         admit: () => this.#admission(),
         title: () => this.state.peek()?.title || t("room.untitled"),
+        onMicrophoneKey: (muted) => {
+          if (this.onAir.peek() === muted) this.toggleMic().catch((error) => toast(explain(error), "warn"));
+        },
       });
       this.#place = place(admission.role, admission.seat);
       this.#role = admission.role;
@@ -276,6 +281,18 @@ export class RoomSession {
     const { code, text } = refused;
     // An end is told by the events, with what follows from it.
     if (code !== "state.ended") this.#putOut(explain(new ApiError(code, 0, text)));
+  }
+
+  /** A microphone that went away in the middle of a talk: it is said, and nobody is shown as heard who is not. */
+  #watchMicrophone(): void {
+    const mic = this.audio.value?.microphone.value;
+    const before = this.#microphone;
+    const replacedBy = mic?.replacedBy ?? null;
+    this.#microphone = { open: mic?.state === "on", replacedBy };
+    if (replacedBy !== null && replacedBy !== before.replacedBy) toast(t("room.micReplaced", { name: replacedBy }));
+    if (!before.open || mic?.state !== "refused") return;
+    if (mic.trouble) toast(mic.trouble, "warn");
+    if (this.seat.peek()?.muted === false) this.#muteOnServer().catch((error) => toast(explain(error), "warn"));
   }
 }
 

@@ -1,7 +1,7 @@
-import { ApiError, api, ok } from "@/api/client";
+import { ApiError } from "@/api/client";
+import { findAccount } from "@/parts/find-account";
 import { FollowButton } from "@/parts/follow-button";
 import { PersonRow } from "@/parts/people";
-import { learn } from "@/state/profiles";
 import { useLoaded } from "@/ui/use-loaded";
 import styles from "./search.module.css";
 
@@ -9,9 +9,7 @@ import styles from "./search.module.css";
 export function PersonFound({ handle }: { handle: string }) {
   const { value } = useLoaded(async () => {
     try {
-      const found = await ok(api.GET("/api/v1/accounts/by-handle/{handle}", { params: { path: { handle } } }));
-      learn(found);
-      return found.id;
+      return (await findAccount(handle)).id;
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return null;
       throw error;

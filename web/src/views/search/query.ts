@@ -6,12 +6,6 @@ export function searchable(text: string): string | null {
   return words.replace(/[@*]/g, "").trim() === "" ? null : words;
 }
 
-/** The handle that somebody may mean: the only word, with or without @. */
-export function handleIn(text: string): string | null {
-  const found = /^@?([0-9A-Za-z_]{1,15})$/.exec(text.trim());
-  return found?.[1]?.toLowerCase() ?? null;
-}
-
 /** The address of a search. */
 export function searchAddress(text: string, topic: string): string {
   const query = new URLSearchParams();

@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { api, ok } from "@/api/client";
 import { t } from "@/i18n";
+import { handleIn } from "@/parts/find-account";
 import { PageHead } from "@/parts/page-head";
 import { usePaged } from "@/parts/paged";
 import { PagedList } from "@/parts/paged-list";
@@ -12,7 +13,7 @@ import { Field, Select } from "@/ui/field";
 import { Empty } from "@/ui/states";
 import { TopicList } from "../home/topic-list";
 import { PersonFound } from "./person-found";
-import { handleIn, searchAddress, searchable } from "./query";
+import { searchAddress, searchable } from "./query";
 import styles from "./search.module.css";
 
 const PAUSE_MS = 300;

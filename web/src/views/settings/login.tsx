@@ -4,7 +4,7 @@ import { api, forgetCsrf, ok, type Schema } from "@/api/client";
 import { relative, t } from "@/i18n";
 import { account } from "@/state/session";
 import { Button } from "@/ui/button";
-import { Field } from "@/ui/field";
+import { Field, kept } from "@/ui/field";
 import { Failed, Loading } from "@/ui/states";
 import { toast } from "@/ui/toast";
 import { useLoaded } from "@/ui/use-loaded";
@@ -32,15 +32,7 @@ function Email() {
   };
   return (
     <Section title={t("account.email")} lead={me?.email_verified ? t("settings.verified") : t("settings.unverified")}>
-      <Field
-        label={t("account.email")}
-        type="email"
-        autoComplete="email"
-        value={email.value}
-        onValue={(value) => {
-          email.value = value;
-        }}
-      />
+      <Field label={t("account.email")} type="email" autoComplete="email" {...kept(email)} />
       <div class="row">
         <Button disabled={!email.value || (me?.email_verified && email.value === me.email)} onClick={send}>
           {t("settings.sendVerification")}
@@ -61,24 +53,13 @@ function Password() {
   };
   return (
     <Section title={t("account.password")} lead={t("settings.passwordLead")}>
-      <Field
-        label={t("settings.oldPassword")}
-        type="password"
-        autoComplete="current-password"
-        value={old.value}
-        onValue={(value) => {
-          old.value = value;
-        }}
-      />
+      <Field label={t("settings.oldPassword")} type="password" autoComplete="current-password" {...kept(old)} />
       <Field
         label={t("account.newPassword")}
         hint={t("account.passwordHint")}
         type="password"
         autoComplete="new-password"
-        value={fresh.value}
-        onValue={(value) => {
-          fresh.value = value;
-        }}
+        {...kept(fresh)}
       />
       <div class="row">
         <Button disabled={!fresh.value} onClick={change}>
