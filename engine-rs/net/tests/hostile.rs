@@ -9,8 +9,9 @@ mod liar;
 use std::time::{Duration, Instant};
 
 use common::{Key, SPACE, Via, World, packet};
-use liar::{Liar, Lie};
+use liar::Liar;
 use quinn_proto::{ConnectionError, TransportConfig, VarInt};
+use spaces_liar::Lie;
 use spaces_moqt::seam::Protocol;
 use spaces_net::quic::{Trust, client_crypto};
 
