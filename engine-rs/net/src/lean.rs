@@ -249,7 +249,7 @@ fn expand(truncated: &[u8], expected: u64) -> u64 {
 }
 
 #[cfg(feature = "fuzzing")]
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 #[cfg(any(test, feature = "fuzzing"))]
 mod plain;
 #[cfg(test)]
