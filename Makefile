@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-rust test-python fuzz check check-rust check-python check-web bench bench-build bench-peers \
+.PHONY: help build run test test-rust test-lanes test-python fuzz check check-rust check-python check-web bench bench-build bench-peers \
 	bench-kernels bench-boundary results bench-control peers wasm web types screenshots wheel clean system
 
 PYTHON ?= python3
@@ -122,6 +122,13 @@ system:
 test-rust: $(TOOLS) wasm
 	tools/system-packages ffmpeg opusinfo:opus-tools node:nodejs
 	cargo test --profile $(PROFILE) --locked --workspace
+	$(MAKE) test-lanes
+
+# The queues between shards in every interleaving and reordering that the memory model allows. Everything is built anew with
+# the flag, so only this crate is, and beside the others.
+test-lanes: $(TOOLS)
+	RUSTFLAGS="--cfg loom" cargo test --profile $(PROFILE) --locked -p spaces-lanes --test model \
+		--target-dir $(or $(CARGO_TARGET_DIR),target)/loom
 
 test-python: build system
 # In the order of collection: the longest file is among the first, not left for the end.

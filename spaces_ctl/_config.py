@@ -100,9 +100,11 @@ class EngineConfig:
     origins: Sequence[str] = ()
     """Web origins that may connect; empty takes any."""
     shards: int = 1
-    """Threads, each with its part of the audience."""
+    """Threads, each with its part of the audience, at most 255; `Engine.add_shard` starts further ones. One a core is
+    most: more only get in each other's way."""
     pin_to: Sequence[int] = ()
-    """Core of each shard's thread."""
+    """Core of each shard's thread, in order; those without one run where the system likes. A pinned thread keeps its
+    caches, which is worth most where nothing else runs on that core."""
     recordings: Path | None = None
     """Directory of the recordings of Spaces that have `record` set; None writes none."""
     fsync_ms: int = 1000

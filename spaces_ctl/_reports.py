@@ -53,7 +53,13 @@ class MixerStats:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counters since the start, all shards together; `shards` has each one's own under the same names."""
+    """Counters since the start, all shards together; `shards` has each one's own under the same names.
+
+    There are more of these in `shards`, among them `packets_forwarded` (packets that reached the wrong shard and were
+    passed on: none where the kernel steers), `joins_given` (first packets of connections that were given to a shard
+    with fewer), `mail_dropped` and `mail_stale` (audio of other shards that found no room, or waited too long), and
+    `pinned`.
+    """
 
     sessions: int
     connections: int

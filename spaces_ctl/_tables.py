@@ -47,6 +47,12 @@ class UpsertSpace:
     """Speakers are heard; host and co-hosts always are."""
     mix: bool = False
     """Make the mix: the tracks `mix` (`Listener(track="mix")`) and `mix.groups`, and the recording's."""
+    mix_for: Literal["nobody", "weak", "everybody"] = "weak"
+    """Who is told, on the `state` track (behind a snapshot), to hear the mix instead of the stage, if there is a mix.
+
+    Those whose own connection loses or refuses more than a tenth for five seconds, until it has been calm for long; or
+    everybody. Those on stage never are. Clients follow (`Listener(track="told")`, the web app) or do not.
+    """
     started_at_ms: int = field(default_factory=lambda: int(time.time() * 1000))
     """When group 0 began, in milliseconds since 1970. Fixed by the first table of a Space."""
     stage: Sequence[StageRow] = ()
@@ -205,7 +211,8 @@ def row(command: Command) -> tuple[Any, ...]:
         case UpsertSpace():
             stage = [(row.seat, row.account, row.role, row.muted, row.generation, row.caption) for row in command.stage]
             flags = (command.live, command.record, command.guests, command.ticketed, command.mic_open, command.mix)
-            return ("upsert_space", command.space, command.version, *flags, command.started_at_ms, stage)
+            rest = (command.mix_for, command.started_at_ms, stage)
+            return ("upsert_space", command.space, command.version, *flags, *rest)
         case SetAcl():
             accounts = ascending(command.accounts)
             return ("set_acl", command.space, command.version, command.kind, command.owner, accounts)

@@ -15,6 +15,7 @@ uvloop and imports nothing but the standard library.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -146,6 +147,7 @@ T = TypeVar("T")
 
 
 _RUNNING: dict[str, _engine.NativeEngine] = {}
+_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -164,6 +166,7 @@ class Engine:
         self._calls: ThreadPoolExecutor | None = None
         self._ready: asyncio.Future[None] | None = None
         self._closing = False
+        self._told = False
 
     @classmethod
     def attach(cls, name: str) -> Self:
@@ -182,6 +185,7 @@ class Engine:
             if self._name is not None and self._name in _RUNNING:
                 raise EngineError(f"an engine named {self._name!r} runs already: attach to it")
             self._engine = await self._call(self._start)
+            self._tell_unsteered()
             if self._name is not None:
                 _RUNNING[self._name] = self._engine
         return self
@@ -267,6 +271,27 @@ class Engine:
     def certificate_sha256(self) -> bytes:
         """SHA-256 of the leaf certificate in force, for clients that pin it (`serverCertificateHashes`), 32 bytes."""
         return bytes(self._native.certificate_sha256)
+
+    async def add_shard(self, *, core: int | None = None) -> int:
+        """Starts one more shard while Spaces are live, its thread on `core` only (None: anywhere); returns its number.
+
+        New connections go there until it has as many as the others. Nobody is moved and nobody loses a frame: Spaces
+        keep their shard, and further ones may begin on the new one. `max_sessions` and `connects_per_address` are
+        shared out anew and stay what they were in all. Raises `StartFailed` (there are 255, or the system has no more
+        threads or sockets), `EnginePanic`, `EngineTimeout`.
+        """
+        native = self._native
+        number = await self._call(lambda: native.add_shard(core))
+        self._tell_unsteered()
+        return number
+
+    def _tell_unsteered(self) -> None:
+        if not self._told and not self._native.steered:
+            self._told = True
+            _log.warning(
+                "the kernel does not steer packets to shards (SO_ATTACH_REUSEPORT_CBPF): shards pass on those of "
+                "clients whose address has changed, which costs a little"
+            )
 
     async def apply(self, command: Command) -> Applied:
         """Carries out a command; returns when it is in force on every shard.

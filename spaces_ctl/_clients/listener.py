@@ -83,6 +83,10 @@ class ListenerStats:
     rtt_us: int
     going_away: bool
     """The engine asks its clients to go (GOAWAY)."""
+    tier: Literal["stage", "mix"]
+    """What is heard."""
+    changes: int
+    """Times that this has changed."""
     pulled_samples: int
     decoded_samples: int
     fec_samples: int
@@ -101,8 +105,10 @@ class Listener(Client[_engine.NativeListener]):
 
     Entering waits until the stage is subscribed, or the mix (`track="mix"`): all seats in one stream of Opus, which
     costs the engine less per listener and comes some 80 ms later. A Space without `UpsertSpace.mix` has none
-    (`track.not_found`), and who sits on stage gets nothing of it while there. Raises `Refused`, `ConnectionFailed`,
-    ValueError.
+    (`track.not_found`), and who sits on stage gets nothing of it while there. With `track="told"` it is whichever the
+    Space says on its `state` track (`UpsertSpace.mix_for`; nothing is said before the first `SetState`), or the mix
+    whenever it may be had if `save_data`; the sound goes from one to the other without a gap. Raises `Refused`,
+    `ConnectionFailed`, ValueError.
     """
 
     def __init__(
@@ -118,7 +124,8 @@ class Listener(Client[_engine.NativeListener]):
         min_delay_ms: int = 20,
         max_delay_ms: int = 500,
         start_delay_ms: int = 40,
-        track: Literal["stage", "mix"] = "stage",
+        track: Literal["stage", "mix", "told"] = "stage",
+        save_data: bool = False,
         captions: bool = False,
     ) -> None:
         """As a guest without a token. The delays bound the playout of the mixed sound. `captions`: those, too."""
@@ -132,16 +139,14 @@ class Listener(Client[_engine.NativeListener]):
             idle_timeout_ms=idle_timeout_ms,
         )
         self._delays = (min_delay_ms, max_delay_ms, start_delay_ms)
-        self._track, self._captions = track, captions
+        self._track, self._save_data, self._captions = track, save_data, captions
 
     def _connect(self) -> _engine.NativeListener:
-        least, most, start = self._delays
         return _engine.NativeListener.connect(
             self._destination(),
-            min_ms=least,
-            max_ms=most,
-            start_ms=start,
+            delays_ms=self._delays,
             track=self._track,
+            save_data=self._save_data,
             captions=self._captions,
         )
 
@@ -228,6 +233,10 @@ class Listener(Client[_engine.NativeListener]):
     def react(self, index: int) -> None:
         """Reacts with kind `index`, counted from 0. Whether the server counts it is not told (rate, role, loss)."""
         self._native.react(index)
+
+    def save_data(self, on: bool) -> None:
+        """With `track="told"`: whether the mix is heard whenever it may be had. Raises NotOpen."""
+        self._native.save_data(on)
 
     def stats(self) -> ListenerStats:
         """Counters since the start."""

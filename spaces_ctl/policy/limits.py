@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from spaces_ctl.model import ClientClass
@@ -49,6 +51,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     audit_days: int = 30
     hold_days: int = 120
     appeal_days: int = 30
+    mix_tier: Literal["auto", "never", "always"] = "auto"
+    """Who is told to hear the mix (one stream, a third of the packets, 80 ms later) instead of the stage.
+
+    `auto`: large audiences, and anybody whose own connection is too weak. `never`: nobody, though who wants to save
+    data still gets it.
+    """
+    mix_above: int = 1_000
+    """An audience of more people is large."""
+    mix_below_percent: int = 70
+    """It is small again at this share of `mix_above` …"""
+    mix_hold_ms: int = 60_000
+    """… after so long."""
     max_poll_options: int = 4
     max_poll_text: int = 100
     reactions: tuple[str, ...] = ("100", "fist", "peace", "wave", "joy")

@@ -14,6 +14,9 @@ import msgspec
 from spaces_ctl.clock import Clock
 from spaces_ctl.engine import Counts
 from spaces_ctl.model import AccountId, SpaceId
+from spaces_ctl.policy.crowds import Crowd
+from spaces_ctl.policy.crowds import count as count_crowd
+from spaces_ctl.policy.limits import Limits
 from spaces_ctl.service.hls_readers import HlsReaders
 from spaces_ctl.service.tables import Audience
 
@@ -46,6 +49,7 @@ class SpaceCounters:
         self.audience = Audience()
         self.connected = Audience()
         """The engine's part of it."""
+        self.crowd = Crowd()
         self.peak = 0
         self.reactions: Counter[str] = Counter()
         self.bucket_ms = _FIRST_BUCKET_MS
@@ -129,6 +133,22 @@ class Counters:
         for space in spaces:
             if (own := self._of.get(space)) is not None:
                 own.hold(self._clock.now_ms())
+
+    def crowd(self, space: SpaceId) -> Crowd:
+        """How large the audience counts."""
+        return self.of(space).crowd
+
+    def judge(self, spaces: Iterable[SpaceId], limits: Limits) -> frozenset[SpaceId]:
+        """Looks at how many the engine has to send to, as time passes. Answers which are large or small since now."""
+        now_ms, turned = self._clock.now_ms(), set[SpaceId]()
+        for space in spaces:
+            if (own := self._of.get(space)) is None:
+                continue
+            people = own.connected.named + own.connected.anonymous + own.connected.guests
+            before, own.crowd = own.crowd, count_crowd(own.crowd, people, now_ms, limits)
+            if before.large != own.crowd.large:
+                turned.add(space)
+        return frozenset(turned)
 
     def take_changed(self) -> frozenset[SpaceId]:
         """Spaces whose audience is another than at the last call."""

@@ -198,7 +198,7 @@ class Spaces:
                 self._put_out.note(space, removed_lately(await self.log.tail(space, 0)))
         self._folded.remember(state)
         self.people.keep(space, people)
-        return tables(state, people, self.counters.audience(space), self.limits)
+        return self._tables(state, people)
 
     async def finish_removals(self, space: SpaceId) -> None:
         """Closes the sessions of those who were removed and may be connected still. Raises ServiceError."""
@@ -233,10 +233,24 @@ class Spaces:
         async def run() -> None:
             state = self.live.get(space)
             if state is not None:
-                want = tables(state, self.people.known(space), self.counters.audience(space), self.limits)
+                want = self._tables(state, self.people.known(space))
                 await self.programmer.flush_snapshot(space, want)
 
         await self._alone(space, run)
+
+    async def follow_crowds(self) -> None:
+        """Audiences that have become large or small are told what to hear.
+
+        Raises ServiceError (`engine.unavailable`).
+        """
+
+        async def run(space: SpaceId) -> None:
+            state = self.live.get(space)
+            if state is not None:
+                await self._program(state, self.people.known(space))
+
+        for space in self.counters.judge(self.live, self.limits):
+            await self._alone(space, partial(run, space))
 
     async def settle(self) -> None:
         """Brings what was decided while the database was down into the log.
@@ -362,8 +376,11 @@ class Spaces:
                 self.wakes_timers()
         return Outcome(space=after, events=recorded, fence_group=fence)
 
+    def _tables(self, state: Space, people: People) -> Tables | None:
+        return tables(state, people, self.counters.audience(state.id), self.limits, self.counters.crowd(state.id))
+
     async def _program(self, state: Space, people: People) -> int | None:
-        want = tables(state, people, self.counters.audience(state.id), self.limits)
+        want = self._tables(state, people)
         return await self.programmer.program(state.id, want, ended=state.status is Status.ENDED)
 
     async def _close_sessions(self, space: SpaceId, fence: int | None) -> int | None:

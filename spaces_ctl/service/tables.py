@@ -13,6 +13,7 @@ import msgspec
 
 from spaces_ctl.engine import SetAcl, SetState, StageRow, UpsertSpace
 from spaces_ctl.model import AccountId, Seat, SpaceId, Status
+from spaces_ctl.policy.crowds import Crowd, mix_for
 from spaces_ctl.policy.limits import Limits
 from spaces_ctl.policy.seats import deny_exempt, watched
 from spaces_ctl.policy.state import Space
@@ -36,6 +37,7 @@ _MOST_POSTS = 100
 _MOST_POLLS = 5
 _MOST_PICTURE = 256
 _MOST_NAME = 64
+_SMALL = Crowd()
 
 AclKey = tuple[Literal["bar", "deny", "allow", "watch"], AccountId]
 """Kind (`bar`, `deny`, `allow`, `watch`) and owner (0 but for `deny`)."""
@@ -73,7 +75,7 @@ class Tables:
     """JSON of the `state` track, at most `MOST_STATE_BYTES`."""
 
 
-def tables(space: Space, people: People, audience: Audience, limits: Limits) -> Tables | None:
+def tables(space: Space, people: People, audience: Audience, limits: Limits, crowd: Crowd = _SMALL) -> Tables | None:
     """What the engine has to be told; None for a Space that is not live: nobody may be there."""
     if space.status is not Status.LIVE or space.started_ms is None:
         return None
@@ -95,6 +97,7 @@ def tables(space: Space, people: People, audience: Audience, limits: Limits) -> 
             ticketed=space.ticketing is not None,
             mic_open=space.mic_open,
             mix=True,
+            mix_for=mix_for(crowd, limits),
             started_at_ms=space.started_ms,
             stage=tuple(_row(space, seat) for seat in sorted(space.stage, key=lambda seat: seat.seat)),
         ),

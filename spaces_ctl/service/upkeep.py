@@ -73,7 +73,7 @@ class Upkeep:
 
     async def round(self) -> None:
         """Everything once. What fails is tried again in the next."""
-        for work in (self.settle, self.reprogram, self.reconcile, self.flush, self.forget):
+        for work in (self.settle, self.reprogram, self.reconcile, self.flush, self.follow_crowds, self.forget):
             try:
                 await work()
             except (ServiceError, EngineError, OSError) as error:
@@ -109,6 +109,10 @@ class Upkeep:
         """Counts and votes on the `state` track."""
         for space in self._spaces.changed_counts():
             await self._spaces.flush_snapshot(space)
+
+    async def follow_crowds(self) -> None:
+        """Who hears the mix."""
+        await self._spaces.follow_crowds()
 
     async def forget(self) -> None:
         """What is over: sessions, tokens, keys, links; at the start and once an hour."""

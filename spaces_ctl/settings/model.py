@@ -83,9 +83,9 @@ class Media(Section, frozen=True, kw_only=True):
     tls_key: Path | None = None
     """PEM file of its private key."""
     shards: Positive = 1
-    """Threads, each with its part of the audience; at most one a core."""
+    """Threads, each with its part of the audience; at most one a core, and 255."""
     pin: tuple[int, ...] = ()
-    """Core of each shard's thread; empty leaves it to the system."""
+    """Core of each shard's thread, in order, one a shard; empty leaves it to the system."""
     max_sessions: Positive = 100_000
     """Connected people at most; further ones are refused with node.capacity."""
     idle_timeout_ms: Positive = 20_000

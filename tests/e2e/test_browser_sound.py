@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,13 @@ from spaces_ctl.client import SpacesClient
 from spaces_ctl.demo.speech import voices, write_wav
 from spaces_ctl.engine import Listener
 from tests.support.audio import Pcm, compare
-from tests.support.live_harness import live_page
+from tests.support.live_harness import LivePage, live_page
 from tests.support.live_scene import Place, Stage, live_stage, on_stage, place
 from tests.support.lossy_udp import Network, lossy_udp
 
 SECONDS = 8
 LIVE = "l.phase === 'live'"
+Change = Callable[[bool], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,59 @@ async def test_a_persons_volume_is_theirs_alone_and_kept(at: Place, said: Pcm) -
         await stage.open(page)
         assert await page.call("personVolume", stage.host_account) == 0
         await page.call("setPersonVolume", stage.host_account, 1)
+
+
+async def hears_on(stage: Stage, page: LivePage, said: Pcm, change: Change) -> None:
+    """Nothing of what is said is missed while `change(True)` brings the page to the mix and `change(False)` back."""
+    await page.until(f"{LIVE} && l.tier === 'stage'")
+    talk = asyncio.create_task(stage.say(said))
+    await page.until(heard(stage))
+    await page.rest(1)
+    await change(True)
+    await page.until(f"l.tier === 'mix' && {heard(stage)}")
+    await page.rest(1.5)
+    await change(False)
+    await page.until(f"l.tier === 'stage' && {heard(stage)}")
+    await talk
+    await page.rest(1.5)
+    counts, quality = await page.counts(), compare(said, await page.pcm())
+    assert quality.holes_ms == (), (quality, counts)
+    assert quality.stoi >= 0.9, (quality, counts)
+    assert page.problems == []
+
+
+@pytest.mark.parametrize("protocol", ["moq-lite-05", "moqt-18"])
+async def test_who_begins_to_save_data_and_ceases_hears_on(at: Place, said: Pcm, protocol: str) -> None:
+    async with live_stage(at) as stage, live_page() as page:
+        await stage.open(page, protocol=protocol)
+        await page.listen(await stage.admission())
+
+        async def change(save: bool) -> None:
+            await page.call("setSaveData", save)
+
+        await hears_on(stage, page, said, change)
+        assert (await page.look())["saveData"] is False
+
+
+async def test_a_page_follows_when_the_audience_becomes_large_and_small(tmp_path: Path, said: Pcm) -> None:
+    config = tmp_path / "crowds.toml"
+    config.write_text("[limits.override]\nmix_above = 2\nmix_below_percent = 100\nmix_hold_ms = 0\n")
+    with place(tmp_path, "--config", str(config)) as at:
+        async with live_stage(at) as stage, live_page() as page, AsyncExitStack() as crowd:
+            # The speaker and the page are two; the third makes a crowd.
+            await stage.open(page)
+            await page.listen(await stage.admission())
+
+            async def change(large: bool) -> None:
+                if not large:
+                    await crowd.aclose()
+                    return
+                given = await stage.admission()
+                pin = bytes.fromhex(given["certificate_sha256"])
+                url, token = given["urls"][0], given["token"]
+                await crowd.enter_async_context(Listener(url, token=token, certificate_sha256=pin))
+
+            await hears_on(stage, page, said, change)
 
 
 @pytest.mark.alone

@@ -59,17 +59,16 @@ async def fox_page(card: SoundCard) -> AsyncIterator[HarnessPage]:
 @pytest.mark.parametrize("protocol", ["moq-lite-05", "moqt-18"])
 async def test_firefox_plays_what_is_said(at: Place, card: SoundCard, said: Pcm, protocol: str) -> None:
     async with live_stage(at) as stage, fox_page(card) as page:
-        await stage.open(page, tap="seats", protocol=protocol)
+        await stage.open(page, protocol=protocol)
         await page.listen(await stage.admission())
         await page.until(LIVE)
         talk = asyncio.create_task(stage.say(said))
         await page.until(f"l.levels['{stage.host_account}'] < 60")
         await talk
         await page.rest(1.5)
-        for seat in (None, 0):
-            quality = compare(said, await page.pcm(seat))
-            assert quality.stoi >= 0.9, (seat, quality, await page.counts())
-            assert quality.holes_ms == (), (seat, quality, await page.counts())
+        quality = compare(said, await page.pcm())
+        assert quality.stoi >= 0.9, (quality, await page.counts())
+        assert quality.holes_ms == (), (quality, await page.counts())
         look = await page.look()
         assert look["levels"] == {}
         assert look["path"] == "webtransport"

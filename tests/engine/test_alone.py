@@ -98,10 +98,9 @@ def test_waiting_calls_let_other_threads_run() -> None:
             "moqt-18",
             10_000,
         ),
-        min_ms=20,
-        max_ms=500,
-        start_ms=40,
+        delays_ms=(20, 500, 40),
         track="stage",
+        save_data=False,
         captions=False,
     )
     while not listener.live():

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -313,3 +314,24 @@ def test_names_of_spaces_are_base62() -> None:
     for bad in ("", "01", "a-b", "zzzzzzzzzzz"):
         with pytest.raises(ValueError, match="names no Space"):
             space_id(bad)
+
+
+def test_a_shard_is_added_to_a_running_engine_and_takes_part_in_everything(run: Run[None]) -> None:
+    async def main() -> None:
+        async with Engine() as engine:
+            began = int(time.time() * 1000)
+            await engine.apply(UpsertSpace(space=SPACE, version=1, started_at_ms=began))
+            assert await engine.add_shard() == 1
+            assert await engine.add_shard(core=min(os.sched_getaffinity(0))) == 2
+            await engine.apply(UpsertSpace(space=SPACE, version=2, started_at_ms=began))
+            await engine.inject(SPACE, named=6, joins_per_second=10_000)
+            while (counts := await engine.counts(SPACE)) is None or counts.named < 6:
+                await asyncio.sleep(0.01)
+            stats = await engine.stats()
+            assert [shard["shard"] for shard in stats.shards] == [0, 1, 2]
+            assert [shard["pinned"] for shard in stats.shards] == [False, False, True]
+            assert all(shard["packets_forwarded"] == shard["mail_stale"] == 0 for shard in stats.shards)
+            with pytest.raises(StaleVersion):
+                await engine.apply(UpsertSpace(space=SPACE, version=1, started_at_ms=began))
+
+    run(main())

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from spaces_ctl import commands as c
 from spaces_ctl import events as e
-from spaces_ctl.engine import EngineTimeout
+from spaces_ctl.engine import Counts, EngineTimeout, UpsertSpace
 from spaces_ctl.policy.state import ReplayStatus
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.fakes import FakeRecordings
@@ -148,3 +149,26 @@ async def test_a_recording_becomes_a_replay_and_clips_follow_the_log(world: Worl
     of_it = [name for name, space, _ in recordings.calls if space == unrecorded]
     assert of_it == ["follow", "finalize"], "what was kept for review is completed, too"
     assert (await world.state(unrecorded)).replay.status is ReplayStatus.NONE
+
+
+async def test_a_large_audience_is_told_to_hear_the_mix_and_a_small_one_the_stage(world: World) -> None:
+    upkeep = upkeep_of(world, Watchdog())
+    space = await world.live()
+    world.spaces.limits = msgspec.structs.replace(world.spaces.limits, mix_above=100, mix_hold_ms=30_000)
+
+    async def told_with(people: int, seconds: int) -> str:
+        await world.presence.take([Counts(0, space, people, 0, 0, people)])
+        for _ in range(seconds):
+            world.clock.advance(seconds=1)
+            await upkeep.round()
+        return world.engine.spaces[space].mix_for
+
+    assert await told_with(100, 2) == "weak"
+    assert await told_with(101, 1) == "everybody"
+    assert await told_with(71, 60) == "everybody"
+    assert await told_with(70, 30) == "everybody"
+    commands = len(world.engine.applied)
+    assert await told_with(70, 1) == "weak"
+    assert [type(command) for command in world.engine.applied[commands:]].count(UpsertSpace) == 1
+    await world.do(HOST, space, c.SetMicAccess(open=False))
+    assert world.engine.spaces[space].mix_for == "weak"

@@ -30,6 +30,8 @@ FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 STARTS_S = 60
 ANSWERS_S = 60
 _LISTENING = re.compile(rb"WebDriver BiDi listening on (ws://\S+)")
+_SAID = "__evaluated"
+_PIECE = 100_000
 _PREFERENCES: dict[str, bool | int | str] = {
     # Nothing is asked for or told outside of this machine.
     "app.update.disabledForTesting": True,
@@ -106,16 +108,26 @@ class FirefoxPage:
 
     async def evaluate(self, expression: str, arg: Any = None) -> Any:
         """What the function `expression` returns when called with `arg`; both as JSON can say them."""
+        said = f"JSON.stringify(await ({expression})(JSON.parse(arg))) ?? 'null'"
+        length = await self._call(f"async (arg) => (globalThis.{_SAID} = {said}).length", json.dumps(arg))
+        # In pieces: an answer of more than a megabyte (sound) now and then never comes.
+        pieces = [
+            await self._call(f"async (arg) => globalThis.{_SAID}.slice({at}, {at + _PIECE})", "")
+            for at in range(0, length, _PIECE)
+        ]
+        return json.loads("".join(pieces))
+
+    async def _call(self, function: str, arg: str) -> Any:
         answer = await self._session.command(
             "script.callFunction",
-            functionDeclaration=f'async (arg) => JSON.stringify(await ({expression})(JSON.parse(arg))) ?? "null"',
-            arguments=[{"type": "string", "value": json.dumps(arg)}],
+            functionDeclaration=function,
+            arguments=[{"type": "string", "value": arg}],
             awaitPromise=True,
             target={"context": self._context},
         )
         if answer["type"] == "exception":
             raise FirefoxError(answer["exceptionDetails"]["text"])
-        return json.loads(answer["result"]["value"])
+        return answer["result"]["value"]
 
     async def wait_for_function(
         self, expression: str, *, arg: Any = None, timeout: float | None = None, polling: float | None = None

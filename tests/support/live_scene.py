@@ -32,12 +32,12 @@ class Place:
 
 
 @contextmanager
-def place(directory: Path) -> Iterator[Place]:
-    """Both, until the block ends."""
+def place(directory: Path, *arguments: str) -> Iterator[Place]:
+    """Both, until the block ends; `arguments` are those of `spaces serve`."""
     with ExitStack() as stack:
         (directory / "server").mkdir()
         page = stack.enter_context(serving(build_harness(directory / "harness")))
-        yield Place(stack.enter_context(dev_server(directory / "server")), page)
+        yield Place(stack.enter_context(dev_server(directory / "server", *arguments)), page)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use spaces_core::admission::Claims;
 use spaces_core::bundle::{self, Entry};
 use spaces_core::codec::{Encoder, EncoderConfig, MixEncoder, OpusDecoder};
-use spaces_core::command::{Command, Role, SpaceTable, StageRow};
+use spaces_core::command::{Command, MixFor, Role, SpaceTable, StageRow};
 use spaces_core::engine::{Config, Engine, Object, Purge, Sent, Sink, Track};
 use spaces_core::ids::{AccountId, SeatNo, SessionKey, Sid, SpaceId};
 use spaces_core::mix::{self, Mixer};
@@ -113,6 +113,7 @@ impl House {
             ticketed: false,
             mic_open: true,
             mix: false,
+            mix_for: MixFor::Nobody,
             started_at_ms: now.0 / 1_000,
             stage: (0..speakers).map(row).collect(),
         };

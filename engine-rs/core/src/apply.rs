@@ -58,7 +58,7 @@ impl Engine {
             }
             Err(ApplyError::UnknownSpace) if full => return Err(ApplyError::Invalid("too many Spaces")),
             Err(ApplyError::UnknownSpace) => {
-                let space = Space::new(now, id, table.started_at_ms, &self.config);
+                let space = Space::new(now, id, table.started_at_ms, self.config.home(id), &self.config);
                 let old = space.table.clone();
                 self.spaces.insert(id, space);
                 old

@@ -6,8 +6,9 @@
 use core::ops::Bound;
 use std::collections::BTreeSet;
 
+use crate::command::MixFor;
 use crate::cursor::{Beginnings, Listener, Offer};
-use crate::engine::{Purge, Sink, Soon, Track};
+use crate::engine::{Feedback, Purge, Sink, Soon, Track};
 use crate::event::Counts;
 use crate::ids::{AccountId, SeatMask, SessionKey, SpaceId};
 use crate::stats::EngineStats;
@@ -150,10 +151,9 @@ impl Audience {
         }
     }
 
-    pub(crate) fn feedback(&mut self, slot: usize, sent: u32, lost: u32) {
-        if let Some(listener) = self.listeners.get_mut(slot) {
-            listener.feedback(sent, lost);
-        }
+    /// True if the listener is to be advised otherwise than before.
+    pub(crate) fn feedback(&mut self, slot: usize, feedback: Feedback, mix_for: Option<MixFor>) -> bool {
+        self.listeners.get_mut(slot).is_some_and(|listener| listener.feedback(feedback, mix_for))
     }
 
     /// Says which seats are a session's own.

@@ -102,10 +102,25 @@ pub struct SpaceTable {
     pub mic_open: bool,
     /// Make the mix: the tracks `mix` and `mix.groups`, and the recording's.
     pub mix: bool,
+    /// Who is told to hear it instead of the stage.
+    pub mix_for: MixFor,
     /// Wall-clock milliseconds since 1970 at which group 0 began.
     pub started_at_ms: u64,
     /// The stage, at most 13 rows, no seat and no account twice.
     pub stage: Vec<StageRow>,
+}
+
+/// Which listeners are told, on the track `state`, to hear the mix. Without a mix nobody is, and those on stage never are.
+/// Nobody is kept from a track: listeners that know of no tiers stay where they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MixFor {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// Those whose own connection loses or refuses too much of the stage, for as long as it does.
+    Weak,
+    /// Everybody.
+    Everybody,
 }
 
 /// One seat.

@@ -5,17 +5,15 @@
 //! then goes on with the newest one.
 
 use crate::captions::Captions;
-use crate::engine::{Object, Sent, Sink, Track};
+use crate::command::MixFor;
+use crate::engine::{Advice, Feedback, Object, Sent, Sink, Track};
 use crate::ids::{SeatMask, SeatNo, SessionKey};
 use crate::mix_ring::MixRing;
+use crate::path::Path;
 use crate::ring::Ring;
 use crate::stats::EngineStats;
-use crate::time::Time;
+use crate::time::{TICK, Time};
 
-/// A tick that a listener could not be sent for so long is skipped, in microseconds.
-pub(crate) const DEADLINE: u64 = 200_000;
-/// More ticks than this are not sent behind one another.
-const BACKLOG: u64 = 10;
 /// Ticks that a joiner gets at once.
 pub(crate) const PREFILL: u64 = 5;
 
@@ -37,10 +35,30 @@ const SERVICE: u16 = 1 << 9;
 pub(crate) struct Documents {
     /// The latest state, and its number among all that this shard was given (from 1).
     pub(crate) state: Option<(u32, Object)>,
-    /// What was said last behind a snapshot, and its number.
-    pub(crate) pulse: Option<(u32, Object)>,
+    /// What was said last behind a snapshot: its number, and what it says with each advice.
+    pub(crate) pulse: Option<(u32, ByAdvice)>,
+    /// Who is told to hear the mix; `None`: there is none.
+    pub(crate) mix_for: Option<MixFor>,
     /// The catalog.
     pub(crate) catalog: Option<Object>,
+}
+
+/// The same with each advice.
+#[derive(Clone, Debug)]
+pub(crate) struct ByAdvice {
+    pub(crate) stage_only: Object,
+    pub(crate) stage: Object,
+    pub(crate) mix: Object,
+}
+
+impl ByAdvice {
+    const fn get(&self, advice: Advice) -> &Object {
+        match advice {
+            Advice::StageOnly => &self.stage_only,
+            Advice::Stage => &self.stage,
+            Advice::Mix => &self.mix,
+        }
+    }
 }
 
 /// What there is to send in a Space.
@@ -69,41 +87,6 @@ pub(crate) trait Line {
     fn entered(&self, position: u64) -> Option<Time>;
 }
 
-/// Measures loss from what the connection's acknowledgements say.
-#[derive(Clone, Copy, Debug, Default)]
-struct Loss {
-    sent: u16,
-    lost: u16,
-    /// Windows in a row with next to no loss.
-    calm: u8,
-    high: bool,
-}
-
-impl Loss {
-    /// Packets that are judged together: a second of talk.
-    const WINDOW: u16 = 50;
-    /// Windows without loss until redundancy ends.
-    const CALM: u8 = 5;
-
-    fn report(&mut self, sent: u32, lost: u32) {
-        self.sent = self.sent.saturating_add(u16::try_from(sent).unwrap_or(u16::MAX));
-        self.lost = self.lost.saturating_add(u16::try_from(lost).unwrap_or(u16::MAX));
-        if self.sent < Self::WINDOW {
-            return;
-        }
-        let per_mille = u32::from(self.lost) * 1_000 / u32::from(self.sent);
-        (self.sent, self.lost) = (0, 0);
-        match per_mille {
-            20.. => (self.high, self.calm) = (true, 0),
-            6.. => self.calm = 0,
-            _ => {
-                self.calm = (self.calm + 1).min(Self::CALM);
-                self.high &= self.calm < Self::CALM;
-            }
-        }
-    }
-}
-
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Listener {
@@ -118,9 +101,9 @@ pub(crate) struct Listener {
     /// Of these, sent already of the tick at `each`.
     seats_done: SeatMask,
     stage: u64,
-    groups: u64,
-    each: u64,
-    /// Positions in the mix: 32 bits are 900 days of packets.
+    /// Positions that count as `stage` does, and in the mix: 32 bits are 900 days of ticks, or packets.
+    groups: u32,
+    each: u32,
     mix: u32,
     mix_groups: u32,
     /// Position in the captions.
@@ -129,7 +112,7 @@ pub(crate) struct Listener {
     state: u32,
     /// Number of what was sent last behind it.
     pulse: u32,
-    loss: Loss,
+    path: Path,
     /// Waits for the next delivery outside the general one.
     pub(crate) touched: bool,
 }
@@ -151,7 +134,7 @@ impl Listener {
             captions: 0,
             state: 0,
             pulse: 0,
-            loss: Loss::default(),
+            path: Path::default(),
             touched: false,
         }
     }
@@ -172,11 +155,11 @@ impl Listener {
             }
             Track::StageGroups => {
                 self.tracks |= GROUPS;
-                self.groups = first;
+                self.groups = first as u32;
             }
             Track::Seat(seat) => {
                 if self.seats == 0 {
-                    self.each = first;
+                    self.each = first as u32;
                     self.seats_done = 0;
                 }
                 self.seats |= seat.bit();
@@ -227,8 +210,21 @@ impl Listener {
         self.tracks & CAPTIONS != 0
     }
 
-    pub(crate) fn feedback(&mut self, sent: u32, lost: u32) {
-        self.loss.report(sent, lost);
+    /// What the connection reported about itself. True if the listener is to be advised otherwise than before.
+    pub(crate) fn feedback(&mut self, feedback: Feedback, mix_for: Option<MixFor>) -> bool {
+        let before = self.advice(mix_for);
+        let changed = self.path.report(feedback.sent, feedback.lost, feedback.rtt_us);
+        changed && self.tracks & STATE != 0 && self.advice(mix_for) != before
+    }
+
+    const fn advice(&self, mix_for: Option<MixFor>) -> Advice {
+        match mix_for {
+            None => Advice::StageOnly,
+            Some(_) if self.own != 0 => Advice::StageOnly,
+            Some(MixFor::Everybody) => Advice::Mix,
+            Some(MixFor::Weak) if self.path.weak() => Advice::Mix,
+            Some(MixFor::Weak | MixFor::Nobody) => Advice::Stage,
+        }
     }
 
     /// Sends what there is. False if the connection took less.
@@ -263,9 +259,10 @@ impl Listener {
     }
 
     fn deliver_stage<S: Sink + ?Sized>(&mut self, now: Time, ring: &mut Ring, out: &mut Out<'_, S>) -> bool {
-        while let Some(skipped) = catch_up(&mut self.stage, ring, now, out.stats) {
+        while let Some(skipped) = catch_up(&mut self.stage, ring, now, self.path, out.stats) {
             self.half &= skipped == 0;
-            let Some(variant) = ring.variant(self.stage, self.own, self.loss.high) else { return true };
+            self.path.skipped(skipped);
+            let Some(variant) = ring.variant(self.stage, self.own, self.path.lossy()) else { return true };
             let [first, second] = &variant.parts;
             if let Some(object) = first.as_ref().filter(|_| self.tracks & STAGE != 0 && !self.half) {
                 if !out.send(object) {
@@ -286,27 +283,28 @@ impl Listener {
     }
 
     fn deliver_groups<S: Sink + ?Sized>(&mut self, now: Time, ring: &mut Ring, out: &mut Out<'_, S>) -> bool {
-        while catch_up(&mut self.groups, ring, now, out.stats).is_some() {
-            let Some(variant) = ring.variant(self.groups, self.own, false) else { return true };
-            if let Some(object) = &variant.whole
-                && !out.send(object)
-            {
-                return false;
-            }
-            self.groups += 1;
+        let mut at = u64::from(self.groups);
+        let mut all = true;
+        while all && catch_up(&mut at, ring, now, self.path, out.stats).is_some() {
+            let Some(variant) = ring.variant(at, self.own, false) else { break };
+            all = variant.whole.as_ref().is_none_or(|object| out.send(object));
+            at += u64::from(all);
         }
-        true
+        self.groups = at as u32;
+        all
     }
 
     fn deliver_seats<S: Sink + ?Sized>(&mut self, now: Time, ring: &mut Ring, out: &mut Out<'_, S>) -> bool {
-        while let Some(skipped) = catch_up(&mut self.each, ring, now, out.stats) {
+        let mut at = u64::from(self.each);
+        while let Some(skipped) = catch_up(&mut at, ring, now, self.path, out.stats) {
+            self.each = at as u32;
             if skipped > 0 {
                 self.seats_done = 0;
             }
             let mut left = self.seats & !self.seats_done;
             while let Some(seat) = SeatNo::new(left.trailing_zeros() as u8) {
                 left &= !seat.bit();
-                let object = if self.service() { ring.tapped(self.each, seat) } else { ring.seat(self.each, seat) };
+                let object = if self.service() { ring.tapped(at, seat) } else { ring.seat(at, seat) };
                 if let Some(object) = object
                     && !out.send(object)
                 {
@@ -315,8 +313,9 @@ impl Listener {
                 self.seats_done |= seat.bit();
             }
             self.seats_done = 0;
-            self.each += 1;
+            at += 1;
         }
+        self.each = at as u32;
         true
     }
 
@@ -325,9 +324,10 @@ impl Listener {
             (self.mix, self.mix_groups) = (ring.end() as u32, ring.end() as u32);
             return true;
         }
-        let datagrams = self.tracks & MIX == 0 || deliver_line(now, &mut self.mix, ring, MixRing::datagram, out);
+        let path = &mut self.path;
+        let datagrams = self.tracks & MIX == 0 || deliver_line(now, &mut self.mix, ring, path, MixRing::datagram, out);
         let groups =
-            self.tracks & MIX_GROUPS == 0 || deliver_line(now, &mut self.mix_groups, ring, MixRing::object, out);
+            self.tracks & MIX_GROUPS == 0 || deliver_line(now, &mut self.mix_groups, ring, path, MixRing::object, out);
         datagrams && groups
     }
 
@@ -364,7 +364,7 @@ impl Listener {
         if self.tracks & STATE != 0
             && let Some((number, pulse)) = documents.pulse.as_ref().filter(|(number, _)| *number != self.pulse)
         {
-            if !out.send(pulse) {
+            if !out.send(pulse.get(self.advice(documents.mix_for))) {
                 return false;
             }
             self.pulse = *number;
@@ -378,12 +378,14 @@ fn deliver_line<S: Sink + ?Sized>(
     now: Time,
     position: &mut u32,
     ring: &MixRing,
+    path: &mut Path,
     object: impl Fn(&MixRing, u64) -> Option<&Object>,
     out: &mut Out<'_, S>,
 ) -> bool {
     let mut at = u64::from(*position);
     let mut all = true;
-    while all && catch_up(&mut at, ring, now, out.stats).is_some() {
+    while all && let Some(skipped) = catch_up(&mut at, ring, now, *path, out.stats) {
+        path.skipped(skipped);
         all = object(ring, at).is_none_or(|object| out.send(object));
         at += u64::from(all);
     }
@@ -393,13 +395,15 @@ fn deliver_line<S: Sink + ?Sized>(
 
 /// Moves a position past what is too old: to the newest, or behind it if that is too old as well. How many were skipped;
 /// `None` if there is nothing to send.
-fn catch_up(position: &mut u64, ring: &impl Line, now: Time, stats: &mut EngineStats) -> Option<u64> {
+fn catch_up(position: &mut u64, ring: &impl Line, now: Time, path: Path, stats: &mut EngineStats) -> Option<u64> {
     let (from, end) = (*position, ring.end());
     if from >= end {
         return None;
     }
-    let stale = |position: u64| ring.entered(position).is_none_or(|at| now.0.saturating_sub(at.0) > DEADLINE);
-    if end - from > BACKLOG || stale(from) {
+    let deadline = path.deadline();
+    let stale = |position: u64| ring.entered(position).is_none_or(|at| now.0.saturating_sub(at.0) > deadline);
+    // No more is sent at once than comes within the deadline.
+    if end - from > deadline / TICK.as_micros() as u64 || stale(from) {
         *position = if stale(end - 1) { end } else { end - 1 };
     }
     stats.skipped += *position - from;
@@ -434,25 +438,5 @@ mod tests {
     #[test]
     fn a_listener_is_one_cache_line() {
         assert!(size_of::<Listener>() <= 64, "{}", size_of::<Listener>());
-    }
-
-    #[test]
-    fn redundancy_begins_with_loss_and_ends_only_after_calm() {
-        let mut loss = Loss::default();
-        loss.report(49, 10);
-        assert!(!loss.high, "one window is not full yet");
-        loss.report(1, 0);
-        assert!(loss.high);
-        for window in 0..20 {
-            loss.report(50, u32::from(window % 4 == 3));
-            assert!(loss.high, "1 % once in a while is not calm");
-        }
-        for _ in 0..5 {
-            assert!(loss.high);
-            loss.report(100, 0);
-        }
-        assert!(!loss.high);
-        loss.report(u32::MAX, u32::MAX);
-        assert!(loss.high);
     }
 }

@@ -5,8 +5,9 @@
 //! until `None`. Times handed in never go back. A connection that answered [`Sent::Blocked`] is tried again in every
 //! `deliver`: call it when the connection can send again, too.
 //!
-//! A Space's stage lives on one shard (`space.0 % shards`); every shard has an audience of it. Uplink frames that arrive on
-//! another shard, and finished ticks for the other shards, travel as [`ShardMessage`]s.
+//! A Space's stage lives on one shard: `space.0 % shards` when the Space is made, and there for good; every shard has an
+//! audience of it. Uplink frames that arrive on another shard, and finished ticks for the other shards, travel as
+//! [`ShardMessage`]s. Shards may be added: [`crate::growth`].
 
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ pub struct Config {
 pub const CATALOG: &[u8] = br#"{"version":1,"tracks":[{"name":"stage","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.1","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"stage.groups","packaging":"spaces-bundle","isLive":true,"role":"audio","codec":"opus","samplerate":48000},{"name":"mix","packaging":"spaces-mix","isLive":true,"role":"audio","codec":"opus","samplerate":48000,"channelConfig":"1"},{"name":"mix.groups","packaging":"loc","isLive":true,"role":"audio","codec":"opus","samplerate":48000,"channelConfig":"1"},{"name":"captions","packaging":"json","isLive":true,"role":"caption"},{"name":"state","packaging":"json","isLive":true}]}"#;
 
 impl Config {
-    /// The shard on which the stage of a Space lives.
+    /// The shard on which the stage of a Space lives that is made now.
     #[must_use]
     pub fn home(&self, space: SpaceId) -> u16 {
         (space.0 % u64::from(self.shards.max(1))) as u16
@@ -92,7 +93,8 @@ pub enum Track {
     /// `seat/<n>`: one seat, raw as the speaker sent it (payload of [`crate::uplink`]). Service sessions get it of seats with
     /// [`crate::command::StageRow::caption`] alone, and the seat's generation (QUIC varint) before each payload.
     Seat(SeatNo),
-    /// `state`: roster and title, a JSON snapshot a group, on streams. Behind it in the group, counts and reactions as JSON.
+    /// `state`: roster and title, a JSON snapshot a group, on streams. Behind it in the group, as JSON, counts, reactions and
+    /// what this listener should hear ([`Advice`]).
     State,
     /// `catalog`: MSF catalog, on a stream.
     Catalog,
@@ -119,6 +121,56 @@ impl Track {
                 (digits.len() == 1 || number > 9).then(|| SeatNo::new(number).map(Self::Seat))?
             }
         }
+    }
+}
+
+/// What a listener hears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// The speakers, each by itself: [`Track::Stage`].
+    #[default]
+    Stage,
+    /// All of them in one stream: [`Track::Mix`].
+    Mix,
+}
+
+impl Tier {
+    /// Its word, and the track's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stage => "stage",
+            Self::Mix => "mix",
+        }
+    }
+}
+
+/// What a listener is told to hear, on the track `state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Advice {
+    /// The stage, and there is no choice: they sit there and would hear themselves in the mix, or there is no mix.
+    StageOnly,
+    /// The stage; the mix is there for who wants to save data.
+    Stage,
+    /// The mix.
+    Mix,
+}
+
+impl Advice {
+    /// Its word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StageOnly => "stage-only",
+            Self::Stage => "stage",
+            Self::Mix => "mix",
+        }
+    }
+
+    /// The advice of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::StageOnly, Self::Stage, Self::Mix].into_iter().find(|advice| advice.name() == name)
     }
 }
 

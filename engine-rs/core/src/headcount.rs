@@ -26,6 +26,13 @@ impl Headcount {
         Self { home, others, told: Counts::default(), peak: 0, reported: None }
     }
 
+    /// There are so many shards now.
+    pub(crate) fn grow(&mut self, shards: u16) {
+        if self.home && self.others.len() < usize::from(shards) {
+            self.others.resize(usize::from(shards), Counts::default());
+        }
+    }
+
     /// What another shard said.
     pub(crate) fn set(&mut self, shard: u16, counts: Counts) {
         if let Some(slot) = self.others.get_mut(usize::from(shard)) {

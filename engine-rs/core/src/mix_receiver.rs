@@ -53,15 +53,11 @@ impl<D: MixDecoder> MixReceiver<D> {
 
     /// A packet came at `now`.
     pub fn push(&mut self, now: Time, packet: MixPacket) {
-        let samples = usize::from(packet.ticks) * FRAME;
-        if packet_samples(&packet.opus) != u32::try_from(samples).ok()
-            || !(1..=MAX_TICKS).contains(&packet.ticks.into())
-        {
+        if !playable(&packet) {
             self.refused += 1;
             return;
         }
-        // Packets that only let the room ring out are in no hurry at the mixer: they say nothing of the way here.
-        if packet.levels.iter().flatten().any(|level| *level != Level::SILENCE) {
+        if tells_the_way(&packet) {
             match self.timeline.arrived(now, packet.group, false) {
                 Arrival::Refused => {
                     self.refused += 1;
@@ -81,25 +77,28 @@ impl<D: MixDecoder> MixReceiver<D> {
 
     /// Who is heard in what was pulled last.
     pub fn speaking(&self) -> impl Iterator<Item = Speaking> {
-        let levels = self.stream.open.as_ref().map_or([None; MAX_SEATS], |open| open.levels);
-        levels.into_iter().zip(0..).filter_map(|(level, number)| {
-            let level = level.filter(|level| *level != Level::SILENCE)?;
-            Some(Speaking { seat: SeatNo::new(number)?, level })
-        })
+        self.stream.speaking()
     }
 
     /// What happened so far.
     #[must_use]
     pub fn stats(&self) -> PlayoutStats {
         let mut stats = self.timeline.stats();
-        let own = &self.stream.stats;
-        stats.decoded_samples += own.decoded_samples;
-        stats.concealed_samples += own.concealed_samples;
-        stats.late_packets += own.late_packets;
-        stats.duplicate_packets += own.duplicate_packets;
-        stats.refused_packets += own.refused_packets + self.refused;
+        stats.refused_packets += self.refused;
+        self.stream.count_into(&mut stats);
         stats
     }
+}
+
+/// Whether the packet is as long as it says.
+pub(crate) fn playable(packet: &MixPacket) -> bool {
+    let samples = usize::from(packet.ticks) * FRAME;
+    packet_samples(&packet.opus) == u32::try_from(samples).ok() && (1..=MAX_TICKS).contains(&packet.ticks.into())
+}
+
+/// Packets that only let the room ring out are in no hurry at the mixer: they say nothing of the way here.
+pub(crate) fn tells_the_way(packet: &MixPacket) -> bool {
+    packet.levels.iter().flatten().any(|level| *level != Level::SILENCE)
 }
 
 /// A decoded packet.
@@ -120,8 +119,9 @@ impl Open {
     }
 }
 
+/// The mix as a source.
 #[derive(Debug)]
-struct Stream<D> {
+pub(crate) struct Stream<D> {
     decoder: D,
     packets: BTreeMap<u64, MixPacket>,
     newest: Option<u64>,
@@ -133,12 +133,13 @@ struct Stream<D> {
 }
 
 impl<D: MixDecoder> Stream<D> {
-    fn new(decoder: D) -> Self {
+    pub(crate) fn new(decoder: D) -> Self {
         let stats = PlayoutStats::default();
         Self { decoder, packets: BTreeMap::new(), newest: None, open: None, talking: false, lost: 0, stats }
     }
 
-    fn put(&mut self, packet: MixPacket, floor: u64) {
+    /// Keeps a packet that is not all before `floor`.
+    pub(crate) fn put(&mut self, packet: MixPacket, floor: u64) {
         if packet.last_group() < floor {
             self.stats.late_packets += 1;
         } else if self.packets.contains_key(&packet.group) {
@@ -152,9 +153,29 @@ impl<D: MixDecoder> Stream<D> {
         }
     }
 
-    fn clear(&mut self) {
+    /// Drops every packet: the time has jumped.
+    pub(crate) fn clear(&mut self) {
         self.packets.clear();
         (self.newest, self.open, self.talking) = (None, None, false);
+    }
+
+    /// Who is heard in what was rendered last.
+    pub(crate) fn speaking(&self) -> impl Iterator<Item = Speaking> {
+        let levels = self.open.as_ref().map_or([None; MAX_SEATS], |open| open.levels);
+        levels.into_iter().zip(0..).filter_map(|(level, number)| {
+            let level = level.filter(|level| *level != Level::SILENCE)?;
+            Some(Speaking { seat: SeatNo::new(number)?, level })
+        })
+    }
+
+    /// Adds its counters.
+    pub(crate) fn count_into(&self, stats: &mut PlayoutStats) {
+        let own = &self.stats;
+        stats.decoded_samples += own.decoded_samples;
+        stats.concealed_samples += own.concealed_samples;
+        stats.late_packets += own.late_packets;
+        stats.duplicate_packets += own.duplicate_packets;
+        stats.refused_packets += own.refused_packets;
     }
 
     /// Decodes the packet that `tick` is in, if there is one.

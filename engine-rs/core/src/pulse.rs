@@ -1,10 +1,12 @@
-//! What a Space says between two snapshots of its state: how many people are there, and how they react.
+//! What a Space says between two snapshots of its state: how many people are there, how they react, and what a listener
+//! should hear.
 //!
 //! Every shard counts the reactions that come in there and hands them on; the stage's shard sums them up, tells the control
 //! plane once a second, and everybody twice a second, by a small object behind the snapshot on the `state` track:
 //! ```text
-//! {"counts":{"named":n,"anonymous":n,"guests":n},"reactions":[n, …]}
+//! {"tier":"stage","counts":{"named":n,"anonymous":n,"guests":n},"reactions":[n, …]}
 //! ```
+//! `tier` is the only part that is not the same for everybody: [`crate::engine::Advice`]'s word.
 //! Counts are whole values. Reactions are those since the object before, by kind; the field is left out when there are none.
 //! Nothing is said when nothing has changed and nobody has just begun to listen.
 
@@ -12,6 +14,7 @@ use core::fmt::Write as _;
 
 use bytes::Bytes;
 
+use crate::engine::Advice;
 use crate::event::Counts;
 use crate::reactions::Tally;
 use crate::time::Time;
@@ -108,6 +111,12 @@ impl Pulse {
         }
         beat
     }
+}
+
+/// An object for those who are told `advice`.
+pub(crate) fn to_hear(object: &Bytes, advice: Advice) -> Bytes {
+    let rest = object.strip_prefix(b"{").unwrap_or(object);
+    Bytes::from([br#"{"tier":""#, advice.name().as_bytes(), br#"","#, rest].concat())
 }
 
 const fn after(last: Time, every: u64) -> Time {

@@ -30,8 +30,6 @@ pub struct Speaking {
 pub struct Receiver<D> {
     timeline: Timeline,
     stage: Stage<D>,
-    /// A decoder for a seat that is heard for the first time; `None`: the seat stays silent.
-    make: Box<dyn FnMut() -> Option<D> + Send>,
     refused: u64,
     /// Samples that [`Receiver::pull_f32`] converts.
     scratch: Vec<i16>,
@@ -44,46 +42,24 @@ impl<D> core::fmt::Debug for Receiver<D> {
 }
 
 impl<D: Decoder> Receiver<D> {
-    /// An empty stage. `make` builds a seat's decoder when the seat is first heard.
+    /// An empty stage. `make` builds a seat's decoder when the seat is first heard; `None`: the seat stays silent.
     pub fn new(config: PlayoutConfig, make: impl FnMut() -> Option<D> + Send + 'static) -> Self {
-        let voices = core::array::from_fn(|_| None);
-        Self {
-            timeline: Timeline::new(config),
-            stage: Stage { voices, gains: [Gain::default(); MAX_SEATS], limiter: Limiter::default() },
-            make: Box::new(make),
-            refused: 0,
-            scratch: Vec::new(),
-        }
+        Self { timeline: Timeline::new(config), stage: Stage::new(make), refused: 0, scratch: Vec::new() }
     }
 
     /// A bundle of `group` came at `now`; either part, in any order. What of it is not a bundle is left out and counted.
     pub fn push(&mut self, now: Time, group: u64, payload: &Bytes) {
-        let mut packets = Vec::new();
-        for entry in entries(payload) {
-            match entry {
-                Ok(entry) => packets.extend(packet(group, payload, &entry).map(|packet| (entry.seat, packet))),
-                Err(_) => self.refused += 1,
-            }
-        }
-        if packets.is_empty() {
+        let bundle = ReadBundle::new(group, payload);
+        self.refused += bundle.refused;
+        if bundle.packets.is_empty() {
             return;
         }
-        let recovers = packets.iter().any(|(_, packet)| packet.redundant || carries_fec(packet));
-        match self.timeline.arrived(now, group, recovers) {
+        match self.timeline.arrived(now, group, bundle.recovers()) {
             Arrival::Refused => return,
-            Arrival::Restarted => self.stage.voices.iter_mut().flatten().for_each(Voice::clear),
+            Arrival::Restarted => self.stage.clear(),
             Arrival::Measured => {}
         }
-        let floor = self.timeline.floor();
-        for (seat, packet) in packets {
-            let Some(voice) = self.stage.voices.get_mut(seat.index()) else { continue };
-            if voice.is_none() {
-                *voice = (self.make)().map(Voice::new);
-            }
-            if voice.as_mut().is_none_or(|voice| voice.put(packet, floor) == Put::Refused) {
-                self.refused += 1;
-            }
-        }
+        self.refused += self.stage.put(bundle, self.timeline.floor());
     }
 
     /// Fills `out` with 48 kHz mono, at `now`.
@@ -96,31 +72,19 @@ impl<D: Decoder> Receiver<D> {
         let mut scratch = core::mem::take(&mut self.scratch);
         scratch.resize(out.len(), 0);
         self.pull(now, &mut scratch);
-        for (out, &sample) in out.iter_mut().zip(&scratch) {
-            *out = f32::from(sample) / 32_768.0;
-        }
+        to_f32(&scratch, out);
         self.scratch = scratch;
     }
 
     /// One seat's volume in the mix, from the next tick on: 0 is silence, 1 as it was sent; 2 at most. In sound, the
     /// change is a ramp of one tick, so that it does not click. What is no number is 1.
     pub fn set_gain(&mut self, seat: SeatNo, gain: f32) {
-        let gain = if gain.is_nan() { 1.0 } else { gain.clamp(0.0, MOST_GAIN) };
-        let sounding = self.stage.voices.get(seat.index()).and_then(Option::as_ref).is_some_and(Voice::sounding);
-        if let Some(own) = self.stage.gains.get_mut(seat.index()) {
-            own.wanted = (gain * UNITY as f32) as i32;
-            if !sounding {
-                own.now = own.wanted;
-            }
-        }
+        self.stage.set_gain(seat, gain);
     }
 
     /// Who is heard in what was pulled last.
     pub fn speaking(&self) -> impl Iterator<Item = Speaking> {
-        self.stage.voices.iter().zip(0..).filter_map(|(voice, number)| {
-            let level = voice.as_ref()?.level()?;
-            Some(Speaking { seat: SeatNo::new(number)?, level })
-        })
+        self.stage.speaking()
     }
 
     /// What happened so far, all seats together.
@@ -128,10 +92,40 @@ impl<D: Decoder> Receiver<D> {
     pub fn stats(&self) -> PlayoutStats {
         let mut stats = self.timeline.stats();
         stats.refused_packets += self.refused;
-        for voice in self.stage.voices.iter().flatten() {
-            voice.count_into(&mut stats);
-        }
+        self.stage.count_into(&mut stats);
         stats
+    }
+}
+
+/// Samples in −1 to 1.
+pub(crate) fn to_f32(samples: &[i16], out: &mut [f32]) {
+    for (out, &sample) in out.iter_mut().zip(samples) {
+        *out = f32::from(sample) / 32_768.0;
+    }
+}
+
+/// The packets of a bundle, and how many entries were none.
+pub(crate) struct ReadBundle {
+    pub(crate) packets: Vec<(SeatNo, Packet)>,
+    pub(crate) refused: u64,
+}
+
+impl ReadBundle {
+    /// They share the bundle's memory.
+    pub(crate) fn new(group: u64, payload: &Bytes) -> Self {
+        let mut read = Self { packets: Vec::new(), refused: 0 };
+        for entry in entries(payload) {
+            match entry {
+                Ok(entry) => read.packets.extend(packet(group, payload, &entry).map(|packet| (entry.seat, packet))),
+                Err(_) => read.refused += 1,
+            }
+        }
+        read
+    }
+
+    /// Whether it makes the tick before playable, too.
+    pub(crate) fn recovers(&self) -> bool {
+        self.packets.iter().any(|(_, packet)| packet.redundant || carries_fec(packet))
     }
 }
 
@@ -171,13 +165,65 @@ impl Gain {
 }
 
 /// All seats as one source.
-struct Stage<D> {
+pub(crate) struct Stage<D> {
     voices: [Option<Voice<D>>; MAX_SEATS],
     gains: [Gain; MAX_SEATS],
     limiter: Limiter,
+    /// A decoder for a seat that is heard for the first time; `None`: the seat stays silent.
+    make: Box<dyn FnMut() -> Option<D> + Send>,
 }
 
 impl<D: Decoder> Stage<D> {
+    pub(crate) fn new(make: impl FnMut() -> Option<D> + Send + 'static) -> Self {
+        let voices = core::array::from_fn(|_| None);
+        Self { voices, gains: [Gain::default(); MAX_SEATS], limiter: Limiter::default(), make: Box::new(make) }
+    }
+
+    /// Keeps a bundle's packets for ticks that are not before `floor`. Answers how many it refused.
+    pub(crate) fn put(&mut self, bundle: ReadBundle, floor: u64) -> u64 {
+        let mut refused = 0;
+        for (seat, packet) in bundle.packets {
+            let Some(voice) = self.voices.get_mut(seat.index()) else { continue };
+            if voice.is_none() {
+                *voice = (self.make)().map(Voice::new);
+            }
+            refused += u64::from(voice.as_mut().is_none_or(|voice| voice.put(packet, floor) == Put::Refused));
+        }
+        refused
+    }
+
+    /// Drops every packet: the time has jumped.
+    pub(crate) fn clear(&mut self) {
+        self.voices.iter_mut().flatten().for_each(Voice::clear);
+    }
+
+    /// See [`Receiver::set_gain`].
+    pub(crate) fn set_gain(&mut self, seat: SeatNo, gain: f32) {
+        let gain = if gain.is_nan() { 1.0 } else { gain.clamp(0.0, MOST_GAIN) };
+        let sounding = self.voices.get(seat.index()).and_then(Option::as_ref).is_some_and(Voice::sounding);
+        if let Some(own) = self.gains.get_mut(seat.index()) {
+            own.wanted = (gain * UNITY as f32) as i32;
+            if !sounding {
+                own.now = own.wanted;
+            }
+        }
+    }
+
+    /// Who is heard in what was rendered last.
+    pub(crate) fn speaking(&self) -> impl Iterator<Item = Speaking> {
+        self.voices.iter().zip(0..).filter_map(|(voice, number)| {
+            let level = voice.as_ref()?.level()?;
+            Some(Speaking { seat: SeatNo::new(number)?, level })
+        })
+    }
+
+    /// Adds all seats' counters.
+    pub(crate) fn count_into(&self, stats: &mut PlayoutStats) {
+        for voice in self.voices.iter().flatten() {
+            voice.count_into(stats);
+        }
+    }
+
     fn mix(&mut self, out: &mut Frame, mut render: impl FnMut(&mut Voice<D>, &mut Frame) -> Rendered) -> Rendered {
         let mut sum = [0i32; FRAME];
         let mut frame = [0; FRAME];

@@ -259,7 +259,7 @@ impl Engine {
             return Verdict::OverBudget;
         }
         if !space.home {
-            let shard = Some(self.config.home(id));
+            let shard = Some(space.stage_shard);
             let message = ShardMessage::Uplink { space: id, seat, generation, frame };
             self.out.push_back(Output::ToShard { shard, message });
             return Verdict::Forwarded;
@@ -346,12 +346,15 @@ impl Engine {
         Ok(())
     }
 
-    /// What a session's connection reported about itself.
+    /// What a session's connection reported about itself: redundancy and deadline follow from it, and with
+    /// [`crate::command::MixFor::Weak`] what it is told to hear.
     pub fn feedback(&mut self, _now: Time, key: SessionKey, feedback: Feedback) {
-        if let Some(session) = self.sessions.get(key)
-            && let Some(space) = self.spaces.get_mut(&session.space)
-        {
-            space.audience.feedback(session.slot, feedback.sent, feedback.lost);
+        let Some(session) = self.sessions.get(key) else { return };
+        let id = session.space;
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        if space.audience.feedback(session.slot, feedback, space.documents.mix_for) {
+            space.pulse.owe();
+            self.settle(id);
         }
     }
 

@@ -8,16 +8,16 @@ use crate::admission::{self, Acls};
 use crate::audience::Audience;
 use crate::cadence::Cadence;
 use crate::captions::Captions;
-use crate::command::{SpaceTable, StageRow};
-use crate::cursor::Documents;
-use crate::engine::{Config, MixBundle, Object, Output, ShardMessage, TickBundle, Track, Verdict};
+use crate::command::{MixFor, SpaceTable, StageRow};
+use crate::cursor::{ByAdvice, Documents};
+use crate::engine::{Advice, Config, MixBundle, Object, Output, ShardMessage, TickBundle, Track, Verdict};
 use crate::event::{Counts, Event, EventKind};
 use crate::headcount::Headcount;
 use crate::ids::{AccountId, MAX_SEATS, SeatMask, SeatNo, SessionKey, SpaceId};
 use crate::jitter::Placed;
 use crate::mix_feed::{Feed, Mixed};
 use crate::mix_ring::{MixRing, Numbers};
-use crate::pulse::{Beat, Pulse};
+use crate::pulse::{self, Beat, Pulse};
 use crate::record::{RecordItem, RecordedFrame};
 use crate::ring::{self, Ring};
 use crate::seat::{self, Gate, Rejected};
@@ -45,10 +45,10 @@ pub(crate) struct SeatInfo {
     /// The session here that publishes it.
     pub(crate) local: Option<SessionKey>,
     /// Version of the table with which it became audible. Ticks made under an older one may hold what was silenced since.
-    audible_since: u64,
+    pub(crate) audible_since: u64,
     /// Version of the table with which its captions were allowed, likewise.
-    caption_since: u64,
-    spoke: Option<Time>,
+    pub(crate) caption_since: u64,
+    pub(crate) spoke: Option<Time>,
 }
 
 /// See the module.
@@ -58,7 +58,10 @@ pub(crate) struct Space {
     pub(crate) version: u64,
     pub(crate) table: SpaceTable,
     pub(crate) acls: Acls,
+    /// The stage lives on this shard.
     pub(crate) home: bool,
+    /// Where it lives.
+    pub(crate) stage_shard: u16,
     pub(crate) stage: Stage,
     pub(crate) ring: Ring,
     pub(crate) audience: Audience,
@@ -74,20 +77,21 @@ pub(crate) struct Space {
     selection: Selection,
     recording: bool,
     last_group: Option<u64>,
-    headcount: Headcount,
+    pub(crate) headcount: Headcount,
     pub(crate) pulse: Pulse,
     /// Number of the last object that a pulse made.
     pulses: u32,
     report_at: Option<Time>,
     /// It has been live, so its groups have begun to count.
-    begun: bool,
+    pub(crate) begun: bool,
     /// When the engine's timers wake this Space.
     pub(crate) wake: Option<Time>,
 }
 
 impl Space {
     /// A Space without a table: [`Self::set_table`] follows.
-    pub(crate) fn new(now: Time, id: SpaceId, started_at_ms: u64, config: &Config) -> Self {
+    pub(crate) fn new(now: Time, id: SpaceId, started_at_ms: u64, stage_shard: u16, config: &Config) -> Self {
+        let home = stage_shard == config.shard;
         let catalog = (!config.catalog.is_empty()).then(|| Object {
             space: id,
             track: Track::Catalog,
@@ -107,15 +111,17 @@ impl Space {
                 ticketed: false,
                 mic_open: false,
                 mix: false,
+                mix_for: MixFor::Nobody,
                 started_at_ms,
                 stage: Vec::new(),
             },
             acls: Acls::default(),
-            home: config.home(id) == config.shard,
+            home,
+            stage_shard,
             stage: Stage::new(Cadence::new(now, started_at_ms, config.unix_origin_us)),
             ring: Ring::default(),
             audience: Audience::default(),
-            documents: Documents { state: None, pulse: None, catalog },
+            documents: Documents { catalog, ..Documents::default() },
             mix: MixRing::default(),
             captions: Captions::default(),
             feed: Feed::default(),
@@ -126,8 +132,8 @@ impl Space {
             selection: Selection::new(config.max_heard),
             recording: false,
             last_group: None,
-            headcount: Headcount::new(config.home(id) == config.shard, config.shards),
-            pulse: Pulse::new(config.home(id) == config.shard, config.reactions),
+            headcount: Headcount::new(home, config.shards),
+            pulse: Pulse::new(home, config.reactions),
             pulses: 0,
             report_at: None,
             begun: false,
@@ -215,10 +221,21 @@ impl Space {
         }
         self.silence(silenced, out);
         self.withhold(withheld);
+        self.advise(&old);
         if self.home && !(self.table.live && self.table.mix) {
             self.end_mix(out);
         }
         self.record_table(now, &old, out);
+    }
+
+    /// Everybody is told anew what to hear, if that may have changed for anybody.
+    fn advise(&mut self, old: &SpaceTable) {
+        let mix_for = self.table.mix.then_some(self.table.mix_for);
+        let before = core::mem::replace(&mut self.documents.mix_for, mix_for);
+        let seated = |table: &SpaceTable| table.stage.iter().map(|row| row.account).collect::<Vec<_>>();
+        if before != mix_for || (mix_for.is_some() && seated(old) != seated(&self.table)) {
+            self.pulse.owe();
+        }
     }
 
     /// Removes every trace of `seats` from what has not left the engine, and has the connections' queues cleared.
@@ -391,7 +408,7 @@ impl Space {
         }
         if let Some(tally) = forward {
             let message = ShardMessage::Reactions { space, tally };
-            out.push(Output::ToShard { shard: Some(config.home(space)), message });
+            out.push(Output::ToShard { shard: Some(self.stage_shard), message });
         }
     }
 
@@ -399,8 +416,12 @@ impl Space {
     pub(crate) fn say(&mut self, now: Time, number: u32, payload: Bytes) -> bool {
         let Some((_, state)) = &self.documents.state else { return false };
         let timestamp = self.stage.group(now).saturating_mul(TICK_SAMPLES).max(state.timestamp);
-        let object = Object { object: u64::from(number), timestamp, payload, ..state.clone() };
-        self.documents.pulse = Some((number, object));
+        let with = |advice: Advice| {
+            let payload = pulse::to_hear(&payload, advice);
+            Object { object: u64::from(number), timestamp, payload, ..state.clone() }
+        };
+        let [stage_only, stage, mix] = [Advice::StageOnly, Advice::Stage, Advice::Mix].map(with);
+        self.documents.pulse = Some((number, ByAdvice { stage_only, stage, mix }));
         self.audience.refresh();
         true
     }
@@ -550,7 +571,7 @@ impl Space {
                 Output::Event(Event { at: now, space: self.id, kind: EventKind::Counts(counts) })
             } else {
                 let message = ShardMessage::Counts { space: self.id, shard: config.shard, counts };
-                Output::ToShard { shard: Some(config.home(self.id)), message }
+                Output::ToShard { shard: Some(self.stage_shard), message }
             });
         }
         self.count(now);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::ids::SpaceId;
 
 /// Ids of Spaces that have ended, the last few thousand of them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tombstones {
     order: VecDeque<SpaceId>,
     known: BTreeMap<SpaceId, u64>,

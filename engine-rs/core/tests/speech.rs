@@ -5,7 +5,7 @@
 mod playout_support;
 
 use bytes::Bytes;
-use playout_support::sound::{SECOND, speech};
+use playout_support::sound::{SECOND, clicks, speech};
 use playout_support::{Network, Outcome, Rng, play};
 use spaces_core::codec::{Encoder, EncoderConfig, MixEncoder, OpusDecoder};
 use spaces_core::ids::SeatNo;
@@ -38,27 +38,6 @@ fn packets(frames: &[UplinkFrame]) -> Vec<(u64, Packet)> {
 fn run(pcm: &[i16], network: &Network, config: EncoderConfig) -> Outcome {
     let packets = packets(&encode(pcm, config));
     play(OpusDecoder::new().unwrap(), &network.carry(&packets), (pcm.len() / FRAME) as u64, 480)
-}
-
-/// Places where the signal bends far more sharply than anywhere within 13 ms around: jumps, not glottal pulses.
-fn clicks(pcm: &[i16]) -> Vec<usize> {
-    let bend: Vec<f64> = pcm
-        .windows(4)
-        .map(|w| f64::from(i32::from(w[3]) - 3 * i32::from(w[2]) + 3 * i32::from(w[1]) - i32::from(w[0])).abs())
-        .collect();
-    // Half milliseconds; a jump is in one of them, or in two.
-    let most: Vec<f64> = bend.chunks(24).map(|chunk| chunk.iter().copied().fold(0.0, f64::max)).collect();
-    let mut found: Vec<usize> = Vec::new();
-    for at in 27..most.len().saturating_sub(27) {
-        if most[at] < 300.0 || found.last().is_some_and(|last| at * 24 - last < 480) {
-            continue;
-        }
-        let around = most[at - 27..at - 1].iter().chain(&most[at + 2..at + 28]);
-        if most[at] > 2.5 * around.copied().fold(0.0, f64::max) {
-            found.push(at * 24);
-        }
-    }
-    found
 }
 
 /// RMS of each 20 ms.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use spaces_core::admission::Claims;
 use spaces_core::bundle;
-use spaces_core::command::{AclKind, Command, Role, SpaceTable, StageRow};
+use spaces_core::command::{AclKind, Command, MixFor, Role, SpaceTable, StageRow};
 use spaces_core::engine::{Config, Engine, Feedback, Object, Output, Purge, Sent, ShardMessage, Sink, Track};
 use spaces_core::ids::{AccountId, SeatMask, SeatNo, SessionKey, Sid, SpaceId};
 use spaces_core::mix::MixPacket;
@@ -253,6 +253,7 @@ impl World {
                     ticketed: false,
                     mic_open: flags & 32 != 0,
                     mix: flags & 16 != 0,
+                    mix_for: if flags & 8 != 0 { MixFor::Everybody } else { MixFor::Weak },
                     started_at_ms: 0,
                     stage,
                 };

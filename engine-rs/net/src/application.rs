@@ -53,17 +53,19 @@ pub trait Application {
     }
     /// The turn's packets have left.
     fn transmitted(&mut self) {}
-    /// A packet for a connection of another shard (its sender has moved). To be handed to [`Endpoint::inject`] there.
+    /// A packet for a connection of another shard, or that shall be there. To be handed to [`Endpoint::inject`] there.
     fn on_foreign(&mut self, shard: u8, packet: ForeignPacket);
 }
 
 /// See [`Application::on_foreign`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ForeignPacket {
     pub(crate) remote: SocketAddr,
     pub(crate) local: Option<IpAddr>,
     pub(crate) ecn: u8,
     pub(crate) bytes: BytesMut,
+    /// Its connection was given to the shard that it goes to, which keeps it.
+    pub(crate) given: bool,
 }
 
 /// Carries one notice of the connection in `slot` to the application; what follows from it goes to the front of `notices`.

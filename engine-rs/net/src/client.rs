@@ -17,6 +17,7 @@ mod reacting;
 pub mod speaker;
 mod talk;
 pub mod tap;
+mod told;
 
 use std::time::{Duration, Instant};
 

@@ -203,7 +203,7 @@ impl Crowd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spaces_core::command::{Command, SpaceTable};
+    use spaces_core::command::{Command, MixFor, SpaceTable};
     use spaces_core::engine::Config;
 
     const SPACE: SpaceId = SpaceId(2);
@@ -217,6 +217,7 @@ mod tests {
             ticketed: false,
             mic_open: true,
             mix: false,
+            mix_for: MixFor::Nobody,
             started_at_ms: 0,
             stage: Vec::new(),
         };

@@ -22,10 +22,12 @@ use crate::application::dispatch;
 use crate::congestion::Lift;
 use crate::connection::{Closed, Connection, Notice, Phase, Target};
 use crate::connections::Slot;
+use crate::group::{Group, Loads, Way};
 use crate::handshakes;
 use crate::lean::LeanServer;
 use crate::outbox::Outbox;
 use crate::quic::{self, SetupError};
+use crate::steering;
 use crate::timers::Wheel;
 use crate::udp::{ReceiveBatch, SendReport, Socket};
 use crate::visitors::Visitors;
@@ -97,6 +99,10 @@ pub struct EndpointStats {
     pub garbage: u64,
     /// Datagrams that other shards passed on.
     pub injected: u64,
+    /// Datagrams that named another shard and were passed on: none where the kernel steers.
+    pub forwarded: u64,
+    /// First datagrams of connections that were given to a shard with fewer, repetitions counted in.
+    pub given: u64,
     /// Sending.
     pub sent: SendReport,
     /// Handshakes begun.
@@ -132,8 +138,10 @@ pub struct Endpoint<S> {
     pub(crate) waiting: VecDeque<(Instant, quinn_proto::Incoming)>,
     waker: Waker,
     lift: Lift,
-    shard: u8,
-    shared: bool,
+    /// The shards that share the port; `None`: it is this endpoint's alone.
+    pub(crate) group: Option<Group>,
+    /// On their way to other shards.
+    pub(crate) departing: Vec<(u8, ForeignPacket)>,
     pub(crate) max_connections: usize,
     pub(crate) visitors: Visitors,
     last_turn: Instant,
@@ -171,8 +179,8 @@ impl<S> Endpoint<S> {
             waiting: VecDeque::new(),
             waker: Waker::new()?,
             lift,
-            shard: settings.shard,
-            shared: settings.shared,
+            group: None,
+            departing: Vec::new(),
             max_connections,
             visitors,
             last_turn: now,
@@ -196,6 +204,43 @@ impl<S> Endpoint<S> {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.connections.now
+    }
+
+    /// Joins the shards that share the port.
+    pub(crate) fn join(&mut self, shard: u8, shards: u8, loads: Loads) {
+        self.group = Some(Group::new(shard, shards, loads, self.connections.now));
+    }
+
+    /// Further endpoints may be bound to this one's port.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(crate) fn let_others_in(&self) -> io::Result<()> {
+        self.outbox.socket.let_others_in()
+    }
+
+    /// Has the kernel give each packet to the shard that it names.
+    ///
+    /// # Errors
+    /// The kernel does not do that.
+    pub(crate) fn steer(&self, shards: u8) -> io::Result<()> {
+        self.outbox.socket.steer(&steering::program(shards))
+    }
+
+    /// There are so many shards now, and so much of what all may have is this one's.
+    pub(crate) fn share_with(&mut self, shards: u8, max_connections: usize, per_address: u32) {
+        if let Some(group) = &mut self.group {
+            group.shards = shards;
+        }
+        self.max_connections = max_connections;
+        self.visitors.set_rate(per_address);
+    }
+
+    /// Tells the other shards how many connections there are here, `besides` those of this endpoint.
+    pub(crate) fn tell_load(&self, besides: usize) {
+        if let Some(group) = &self.group {
+            group.tell(self.connections.len() + self.waiting.len() + besides);
+        }
     }
 
     /// What was done so far.
@@ -252,7 +297,7 @@ impl<S> Endpoint<S> {
     /// # Errors
     /// What the kernel says; the old socket stays then.
     pub fn rebind(&mut self, address: SocketAddr) -> io::Result<()> {
-        self.outbox.socket = Socket::bind(address, self.shared)?;
+        self.outbox.socket = Socket::bind(address, false)?;
         self.connections.touch_all();
         for key in self.connections.dirty.clone() {
             if let Some(slot) = self.connections.slot(key) {
@@ -276,6 +321,7 @@ impl<S> Endpoint<S> {
         self.receive(app)?;
         if self.waker.take() {
             app.on_wake(self);
+            self.depart(app);
         }
         self.begin_handshakes(since);
         self.expire_timers();
@@ -322,19 +368,17 @@ impl<S> Endpoint<S> {
                 for datagram in train.bytes.chunks(train.segment) {
                     self.stats.received += 1;
                     self.stats.received_bytes += datagram.len() as u64;
-                    let shard = quic::shard_of(datagram).filter(|shard| self.shared && *shard != self.shard);
-                    if shard.is_none() && self.read_lean(train.remote, datagram) {
+                    let way = self.group.as_ref().map_or(Way::Here, |group| group.way(datagram));
+                    if matches!(way, Way::Here) && self.read_lean(train.remote, datagram) {
                         continue;
                     }
                     let (bytes, ecn) = (BytesMut::from(datagram), train.ecn);
-                    let packet = ForeignPacket { remote: train.remote, local: train.local, ecn, bytes };
-                    match shard {
-                        Some(shard) => app.on_foreign(shard, packet),
-                        None => self.handle(packet),
-                    }
+                    let packet = ForeignPacket { remote: train.remote, local: train.local, ecn, bytes, given: false };
+                    self.handle_or_pass(packet, way);
                 }
             }
             self.receive = Some(batch);
+            self.depart(app);
             if result? < crate::udp::BATCH {
                 break;
             }
@@ -345,7 +389,33 @@ impl<S> Endpoint<S> {
     /// A packet that another shard received for a connection of ours.
     pub fn inject(&mut self, packet: ForeignPacket) {
         self.stats.injected += 1;
-        self.handle(packet);
+        // What was given to us stays; what a given connection's peer repeats goes after it.
+        let way = match &self.group {
+            Some(group) if !packet.given => group.way(&packet.bytes),
+            _ => Way::Here,
+        };
+        self.handle_or_pass(packet, if matches!(way, Way::Named(_)) { Way::Here } else { way });
+    }
+
+    fn handle_or_pass(&mut self, mut packet: ForeignPacket, way: Way) {
+        packet.given |= matches!(way, Way::Given(_));
+        match way {
+            Way::Here => self.handle(packet),
+            Way::Named(shard) => {
+                self.stats.forwarded += 1;
+                self.departing.push((shard, packet));
+            }
+            Way::Given(shard) => {
+                self.stats.given += 1;
+                self.departing.push((shard, packet));
+            }
+        }
+    }
+
+    fn depart<A: Application<State = S>>(&mut self, app: &mut A) {
+        for (shard, packet) in self.departing.drain(..) {
+            app.on_foreign(shard, packet);
+        }
     }
 
     /// Reads a packet that only acknowledges; false: it is quinn-proto's.
@@ -360,6 +430,7 @@ impl<S> Endpoint<S> {
 
     fn handle(&mut self, packet: ForeignPacket) {
         self.outbox.make_room();
+        let first = self.first_of_a_handshake(&packet);
         let Some(out) = self.outbox.vacant() else { return };
         let ecn = EcnCodepoint::from_bits(packet.ecn);
         let id = Addressees::id(&packet.bytes);
@@ -376,7 +447,7 @@ impl<S> Endpoint<S> {
                     }
                 }
             }
-            Some(DatagramEvent::NewConnection(incoming)) => self.on_incoming(incoming),
+            Some(DatagramEvent::NewConnection(incoming)) => self.on_incoming(incoming, first),
             Some(DatagramEvent::Response(transmit)) => self.outbox.commit_transmit(&transmit),
             None => self.stats.garbage += 1,
         }

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use quinn_proto::{ServerConfig, TransportConfig};
 
+use crate::application::ForeignPacket;
 use crate::endpoint::{Endpoint, SLOT};
+use crate::group::Way;
 use crate::lean::LeanServer;
+use crate::steering;
 use crate::visitors::Welcome;
 
 /// Handshakes begun in a slot of 1 ms: 8 × 200 µs of signing leave room for audio.
@@ -42,9 +45,25 @@ fn quota(since: Duration, slot: Duration) -> usize {
 }
 
 impl<S> Endpoint<S> {
-    /// The first packet of a connection.
-    pub(crate) fn on_incoming(&mut self, incoming: quinn_proto::Incoming) {
+    /// A copy of what may be the first packet of a connection that shall live elsewhere.
+    pub(crate) fn first_of_a_handshake(&self, packet: &ForeignPacket) -> Option<ForeignPacket> {
+        let several = self.group.as_ref().is_some_and(|group| group.shards > 1);
+        (several && !packet.given && steering::initial_id(&packet.bytes).is_some()).then(|| packet.clone())
+    }
+
+    /// The first packet of a connection, and a copy of it if it may be given to another shard.
+    pub(crate) fn on_incoming(&mut self, incoming: quinn_proto::Incoming, first: Option<ForeignPacket>) {
         let waiting = self.waiting.len();
+        // Who comes back after a Retry has a connection ID of ours: it was decided then.
+        if let (Some(group), Some(mut first), true) = (&mut self.group, first, incoming.may_retry())
+            && let Way::Given(shard) = group.place(&first.bytes, self.connections.len() + waiting, self.connections.now)
+        {
+            self.quic.ignore(incoming);
+            first.given = true;
+            self.stats.given += 1;
+            self.departing.push((shard, first));
+            return;
+        }
         let full = waiting >= WAITING || self.connections.len() + waiting >= self.max_connections;
         let (proved, may_prove) = (incoming.remote_address_validated(), incoming.may_retry());
         let welcome = self.visitors.attempt(self.connections.now, incoming.remote_address().ip(), proved, may_prove);

@@ -15,7 +15,10 @@ pub mod events;
 mod express;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod group;
 mod handshakes;
+mod mail;
+
 pub mod identity;
 mod lean;
 mod link;
@@ -29,7 +32,9 @@ pub mod recorder;
 pub mod server;
 mod session;
 mod shard;
+mod shards;
 pub mod stats;
+mod steering;
 mod streams;
 mod timers;
 pub mod token;

@@ -66,7 +66,8 @@ pub struct MixerStats {
 }
 
 enum Message {
-    Item(MixItem),
+    /// With the shard of the Space's stage.
+    Item(u16, MixItem),
     Stop,
 }
 
@@ -88,6 +89,7 @@ struct Way {
 /// Where shards push what is to be mixed.
 #[derive(Clone)]
 pub(crate) struct MixerHandle {
+    shard: u16,
     ways: Arc<[Way]>,
     most: usize,
 }
@@ -103,7 +105,7 @@ impl MixerHandle {
             return;
         }
         way.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        let _ = way.items.send(Message::Item(item)); // fails only when the thread is over
+        let _ = way.items.send(Message::Item(self.shard, item)); // fails only when the thread is over
     }
 }
 
@@ -115,11 +117,11 @@ pub(crate) struct Mixers {
 }
 
 impl Mixers {
-    /// Starts the threads. `deliver` is called on them with every packet; it must be quick.
+    /// Starts the threads. `deliver` is called on them with every packet and the shard that it is for; it must be quick.
     pub(crate) fn start(
         config: MixConfig,
         clock: Clock,
-        deliver: impl Fn(Mixed) + Clone + Send + 'static,
+        deliver: impl Fn(u16, Mixed) + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let (mut ways, mut inboxes) = (Vec::new(), Vec::new());
         for _ in 0..config.threads.max(1) {
@@ -140,8 +142,8 @@ impl Mixers {
     }
 
     /// For a shard to push to.
-    pub(crate) fn handle(&self) -> MixerHandle {
-        MixerHandle { ways: Arc::clone(&self.ways), most: self.most }
+    pub(crate) fn handle(&self, shard: u16) -> MixerHandle {
+        MixerHandle { shard, ways: Arc::clone(&self.ways), most: self.most }
     }
 
     /// What each thread has done so far.
@@ -165,16 +167,24 @@ impl Drop for Mixers {
     }
 }
 
+/// A Space that is mixed.
+struct Mixing {
+    line: Line,
+    wake: Option<Time>,
+    /// Where its stage is.
+    shard: u16,
+}
+
 struct Worker<F> {
     config: MixConfig,
     clock: Clock,
     deliver: F,
-    lines: HashMap<SpaceId, (Line, Option<Time>)>,
+    lines: HashMap<SpaceId, Mixing>,
     timers: BTreeSet<(Time, SpaceId)>,
     stats: MixerStats,
 }
 
-impl<F: Fn(Mixed)> Worker<F> {
+impl<F: Fn(u16, Mixed)> Worker<F> {
     fn new(config: MixConfig, clock: Clock, deliver: F) -> Self {
         let (lines, timers) = (HashMap::new(), BTreeSet::new());
         Self { config, clock, deliver, lines, timers, stats: MixerStats::default() }
@@ -196,9 +206,9 @@ impl<F: Fn(Mixed)> Worker<F> {
             // All that waits comes before the time does: it may have passed while this thread did not run.
             for _ in 0..shared.waiting.load(Ordering::Relaxed).max(1) {
                 match next.take().or_else(|| inbox.try_recv().ok()) {
-                    Some(Message::Item(item)) => {
+                    Some(Message::Item(shard, item)) => {
                         shared.waiting.fetch_sub(1, Ordering::Relaxed);
-                        self.item(item);
+                        self.item(shard, item);
                     }
                     Some(Message::Stop) => return,
                     None => break,
@@ -215,14 +225,14 @@ impl<F: Fn(Mixed)> Worker<F> {
         }
     }
 
-    fn item(&mut self, item: MixItem) {
+    fn item(&mut self, shard: u16, item: MixItem) {
         let now = self.clock.now();
         match item {
             MixItem::Tick { space, epoch, group, frames } => {
                 if !self.lines.contains_key(&space) {
                     // Without memory for an encoder there is no mix.
                     let Ok(line) = Line::new(space, &self.config) else { return };
-                    self.lines.insert(space, (line, None));
+                    self.lines.insert(space, Mixing { line, wake: None, shard });
                 }
                 self.stats.ticks += 1;
                 self.step(space, |line| line.tick(now, epoch, group, &frames));
@@ -233,18 +243,18 @@ impl<F: Fn(Mixed)> Worker<F> {
     }
 
     fn forget(&mut self, space: SpaceId) {
-        if let Some((_, Some(at))) = self.lines.remove(&space) {
+        if let Some(Mixing { wake: Some(at), .. }) = self.lines.remove(&space) {
             self.timers.remove(&(at, space));
         }
     }
 
     /// Does something to a Space's line, hands on what it made, and sets its timer.
     fn step(&mut self, space: SpaceId, step: impl FnOnce(&mut Line)) {
-        let Some((line, wake)) = self.lines.get_mut(&space) else { return };
+        let Some(Mixing { line, wake, shard }) = self.lines.get_mut(&space) else { return };
         step(line);
         while let Some(mixed) = line.poll() {
             self.stats.packets += 1;
-            (self.deliver)(mixed);
+            (self.deliver)(*shard, mixed);
         }
         let next = line.next_timeout();
         if let Some(at) = core::mem::replace(wake, next) {
@@ -266,13 +276,13 @@ mod tests {
     fn a_full_queue_costs_ticks_but_never_what_silences() {
         let (items, inbox) = channel();
         let way = Way { items, shared: Arc::default() };
-        let handle = MixerHandle { ways: vec![way.clone()].into(), most: 3 };
+        let handle = MixerHandle { shard: 0, ways: vec![way.clone()].into(), most: 3 };
         let frames: Arc<[RecordedFrame]> = Arc::new([]);
         for group in 0..10 {
             handle.push(MixItem::Tick { space: SpaceId(7), epoch: 0, group, frames: Arc::clone(&frames) });
             handle.push(MixItem::Silence { space: SpaceId(7), epoch: group, seats: 1 });
         }
-        let ticks = |message: &Message| matches!(message, Message::Item(MixItem::Tick { .. }));
+        let ticks = |message: &Message| matches!(message, Message::Item(_, MixItem::Tick { .. }));
         let (kept, rest): (Vec<_>, Vec<_>) = inbox.try_iter().partition(ticks);
         assert_eq!((kept.len(), rest.len()), (2, 10));
         assert_eq!(way.shared.dropped.load(Ordering::Relaxed), 8);

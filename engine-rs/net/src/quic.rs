@@ -208,8 +208,7 @@ impl ServerCertVerifier for Pinned {
 /// Length of our connection ids.
 const CID: usize = 8;
 
-/// Connection ids that tell the shard: byte 0 is its number xor byte 1, the rest is random. A packet whose sender has moved
-/// reaches another shard by the kernel's hash; its id says where it belongs.
+/// Connection ids that tell the shard: byte 0 is its number xor byte 1, the rest is random. See [`crate::steering`].
 pub(crate) struct ShardCid {
     pub(crate) shard: u8,
 }
@@ -238,15 +237,6 @@ impl ConnectionIdGenerator for ShardCid {
     }
 }
 
-/// The shard that a short-header packet names (RFC 9000 §17.3: flags, then our connection id). `None` for long headers, which
-/// come from the address that the handshake came from, so they reach their shard by themselves.
-pub(crate) fn shard_of(packet: &[u8]) -> Option<u8> {
-    match packet {
-        [flags, first, second, ..] if flags & 0x80 == 0 => Some(first ^ second),
-        _ => None,
-    }
-}
-
 /// The endpoint's own parameters.
 pub(crate) fn endpoint(shard: u8) -> EndpointConfig {
     let mut reset_key = [0u8; 64];
@@ -259,18 +249,17 @@ pub(crate) fn endpoint(shard: u8) -> EndpointConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steering::shard_of;
 
     #[test]
     fn an_id_names_its_shard_and_no_other() {
-        for shard in [0u8, 1, 7, 255] {
+        for shard in [0u8, 1, 7, 254] {
             let mut own = ShardCid { shard };
             let id = own.generate_cid();
             assert!(own.validate(&id).is_ok());
             assert!(ShardCid { shard: shard ^ 1 }.validate(&id).is_err());
             let packet = [&[0x40][..], &id, &[0; 20]].concat();
-            assert_eq!(shard_of(&packet), Some(shard));
-            assert_eq!(shard_of(&[0xc0, 1, 2, 3]), None);
-            assert_eq!(shard_of(&[0x40, 1]), None);
+            assert_eq!(shard_of(&packet, 255), Some(shard));
         }
     }
 }

@@ -3,12 +3,11 @@
 //! Every method may be called from any thread. Those that wait do so for the shards' threads only, never for a peer.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use bytes::Bytes;
 use spaces_core::budget::Rates;
 use spaces_core::captions::MOST_CAPTION;
 use spaces_core::command::ApplyError;
-use spaces_core::engine::{Config, Engine, Listed};
+use spaces_core::engine::{Config, Listed};
 use spaces_core::event::Counts;
 use spaces_core::ids::{AccountId, SeatNo, SpaceId};
 use spaces_core::mix_feed::Mixed;
@@ -24,24 +23,22 @@ use spaces_core::refusal::Refusal;
 
 use crate::clock::Clock;
 use crate::crowd::CrowdSpec;
-use crate::endpoint::{Answering, Endpoint, EndpointError, Settings, Waker};
+use crate::endpoint::{EndpointError, Waker};
 use crate::events::{Drained, EventQueue};
-use crate::handshakes::WAITING;
+use crate::group::Loads;
 use crate::identity::Identity;
+use crate::mail::{Door, Mail, Neighbour};
 use crate::mixer::{MixConfig, Mixers};
-use crate::peer::Peer;
 use crate::quic::{SetupError, server_crypto};
 use crate::recorder::{Recorder, RecorderConfig, RecordingFile};
-use crate::session::Desk;
-use crate::shard::{Beside, Mail, Mailbox, Order, RecordPush, Shard};
+use crate::shard::Order;
+use crate::shards::{Certified, Plan, Shards, Shared};
 use crate::stats::{ServerStats, ShardStats};
 use crate::token::TokenVerifier;
-use crate::websocket::{Limits, WebSocketConfig, WebSockets, server_tls};
+use crate::websocket::{WebSocketConfig, server_tls};
 
 /// How long a shard may take to answer. A turn takes milliseconds; past this its thread is stuck.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Connections beyond `max_sessions` on each shard, so that a peer that comes too late is told so in its own protocol.
-const STANDING_ROOM: usize = 256;
 
 /// How a server is set up.
 pub struct ServerConfig {
@@ -51,6 +48,8 @@ pub struct ServerConfig {
     pub shards: u16,
     /// Core of each shard's thread, in order; shards without one go where the system likes.
     pub pin_to: Vec<usize>,
+    /// Have the kernel give each packet to the shard that it names. Where it cannot, shards pass packets on; `false`: as there.
+    pub steer: bool,
     /// Certificate and key.
     pub identity: Identity,
     /// Checks join tokens.
@@ -90,6 +89,7 @@ impl ServerConfig {
             bind,
             shards: 1,
             pin_to: Vec::new(),
+            steer: true,
             identity,
             verifier,
             origins: Vec::new(),
@@ -130,6 +130,9 @@ pub enum StartError {
     /// Threads, descriptors, the recorder's directory.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// One of the shards that were there does not answer.
+    #[error(transparent)]
+    Server(#[from] ServerError),
 }
 
 /// Why a call was not answered.
@@ -170,10 +173,12 @@ pub enum RenewError {
 
 pub(crate) struct Handle {
     pub(crate) number: u16,
-    orders: Sender<Order>,
-    waker: Waker,
-    failure: Arc<OnceLock<String>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// For lanes that lead to it.
+    pub(crate) door: Door,
+    pub(crate) orders: Sender<Order>,
+    pub(crate) waker: Waker,
+    pub(crate) failure: Arc<OnceLock<String>>,
+    pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Handle {
@@ -205,17 +210,18 @@ impl Handle {
 
 /// See the module.
 pub struct Server {
-    pub(crate) shards: Vec<Handle>,
+    /// Written while a shard is added: whatever else is asked of the server waits.
+    shards: RwLock<Shards>,
+    plan: Plan,
     /// Commands reach all shards in one order.
     pub(crate) applying: Mutex<()>,
     /// One new certificate at a time.
     renewing: Mutex<()>,
-    certificate: Mutex<[u8; 32]>,
+    /// Its SHA-256 too.
+    certificate: Mutex<(Certified, [u8; 32])>,
     events: EventQueue,
     recorder: Option<Recorder>,
     mixers: Option<Mixers>,
-    local: SocketAddr,
-    websocket: Option<SocketAddr>,
 }
 
 impl Server {
@@ -227,9 +233,7 @@ impl Server {
         let count = u8::try_from(config.shards).ok().filter(|shards| *shards > 0).ok_or(StartError::Shards)?;
         let clock = Clock::start();
         let events = EventQueue::new()?;
-        let certificate = Mutex::new(config.identity.sha256());
-        let tls = server_tls(config.identity.chain.clone(), config.identity.key.clone_key())?;
-        let crypto = server_crypto(config.identity.chain, config.identity.key)?;
+        let certificate = Mutex::new((certified(&config.identity)?, config.identity.sha256()));
         let recorder = match config.recordings {
             Some(mut recordings) => {
                 recordings.clock = Arc::new(move || clock.now());
@@ -238,103 +242,93 @@ impl Server {
             }
             None => None,
         };
-        let per_shard = config.max_sessions.div_ceil(usize::from(count));
-        let mut bind = config.bind;
-        let mut endpoints: Vec<Endpoint<Peer>> = Vec::new();
-        for shard in 0..count {
-            let answering = Answering {
-                crypto: Arc::clone(&crypto),
-                max_connections: per_shard + STANDING_ROOM,
-                per_address: config.connects_per_address.div_ceil(count.into()),
-            };
-            let endpoint = Endpoint::new(Settings {
-                bind,
-                shard,
-                shared: count > 1,
-                idle_timeout: config.idle_timeout,
-                answering: Some(answering),
-            })?;
-            bind = endpoint.local_addr();
-            endpoints.push(endpoint);
-        }
-        let mut listeners = match &config.websocket {
-            Some(websocket) => websocket.listen(bind, config.bind.port() == 0, count)?,
-            None => Vec::new(),
-        }
-        .into_iter();
-        let websocket = listeners.as_slice().first().map(TcpListener::local_addr).transpose()?;
-        let (neighbours, mailboxes): (Vec<_>, Vec<_>) =
-            endpoints.iter().map(|endpoint| Mailbox::new(endpoint.waker())).unzip();
-        let homes = neighbours.clone();
-        let mixers = Mixers::start(config.mix, clock, move |mixed: Mixed| {
+        let from_mixers = Arc::<Mutex<Vec<Neighbour>>>::default();
+        let ways = Arc::clone(&from_mixers);
+        let mixers = Mixers::start(config.mix, clock, move |shard, mixed: Mixed| {
+            let mut ways = ways.lock().unwrap_or_else(PoisonError::into_inner);
             // Where the mail is full the shard has worse to do than to mix.
-            let _ = homes.get((mixed.space.0 % homes.len() as u64) as usize).map(|home| home.send(Mail::Mixed(mixed)));
+            let _ = ways.get_mut(usize::from(shard)).map(|way| way.send(clock.now(), Mail::Mixed(mixed)));
         })?;
-        let mixing = mixers.handle();
-        let verifier = Arc::new(config.verifier);
-        let origins: Arc<[String]> = config.origins.into();
-        let mut server = Self {
-            shards: Vec::new(),
+        let engine = Config {
+            max_heard: config.max_heard,
+            unix_origin_us: clock.unix_origin_us(),
+            rates: config.rates,
+            reactions: config.reactions,
+            reaction_rate: config.reaction_rate,
+            ..Config::default()
+        };
+        let plan = Plan {
+            bind: config.bind,
+            steer: config.steer,
+            clock,
+            engine,
+            verifier: Arc::new(config.verifier),
+            origins: config.origins.into(),
+            max_sessions: config.max_sessions,
+            connects_per_address: config.connects_per_address,
+            idle_timeout: config.idle_timeout,
+            admission_timeout: config.admission_timeout,
+            websocket: config.websocket,
+            loads: Loads::default(),
+            from_mixers,
+        };
+        let server = Self {
+            shards: RwLock::default(),
+            plan,
             applying: Mutex::new(()),
             renewing: Mutex::new(()),
             certificate,
             events,
             recorder,
             mixers: Some(mixers),
-            local: bind,
-            websocket,
         };
-        for ((number, endpoint), mail) in (0u16..).zip(endpoints).zip(mailboxes) {
-            let engine = Engine::new(Config {
-                shard: number,
-                shards: config.shards,
-                max_heard: config.max_heard,
-                unix_origin_us: clock.unix_origin_us(),
-                rates: config.rates,
-                reactions: config.reactions,
-                reaction_rate: config.reaction_rate,
-                ..Config::default()
-            });
-            let desk = Desk::new(engine, clock, Arc::clone(&verifier), Arc::clone(&origins), per_shard);
-            let (orders, inbox) = channel();
-            let record = server.recorder.as_ref().map(|recorder| {
-                let handle = recorder.handle();
-                Arc::new(move |item| handle.push(item)) as RecordPush
-            });
-            let limits = Limits {
-                idle: config.idle_timeout,
-                plain: config.websocket.as_ref().is_some_and(|websocket| websocket.plain),
-                connections: per_shard + STANDING_ROOM,
-                per_address: config.connects_per_address.div_ceil(config.shards.into()),
-            };
-            // Below are the keys of QUIC's connections, those whose handshakes wait included.
-            let first = u32::try_from(limits.connections + 2 * WAITING).unwrap_or(u32::MAX);
-            let websockets = WebSockets::new(listeners.next(), Arc::clone(&tls), limits, first)?;
-            let beside = Beside { websockets, record, mixer: mixing.clone() };
-            let (neighbours, events) = (neighbours.clone(), server.events.clone());
-            let mut shard = Shard::new(number, desk, inbox, mail, neighbours, events, beside);
-            shard.admission_timeout = config.admission_timeout;
-            let (waker, failure) = (endpoint.waker(), Arc::new(OnceLock::new()));
-            let core = config.pin_to.get(usize::from(number)).copied();
-            let told = Arc::clone(&failure);
-            let thread = std::thread::Builder::new()
-                .name(format!("spaces-shard-{number}"))
-                .spawn(move || run(shard, endpoint, core, &told))?;
-            server.shards.push(Handle { number, orders, waker, failure, thread: Mutex::new(Some(thread)) });
+        for number in 0..usize::from(count) {
+            server.add_shard(config.pin_to.get(number).copied())?;
         }
         Ok(server)
+    }
+
+    /// Starts one more shard, while Spaces are live: new connections go there until it has as many as the others. Stages and
+    /// connections stay where they are, and nobody loses a frame. Spaces that are made from now on may have their stage there.
+    /// Its thread runs on `core` only, if one is named. Returns its number.
+    ///
+    /// `max_sessions` and `connects_per_address` are shared out anew: the whole stays what it was.
+    ///
+    /// # Errors
+    /// [`StartError`], of which [`StartError::Shards`] where there are 255 already; those that there are go on.
+    pub fn add_shard(&self, core: Option<usize>) -> Result<u16, StartError> {
+        let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
+        let certified = self.certificate.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
+        let Some(mixers) = &self.mixers else { return Err(StartError::Shards) };
+        shards.add(
+            &self.plan,
+            Shared { certified, events: &self.events, recorder: self.recorder.as_ref(), mixers },
+            core,
+        )
+    }
+
+    pub(crate) fn shards(&self) -> RwLockReadGuard<'_, Shards> {
+        self.shards.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the kernel gives each packet to the shard that it names. If not, shards pass on what reaches them wrongly, as
+    /// the packets of who has moved do, at some cost. One shard alone needs no steering.
+    #[must_use]
+    pub fn steered(&self) -> bool {
+        let shards = self.shards();
+        shards.steered || shards.handles.len() < 2
     }
 
     /// The address that peers dial.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.local
+        self.shards().local.unwrap_or(self.plan.bind)
     }
 
     /// The address that peers over TCP dial, if they may.
     #[must_use]
     pub fn websocket_addr(&self) -> Option<SocketAddr> {
-        self.websocket
+        self.shards().websocket
     }
 
     /// Checks tokens with other keys from now on.
@@ -353,17 +347,19 @@ impl Server {
     pub fn set_identity(&self, identity: Identity) -> Result<(), RenewError> {
         let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         let sha256 = identity.sha256();
-        let tls = server_tls(identity.chain.clone(), identity.key.clone_key())?;
-        let crypto = server_crypto(identity.chain, identity.key)?;
-        self.ask_all(|reply| Order::SetCrypto(Arc::clone(&crypto), Arc::clone(&tls), reply))?;
-        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = sha256;
+        let certified = certified(&identity)?;
+        // No shard is added meanwhile: the lock of the shards is held until the new one is what a further shard begins with.
+        let shards = self.shards();
+        let set = |reply| Order::SetCrypto(Arc::clone(&certified.quic), Arc::clone(&certified.tls), reply);
+        ask_all(&shards, set)?;
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = (certified, sha256);
         Ok(())
     }
 
     /// [`Identity::sha256`] of the certificate in force.
     #[must_use]
     pub fn certificate_sha256(&self) -> [u8; 32] {
-        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner)
+        self.certificate.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
     /// An eventfd that is readable while events wait.
@@ -411,7 +407,7 @@ impl Server {
     /// # Errors
     /// [`ServerError`].
     pub fn inject(&self, space: SpaceId, spec: CrowdSpec) -> Result<(), ServerError> {
-        let shards = u32::try_from(self.shards.len().max(1)).unwrap_or(u32::MAX);
+        let shards = u32::try_from(self.shards().handles.len().max(1)).unwrap_or(u32::MAX);
         let part = |rate: u32| rate.div_ceil(shards);
         let spec = CrowdSpec {
             joins_per_second: part(spec.joins_per_second),
@@ -427,7 +423,7 @@ impl Server {
     /// # Errors
     /// [`ServerError::Denied`] as [`Engine::react_as`] says.
     pub fn react(&self, space: SpaceId, account: AccountId, kind: u8) -> Result<(), ServerError> {
-        for shard in &self.shards {
+        for shard in &self.shards().handles {
             match shard.wait(&shard.ask(|reply| Order::React(space, account, kind, reply))?)? {
                 Err(Refusal::ParticipantNotInSpace) => {} // perhaps on the next one
                 Err(refusal) => return Err(ServerError::Denied(refusal)),
@@ -446,8 +442,9 @@ impl Server {
         if line.len() > MOST_CAPTION {
             return Err(ServerError::Refused(ApplyError::Invalid("the caption is too large")));
         }
-        let home = usize::from(self.home(space));
-        let shard = self.shards.get(home).ok_or(ServerError::Denied(Refusal::SpaceNotFound))?;
+        let shards = self.shards();
+        let shard =
+            shards.handles.get(usize::from(shards.home(space))).ok_or(ServerError::Denied(Refusal::SpaceNotFound))?;
         let said = shard.ask(|reply| Order::Caption(space, seat, generation, line, reply))?;
         shard.wait(&said)?.map_err(ServerError::Denied)
     }
@@ -496,7 +493,7 @@ impl Server {
     /// # Errors
     /// [`ServerError`].
     pub fn goaway(&self, uri: &str) -> Result<(), ServerError> {
-        self.shards.iter().try_for_each(|shard| shard.order(Order::GoAway(uri.to_owned())))
+        self.shards().handles.iter().try_for_each(|shard| shard.order(Order::GoAway(uri.to_owned())))
     }
 
     /// [`Server::goaway`], then waits until everybody has gone or `patience` is over. Call [`Server::stop`] after it.
@@ -522,10 +519,11 @@ impl Server {
     }
 
     fn end(&mut self) {
-        for shard in &self.shards {
+        let shards = self.shards.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for shard in &shards.handles {
             let _ = shard.order(Order::Stop); // one that has failed needs no order
         }
-        for shard in &self.shards {
+        for shard in &shards.handles {
             let thread = shard.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(thread) = thread {
                 let _ = thread.join(); // its panic was caught and told
@@ -538,36 +536,25 @@ impl Server {
     }
 
     fn ask_all<T>(&self, order: impl Fn(Sender<T>) -> Order) -> Result<Vec<T>, ServerError> {
-        let answers: Vec<_> = self.shards.iter().map(|shard| shard.ask(&order)).collect::<Result<_, _>>()?;
-        self.shards.iter().zip(&answers).map(|(shard, answer)| shard.wait(answer)).collect()
+        ask_all(&self.shards(), order)
     }
+}
+
+fn ask_all<T>(shards: &Shards, order: impl Fn(Sender<T>) -> Order) -> Result<Vec<T>, ServerError> {
+    let answers: Vec<_> = shards.handles.iter().map(|shard| shard.ask(&order)).collect::<Result<_, _>>()?;
+    shards.handles.iter().zip(&answers).map(|(shard, answer)| shard.wait(answer)).collect()
+}
+
+fn certified(identity: &Identity) -> Result<Certified, SetupError> {
+    let tls = server_tls(identity.chain.clone(), identity.key.clone_key())?;
+    let quic = server_crypto(identity.chain.clone(), identity.key.clone_key())?;
+    Ok(Certified { quic, tls })
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// A shard's thread. Whatever happens in it ends here: the next call to the server tells.
-fn run(mut shard: Shard, mut endpoint: Endpoint<Peer>, core: Option<usize>, failure: &OnceLock<String>) {
-    if let Some(core) = core {
-        let mut set = rustix::thread::CpuSet::new();
-        if core < rustix::thread::CpuSet::MAX_CPU {
-            set.set(core);
-        }
-        shard.pinned = rustix::thread::sched_setaffinity(None, &set).is_ok();
-    }
-    // Nothing that the panic may have left half done is looked at again.
-    let reason = match catch_unwind(AssertUnwindSafe(|| shard.run(&mut endpoint))) {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => error.to_string(),
-        Err(panic) => match panic.downcast_ref::<&str>() {
-            Some(text) => (*text).to_owned(),
-            None => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "panic".to_owned()),
-        },
-    };
-    let _ = failure.set(reason); // set once, here
 }
 
 #[cfg(test)]
@@ -590,7 +577,7 @@ mod tests {
         config.shards = 2;
         let server = Server::start(config).unwrap();
         assert_eq!(server.stats().unwrap().shards.len(), 2);
-        server.shards[1].order(Order::Panic).unwrap();
+        server.shards().handles[1].order(Order::Panic).unwrap();
         let error = loop {
             // The order may still be in the queue.
             if let Err(error) = server.stats() {

@@ -1,19 +1,18 @@
 //! One shard: a thread with its socket, its connections and its engine. Nothing in it is shared with other threads but
-//! queues: orders from the server's callers, mail between shards, events out.
+//! queues: orders from the server's callers, mail between shards ([`crate::mail`]), events out.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quinn_proto::crypto::rustls::QuicServerConfig;
 use spaces_core::command::{Applied, ApplyError, Command};
-use spaces_core::engine::{Listed, Output, ShardMessage};
+use spaces_core::engine::{Listed, Output};
 use spaces_core::event::Counts;
+use spaces_core::growth::Knowledge;
 use spaces_core::ids::{AccountId, SeatNo, SessionKey, SpaceId};
-use spaces_core::mix_feed::Mixed;
 use spaces_core::record::RecordItem;
 use spaces_core::refusal::Refusal;
 use spaces_moqt::seam::Protocol;
@@ -21,9 +20,10 @@ use spaces_moqt::seam::Protocol;
 use crate::connection::{Closed, Connection, Incoming, Request};
 use crate::crowd::{CrowdSpec, Crowds};
 use crate::downlink::{Downlink, DownlinkStats, Framings};
-use crate::endpoint::{Answer, Application, Endpoint, ForeignPacket, Waker};
+use crate::endpoint::{Answer, Application, Endpoint, ForeignPacket};
 use crate::events::EventQueue;
 use crate::link::Link;
+use crate::mail::{Inbox, Mail, Mailbox, Neighbour};
 use crate::mixer::MixerHandle;
 use crate::peer::Peer;
 use crate::session::Desk;
@@ -31,9 +31,6 @@ use crate::stats::{ShardStats, thread_cpu};
 use crate::token::TokenVerifier;
 use crate::websocket::WebSockets;
 
-/// Audio of other shards that may wait; what comes too late is worth nothing. What is not audio always may: it is rare, and
-/// the engines rely on its order.
-const MAIL: usize = 4_096;
 /// How often deadlines are looked at and a fiftieth of all connections reports to the engine: each once a second.
 const HOUSEKEEPING: Duration = Duration::from_millis(20);
 const HOUSEHOLDS: usize = 50;
@@ -56,6 +53,10 @@ pub(crate) enum Order {
     React(SpaceId, AccountId, u8, Sender<Result<(), Refusal>>),
     Caption(SpaceId, SeatNo, u32, Bytes, Sender<Result<(), Refusal>>),
     Stats(Sender<ShardStats>),
+    /// A new shard, the last of so many: mail goes to it and comes from it, from now on.
+    Meet(Box<Newcomer>, Sender<()>),
+    /// What a new shard has to know, and whether nobody is let in any more.
+    Teach(Sender<Lesson>),
     /// Tell everybody to go to `uri`, and let nobody in any more.
     GoAway(String),
     /// Close everything and end.
@@ -64,63 +65,27 @@ pub(crate) enum Order {
     Panic,
 }
 
-/// Between shards, and from the mixers.
-pub(crate) enum Mail {
-    Engine(ShardMessage),
-    Mixed(Mixed),
-    Packet(ForeignPacket),
+/// A new shard, as the others see it.
+pub(crate) struct Newcomer {
+    pub(crate) to: Neighbour,
+    pub(crate) from: Inbox,
+    pub(crate) shares: Shares,
 }
 
-impl Mail {
-    fn is_audio(&self) -> bool {
-        match self {
-            Self::Packet(_) | Self::Mixed(_) => true,
-            Self::Engine(ShardMessage::Bundle(_) | ShardMessage::Mix(_) | ShardMessage::Uplink { .. }) => true,
-            Self::Engine(_) => false,
-        }
-    }
+/// How many shards there are, and what of the whole is each one's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shares {
+    pub(crate) shards: u8,
+    pub(crate) sessions: usize,
+    pub(crate) connections: usize,
+    pub(crate) per_address: u32,
 }
 
-/// The way to a shard.
-#[derive(Clone)]
-pub(crate) struct Neighbour {
-    mail: Sender<Mail>,
-    waiting: Arc<AtomicUsize>,
-    waker: Waker,
-}
-
-impl Neighbour {
-    /// False: its queue is full, or it is no more.
-    pub(crate) fn send(&self, mail: Mail) -> bool {
-        if mail.is_audio() && self.waiting.load(Ordering::Relaxed) >= MAIL {
-            return false;
-        }
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let sent = self.mail.send(mail).is_ok();
-        self.waker.wake();
-        sent
-    }
-}
-
-/// What comes from the other shards.
-pub(crate) struct Mailbox {
-    mail: Receiver<Mail>,
-    waiting: Arc<AtomicUsize>,
-}
-
-impl Mailbox {
-    /// A mailbox whose owner `waker` wakes, and the way to it.
-    pub(crate) fn new(waker: Waker) -> (Neighbour, Self) {
-        let (sender, mail) = channel();
-        let waiting = Arc::<AtomicUsize>::default();
-        (Neighbour { mail: sender, waiting: Arc::clone(&waiting), waker }, Self { mail, waiting })
-    }
-
-    fn take(&self) -> Option<Mail> {
-        let mail = self.mail.try_recv().ok()?;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        Some(mail)
-    }
+/// What a new shard begins with.
+pub(crate) struct Lesson {
+    pub(crate) knowledge: Knowledge,
+    pub(crate) verifier: Arc<TokenVerifier>,
+    pub(crate) draining: bool,
 }
 
 /// Takes recording items; `false`: its queue is full.
@@ -139,8 +104,8 @@ pub(crate) struct Shard {
     pub(crate) desk: Desk,
     pub(crate) orders: Receiver<Order>,
     pub(crate) mail: Mailbox,
-    /// All shards by number; our own place is not used.
-    pub(crate) neighbours: Vec<Neighbour>,
+    /// All shards by number; at our own place nobody.
+    pub(crate) neighbours: Vec<Option<Neighbour>>,
     pub(crate) events: EventQueue,
     pub(crate) beside: Beside,
     pub(crate) pinned: bool,
@@ -163,7 +128,7 @@ impl Shard {
         desk: Desk,
         orders: Receiver<Order>,
         mail: Mailbox,
-        neighbours: Vec<Neighbour>,
+        neighbours: Vec<Option<Neighbour>>,
         events: EventQueue,
         beside: Beside,
     ) -> Self {
@@ -251,6 +216,18 @@ impl Shard {
             Order::Stats(reply) => {
                 let _ = reply.send(self.stats(endpoint));
             }
+            Order::Meet(newcomer, reply) => {
+                let Newcomer { to, from, shares } = *newcomer;
+                // In order of number: they come one after the other.
+                self.neighbours.push(Some(to));
+                self.mail.add(from);
+                self.share(endpoint, shares);
+                let _ = reply.send(());
+            }
+            Order::Teach(reply) => {
+                let (verifier, draining) = (Arc::clone(&self.desk.verifier), self.desk.draining);
+                let _ = reply.send(Lesson { knowledge: self.desk.engine.knowledge(), verifier, draining });
+            }
             Order::GoAway(uri) => {
                 self.desk.draining = true;
                 for key in endpoint.connections.keys().chain(self.beside.websockets.keys()).collect::<Vec<_>>() {
@@ -270,6 +247,14 @@ impl Shard {
         }
     }
 
+    /// Takes its share of the whole.
+    pub(crate) fn share(&mut self, endpoint: &mut Endpoint<Peer>, shares: Shares) {
+        self.desk.engine.set_shards(shares.shards.into());
+        self.desk.max_sessions = shares.sessions;
+        endpoint.share_with(shares.shards, shares.connections, shares.per_address);
+        self.beside.websockets.share(shares.connections, shares.per_address);
+    }
+
     fn stats(&self, endpoint: &Endpoint<Peer>) -> ShardStats {
         ShardStats {
             shard: self.number,
@@ -282,25 +267,24 @@ impl Shard {
             downlink: self.downlink,
             desk: self.desk.stats.clone(),
             mail_dropped: self.mail_dropped,
+            mail_stale: self.mail.stale,
             record_dropped: self.record_dropped,
             engine: self.desk.engine.stats(),
         }
     }
 
     fn read_mail(&mut self, endpoint: &mut Endpoint<Peer>) {
-        // Only what waits now: with neighbours that keep on sending there would be no end.
-        for _ in 0..self.mail.waiting.load(Ordering::Relaxed) {
-            match self.mail.take() {
-                Some(Mail::Engine(message)) => self.desk.engine.shard_message(self.desk.now, message),
-                Some(Mail::Packet(packet)) => endpoint.inject(packet),
-                Some(Mail::Mixed(mixed)) => self.desk.engine.mixed(self.desk.now, mixed),
-                None => return,
-            }
-        }
+        let (now, engine) = (self.desk.now, &mut self.desk.engine);
+        self.mail.read(now, |mail| match mail {
+            Mail::Engine(message) => engine.shard_message(now, message),
+            Mail::Packet(packet) => endpoint.inject(packet),
+            Mail::Mixed(mixed) => engine.mixed(now, mixed),
+        });
     }
 
     fn send_mail(&mut self, shard: usize, mail: Mail) {
-        if !self.neighbours.get(shard).is_some_and(|neighbour| neighbour.send(mail)) {
+        let neighbour = self.neighbours.get_mut(shard).and_then(Option::as_mut);
+        if !neighbour.is_some_and(|neighbour| neighbour.send(self.desk.now, mail)) {
             self.mail_dropped += 1;
         }
     }
@@ -436,6 +420,7 @@ impl Application for Shard {
 
     fn advance(&mut self, endpoint: &mut Endpoint<Peer>) {
         self.beside.websockets.receive(&mut self.desk, endpoint.now());
+        endpoint.tell_load(self.beside.websockets.len());
         self.keep_house(endpoint);
         self.work(endpoint);
     }

@@ -89,6 +89,8 @@ pub struct ShardStats {
     pub desk: DeskStats,
     /// Messages to other shards that were dropped because their queue was full.
     pub mail_dropped: u64,
+    /// Audio of other shards that was dropped unread, because it had waited too long.
+    pub mail_stale: u64,
     /// Items that the recorder's queue did not take.
     pub record_dropped: u64,
     /// The engine's own.

@@ -149,6 +149,34 @@ impl Socket {
         self.local
     }
 
+    /// Further sockets may be bound to this one's address from now on, with `share` (only by this user's processes).
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn let_others_in(&self) -> io::Result<()> {
+        set(&self.fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)
+    }
+
+    /// Has the kernel choose by this program among all sockets that share the address, in place of the one before.
+    ///
+    /// # Errors
+    /// The kernel does not, or the socket is alone.
+    pub fn steer(&self, program: &[libc::sock_filter]) -> io::Result<()> {
+        let length = u16::try_from(program.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+        // SAFETY: the kernel reads `length` instructions from `program`, which lives across the call, and writes nothing.
+        let result = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_ATTACH_REUSEPORT_CBPF,
+                (&raw const program).cast::<c_void>(),
+                size_of::<libc::sock_fprog>() as socklen_t,
+            )
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
     /// Datagrams that one message may carry to one peer (GSO).
     #[must_use]
     pub fn max_segments(&self) -> usize {

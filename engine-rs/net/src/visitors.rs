@@ -42,6 +42,11 @@ impl Visitors {
         Self { per_second, buckets: HashMap::new() }
     }
 
+    /// So many a second from now on.
+    pub(crate) fn set_rate(&mut self, per_second: u32) {
+        self.per_second = per_second;
+    }
+
     /// An attempt of `address`, which is `proved` or only says so.
     pub(crate) fn attempt(&mut self, now: Instant, address: IpAddr, proved: bool, may_prove: bool) -> Welcome {
         if self.per_second == 0 || self.take(now, (key(address), proved)) {

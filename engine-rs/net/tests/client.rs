@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use spaces_core::codec::EncoderConfig;
-use spaces_core::command::{Command, Role, SpaceTable, StageRow};
+use spaces_core::command::{Command, MixFor, Role, SpaceTable, StageRow};
 use spaces_core::ids::{AccountId, SeatNo, SpaceId};
 use spaces_core::playout::PlayoutConfig;
 use spaces_core::uplink::{Level, Spurt};
@@ -63,6 +63,7 @@ impl World {
             ticketed: false,
             mic_open: true,
             mix: true,
+            mix_for: MixFor::Nobody,
             started_at_ms: self.started_at_ms,
             stage: (0..3).map(row).collect(),
         };
@@ -330,6 +331,7 @@ impl World {
             ticketed: false,
             mic_open: true,
             mix: true,
+            mix_for: MixFor::Nobody,
             started_at_ms: unix() * 1_000,
             stage: Vec::new(),
         };

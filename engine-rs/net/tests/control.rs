@@ -5,7 +5,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{EVERY_WAY, SPACE, Via, World, packet};
-use spaces_core::command::{ApplyError, Command, SpaceTable};
+use spaces_core::command::{ApplyError, Command, MixFor, SpaceTable};
 use spaces_core::ids::{AccountId, Sid, SpaceId};
 use spaces_core::refusal::Refusal;
 use spaces_moqt::seam::Protocol;
@@ -21,6 +21,7 @@ fn table() -> SpaceTable {
         ticketed: false,
         mic_open: true,
         mix: true,
+        mix_for: MixFor::Nobody,
         started_at_ms,
         stage: vec![],
     }

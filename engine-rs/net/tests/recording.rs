@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use spaces_core::codec::EncoderConfig;
-use spaces_core::command::{Applied, Command, Role, SpaceTable, StageRow};
+use spaces_core::command::{Applied, Command, MixFor, Role, SpaceTable, StageRow};
 use spaces_core::ids::{AccountId, SeatNo, SpaceId};
 use spaces_core::segment::{Reader, Record};
 use spaces_core::uplink::{Level, Spurt};
@@ -60,6 +60,7 @@ fn table(server: &Server, version: u64, started_at_ms: u64, muted: bool) -> Appl
         ticketed: false,
         mic_open: true,
         mix: true,
+        mix_for: MixFor::Nobody,
         started_at_ms,
         stage: vec![row(0, muted), row(1, false)],
     };

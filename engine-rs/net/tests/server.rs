@@ -83,7 +83,6 @@ fn documents_groups_and_single_seats_arrive_on_their_tracks() {
 #[test]
 fn several_shards_serve_one_space() {
     let mut world = World::new(3);
-    // Each client address lands on a shard by the kernel's hash: several endpoints reach several shards.
     let mut listeners = Vec::new();
     for n in 0..12 {
         if n % 3 == 0 {
@@ -144,9 +143,6 @@ fn a_listener_that_moves_is_heard_and_hears_on() {
             let late = world.heard(*key, 0).iter().filter(|opus| sequence_of(opus) > sequence - 20).count();
             assert!(late >= 17, "{shards} shards, {key:?}: {late}; {:#?}", world.server.stats());
         }
-        let stats = world.server.stats().unwrap();
-        let injected: u64 = stats.shards.iter().map(|shard| shard.endpoint.injected).sum();
-        assert_eq!(injected > 0, shards > 1, "{stats:#?}");
     }
 }
 

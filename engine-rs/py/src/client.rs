@@ -206,23 +206,24 @@ pub(crate) struct NativeListener {
 
 #[pymethods]
 impl NativeListener {
-    /// Resolves the name (may wait for DNS) and begins to connect. Playout delay in milliseconds.
+    /// Resolves the name (may wait for DNS) and begins to connect. Playout delays (least, most, first) in milliseconds.
     #[staticmethod]
-    #[pyo3(signature = (to, *, min_ms, max_ms, start_ms, track, captions))]
+    #[pyo3(signature = (to, *, delays_ms, track, save_data, captions))]
     fn connect(
         py: Python<'_>,
         to: To,
-        min_ms: u16,
-        max_ms: u16,
-        start_ms: u16,
+        delays_ms: (u16, u16, u16),
         track: &str,
+        save_data: bool,
         captions: bool,
     ) -> PyResult<Self> {
+        let (min_ms, max_ms, start_ms) = delays_ms;
         let playout = PlayoutConfig { min_ms, max_ms, start_ms };
         let heard = match track {
             "stage" => Heard::Stage,
             "mix" => Heard::Mix,
-            other => return Err(errors::value(format!("track {other:?} is none of 'stage', 'mix'"))),
+            "told" => Heard::Told { save_data },
+            other => return Err(errors::value(format!("track {other:?} is none of 'stage', 'mix', 'told'"))),
         };
         let config = ListenerConfig { destination: destination(to)?, playout, heard, captions };
         let listener = detached(py, move || Listener::connect(&config))?.map_err(|error| errors::client(&error))?;
@@ -270,6 +271,11 @@ impl NativeListener {
         self.listener.packets().into_iter().map(row).collect()
     }
 
+    /// Whether the mix is heard whenever it may be had; counts only with track `told`.
+    fn save_data(&self, on: bool) {
+        self.listener.save_data(on);
+    }
+
     /// Captions since the last call: `(group, line, received_at_us)`.
     fn lines<'py>(&self, py: Python<'py>) -> Vec<(u64, Bound<'py, PyBytes>, u64)> {
         let row = |read: ReadLine| (read.group, PyBytes::new(py, &read.line), read.received_at_us);
@@ -303,6 +309,8 @@ impl NativeListener {
         out.set_item("refused", stats.refused)?;
         out.set_item("rtt_us", stats.rtt_us)?;
         out.set_item("going_away", stats.going_away)?;
+        out.set_item("tier", stats.tier.name())?;
+        out.set_item("changes", stats.changes)?;
         let PlayoutStats {
             pulled_samples,
             decoded_samples,

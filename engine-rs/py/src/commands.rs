@@ -1,8 +1,8 @@
 //! Python values as the engine's commands.
 
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
-use spaces_core::command::{AclKind, Command, Role, SpaceTable, StageRow};
+use pyo3::types::{PyString, PyTuple};
+use spaces_core::command::{AclKind, Command, MixFor, Role, SpaceTable, StageRow};
 use spaces_core::ids::{AccountId, SeatNo, Sid, SpaceId};
 use spaces_core::refusal::Refusal;
 
@@ -14,10 +14,11 @@ pub(crate) fn command(row: &Bound<'_, PyTuple>) -> PyResult<Command> {
     let fields = row.get_slice(1, row.len());
     Ok(match kind.as_str() {
         "upsert_space" => {
-            let (space, version, live, record, guests, ticketed, mic_open, mix, started_at_ms, stage) =
+            let (space, version, live, record, guests, ticketed, mic_open, mix, mix_for, started_at_ms, stage) =
                 fields.extract()?;
+            let mix_for = self::mix_for(&mix_for)?;
             let stage = self::stage(stage)?;
-            let table = SpaceTable { live, record, guests, ticketed, mic_open, mix, started_at_ms, stage };
+            let table = SpaceTable { live, record, guests, ticketed, mic_open, mix, mix_for, started_at_ms, stage };
             Command::UpsertSpace { space: SpaceId(space), version, table }
         }
         "set_acl" => {
@@ -44,6 +45,15 @@ pub(crate) fn command(row: &Bound<'_, PyTuple>) -> PyResult<Command> {
         }
         other => return Err(errors::value(format!("command {other:?} is unknown"))),
     })
+}
+
+fn mix_for(word: &Bound<'_, PyString>) -> PyResult<MixFor> {
+    match word.to_str()? {
+        "nobody" => Ok(MixFor::Nobody),
+        "weak" => Ok(MixFor::Weak),
+        "everybody" => Ok(MixFor::Everybody),
+        other => Err(errors::value(format!("mix_for {other:?} is none of nobody, weak, everybody"))),
+    }
 }
 
 /// `(seat, account, role, muted, generation, caption)`.

@@ -15,7 +15,7 @@ use spaces_core::ids::{AccountId, SeatNo, SpaceId};
 use spaces_net::crowd::CrowdSpec;
 use spaces_net::identity::{Identity, IdentityError};
 use spaces_net::recorder::{FileKind, FsyncPolicy, RecorderConfig};
-use spaces_net::server::{Server, ServerConfig, ServerError};
+use spaces_net::server::{Server, ServerConfig, ServerError, StartError};
 use spaces_net::token::TokenVerifier;
 use spaces_net::websocket::WebSocketConfig;
 
@@ -154,6 +154,22 @@ impl NativeEngine {
     #[getter]
     fn certificate_sha256(&self) -> PyResult<[u8; 32]> {
         Ok(self.server()?.certificate_sha256())
+    }
+
+    /// Whether the kernel gives each packet to the shard that it names.
+    #[getter]
+    fn steered(&self) -> PyResult<bool> {
+        Ok(self.server()?.steered())
+    }
+
+    /// Starts one more shard, on `core` only if that is not None; its number.
+    #[pyo3(signature = (core))]
+    fn add_shard(&self, py: Python<'_>, core: Option<usize>) -> PyResult<u16> {
+        let server = self.server()?;
+        detached(py, move || server.add_shard(core))?.map_err(|error| match error {
+            StartError::Server(error) => errors::server(py, &error),
+            error => errors::start(&error),
+        })
     }
 
     /// Whether `stop` has been called.

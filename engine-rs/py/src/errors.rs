@@ -94,9 +94,11 @@ pub(crate) fn start(error: &StartError) -> PyErr {
         {
             AddressInUse::new_err(error.to_string())
         }
-        StartError::Shards | StartError::Endpoint(_) | StartError::Setup(_) | StartError::Io(_) => {
-            StartFailed::new_err(error.to_string())
-        }
+        StartError::Shards
+        | StartError::Endpoint(_)
+        | StartError::Setup(_)
+        | StartError::Io(_)
+        | StartError::Server(_) => StartFailed::new_err(error.to_string()),
     }
 }
 

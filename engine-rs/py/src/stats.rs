@@ -14,6 +14,8 @@ pub(crate) fn shard<'py>(py: Python<'py>, stats: &ShardStats) -> PyResult<Bound<
     out.set_item("sessions", stats.sessions)?;
     out.set_item("packets_received", stats.endpoint.received)?;
     out.set_item("bytes_received", stats.endpoint.received_bytes)?;
+    out.set_item("packets_forwarded", stats.endpoint.forwarded)?;
+    out.set_item("joins_given", stats.endpoint.given)?;
     out.set_item("garbage", stats.endpoint.garbage)?;
     out.set_item("handshakes", stats.endpoint.handshakes)?;
     out.set_item("handshakes_refused", stats.endpoint.handshakes_refused)?;
@@ -34,6 +36,7 @@ pub(crate) fn shard<'py>(py: Python<'py>, stats: &ShardStats) -> PyResult<Bound<
     out.set_item("uplink_errors", stats.desk.uplink_errors)?;
     out.set_item("protocol_errors", stats.desk.protocol_errors)?;
     out.set_item("mail_dropped", stats.mail_dropped)?;
+    out.set_item("mail_stale", stats.mail_stale)?;
     out.set_item("record_dropped", stats.record_dropped)?;
     let verdicts = PyDict::new(py);
     verdicts.set_item("accepted", stats.desk.verdicts.accepted)?;

@@ -4,6 +4,9 @@
 //! const receiver = spaces_create(20, 500, 40);          // milliseconds: least, most, first playout delay; 0: no more room
 //! new Uint8Array(memory.buffer, spaces_input(receiver), bytes.length).set(bytes);   // up to 2048 bytes
 //! spaces_push(receiver, nowUs, group, bytes.length);    // a bundle of track `stage` or `stage.1` came
+//! spaces_push_mix(receiver, nowUs, group, bytes.length);    // a packet of track `mix` came
+//! spaces_want(receiver, 1);                             // hear the stage (0, at first) or the mix (1) as soon as it can be
+//! spaces_playing(receiver);                             // what is heard: 0 or 1; then the other track may be given up
 //! spaces_pull(receiver, nowUs, samples);                // up to 5760
 //! const pcm = new Float32Array(memory.buffer, spaces_output(receiver), samples);
 //! spaces_gain(receiver, seat, 0.5);                     // one person's volume: 0 to 2
@@ -22,9 +25,11 @@
 use std::cell::RefCell;
 
 use bytes::Bytes;
+use spaces_core::engine::Tier;
 use spaces_core::ids::{MAX_SEATS, SeatNo};
+use spaces_core::mix_bundle;
 use spaces_core::playout::{PlayoutConfig, PlayoutStats};
-use spaces_core::receiver::Receiver;
+use spaces_core::tier_receiver::TierReceiver;
 use spaces_core::time::Time;
 
 use crate::RopusDecoder;
@@ -37,7 +42,7 @@ const OUTPUT_SAMPLES: usize = 5_760;
 const SILENT: u8 = 255;
 
 struct Slot {
-    receiver: Receiver<RopusDecoder>,
+    receiver: TierReceiver<RopusDecoder, RopusDecoder>,
     input: Vec<u8>,
     output: Vec<f32>,
     speaking: [u8; MAX_SEATS],
@@ -67,7 +72,7 @@ pub extern "C" fn spaces_create(min_ms: u32, max_ms: u32, start_ms: u32) -> u32 
     let ms = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
     let config = PlayoutConfig { min_ms: ms(min_ms), max_ms: ms(max_ms), start_ms: ms(start_ms) };
     let slot = Box::new(Slot {
-        receiver: Receiver::new(config, RopusDecoder::new),
+        receiver: TierReceiver::new(config, Tier::Stage, RopusDecoder::new, RopusDecoder::new()),
         input: vec![0; INPUT_BYTES],
         output: vec![0.0; OUTPUT_SAMPLES],
         speaking: [SILENT; MAX_SEATS],
@@ -110,9 +115,33 @@ pub extern "C" fn spaces_input(receiver: u32) -> usize {
 pub extern "C" fn spaces_push(receiver: u32, now_us: f64, group: f64, length: u32) {
     with(receiver, |slot| {
         if let Some(payload) = slot.input.get(..length as usize) {
-            slot.receiver.push(time(now_us), group as u64, &Bytes::copy_from_slice(payload));
+            slot.receiver.push_stage(time(now_us), group as u64, &Bytes::copy_from_slice(payload));
         }
     });
+}
+
+/// A packet of the mix of `group` came at `now_us`: the first `length` bytes of the input. What is none is ignored.
+#[unsafe(no_mangle)]
+pub extern "C" fn spaces_push_mix(receiver: u32, now_us: f64, group: f64, length: u32) {
+    with(receiver, |slot| {
+        if let Some(payload) = slot.input.get(..length as usize)
+            && let Ok(packet) = mix_bundle::parse(group as u64, &Bytes::copy_from_slice(payload))
+        {
+            slot.receiver.push_mix(time(now_us), packet);
+        }
+    });
+}
+
+/// What is to be heard: 0 the stage, anything else the mix.
+#[unsafe(no_mangle)]
+pub extern "C" fn spaces_want(receiver: u32, mix: u32) {
+    with(receiver, |slot| slot.receiver.want(if mix == 0 { Tier::Stage } else { Tier::Mix }));
+}
+
+/// What is heard: 0 the stage, 1 the mix.
+#[unsafe(no_mangle)]
+pub extern "C" fn spaces_playing(receiver: u32) -> u32 {
+    with(receiver, |slot| u32::from(slot.receiver.playing() == Tier::Mix))
 }
 
 /// Where [`spaces_pull`] leaves its samples: 32-bit floats.

@@ -1,8 +1,9 @@
 //! The Opus decoder of the module: a port of libopus to Rust, bit for bit that of its fixed-point build.
 
+use spaces_core::mix_receiver::MixDecoder;
 use spaces_core::playout::{DecodeError, Decoder, FRAME, Frame};
 
-/// Decoder of one seat.
+/// Decoder of one seat, or of the mix.
 pub struct RopusDecoder(Box<ropus::OpusDecoder>);
 
 impl RopusDecoder {
@@ -17,6 +18,23 @@ impl RopusDecoder {
             Ok(samples) if samples == FRAME as i32 => Ok(()),
             _ => Err(DecodeError),
         }
+    }
+}
+
+impl MixDecoder for RopusDecoder {
+    fn decode(&mut self, opus: &[u8], pcm: &mut [i16]) -> Result<(), DecodeError> {
+        if opus.is_empty() {
+            return Err(DecodeError);
+        }
+        let samples = i32::try_from(pcm.len()).map_err(|_| DecodeError)?;
+        match self.0.decode(Some(opus), pcm, samples, false) {
+            Ok(decoded) if decoded == samples => Ok(()),
+            _ => Err(DecodeError),
+        }
+    }
+
+    fn conceal(&mut self, pcm: &mut Frame) -> Result<(), DecodeError> {
+        self.run(None, pcm, false)
     }
 }
 

@@ -7,13 +7,14 @@
 
 import type { Path } from "./live-audio";
 import { remedyFor } from "./refusals";
+import { adviceIn, TIERS, type Tier, TierChoice } from "./tiers";
 import { type Address, ConnectError } from "./transport";
 import type { Choice } from "./transport-any";
 import { Watchdog } from "./watchdog";
 import { Lite05 } from "./wire/lite05";
 import { Moqt18 } from "./wire/moqt18";
 import type { Session } from "./wire/session";
-import type { WireObject } from "./wire/tracks";
+import type { Subscription, WireObject } from "./wire/tracks";
 
 const PROTOCOLS = { "moq-lite-05": Lite05, "moqt-18": Moqt18 };
 export type Protocol = keyof typeof PROTOCOLS;
@@ -49,7 +50,9 @@ export interface ConnectionOptions {
   /** A fresh admission. Throws ConnectError. */
   admit: () => Promise<Admission>;
   onStatus: (status: ConnectionStatus) => void;
-  onBundle: (object: WireObject) => void;
+  onBundle: (object: WireObject, tier: Tier) => void;
+  /** The player shall play this; `playing` answers. Told at each change, and with each session. */
+  onWanted: (tier: Tier) => void;
   onCaption: (object: WireObject) => void;
   /** A session is there to be published on. */
   onSession: (session: Session) => void;
@@ -67,10 +70,15 @@ export class Connection {
   #watchdog: Watchdog | null = null;
   #timer: ReturnType<typeof setInterval>;
   #captions = false;
+  #choice = new TierChoice();
+  /** Of the session that there is. */
+  #tracks = new Map<Tier, Subscription[]>();
+  #follow = () => {};
 
   constructor(options: ConnectionOptions, admission: Admission) {
     this.#options = options;
     this.#admission = admission;
+    this.#choice.seated = admission.seat !== null;
     this.#timer = setInterval(() => this.#watchdog?.tick(performance.now()), 1_000);
   }
 
@@ -85,13 +93,27 @@ export class Connection {
   readmit(admission: Admission): void {
     const other = bearer(admission.token) !== bearer(this.#admission.token);
     this.#admission = admission;
+    this.#choice.seated = admission.seat !== null;
     if (other) this.reopen();
+    else this.#follow();
   }
 
   /** Whether live text is wanted. */
   captions(on: boolean): void {
     this.#captions = on;
     if (on && this.#session) this.#subscribeCaptions(this.#session);
+  }
+
+  /** Whether the mix is heard wherever it may be had. */
+  saveData(on: boolean): void {
+    this.#choice.savesData = on;
+    this.#follow();
+  }
+
+  /** What the player plays now. */
+  playing(tier: Tier): void {
+    this.#choice.playing = tier;
+    this.#follow();
   }
 
   /** Opens another session beside this one, now. `network`: the way to the server may be another one. */
@@ -172,7 +194,7 @@ export class Connection {
   }
 
   #subscribe(opened: Session, onAccepted: () => void): void {
-    const { onBundle } = this.#options;
+    const { onBundle, onWanted } = this.#options;
     const alive = (answer: boolean) => {
       if (this.#session === opened) this.#watchdog?.heard(performance.now(), answer);
     };
@@ -187,32 +209,63 @@ export class Connection {
       this.#options.onStatus({ phase: "reconnecting" });
       this.reopen({ network: true });
     });
-    const onObject = (object: WireObject) => {
+    const accepted = () => {
       alive(false);
-      onBundle(object);
+      if (this.#session === opened) onAccepted();
+    };
+    const take = (tier: Tier) => (object: WireObject) => {
+      alive(false);
+      onBundle(object, tier);
     };
     let refused = false;
-    const stage = () => {
-      refused = false;
-      opened.subscribe(this.namespace, "stage", {
+    const begin = (tier: Tier): Subscription[] => {
+      const onEnd = () => {
+        if (this.#tracks.get(tier)?.[0] !== first) return; // given up by us
+        if (tier === "mix") this.#choice.refuse();
+        else refused = true;
+        this.#tracks.delete(tier);
+        if (tier === "mix") this.#follow();
+      };
+      const first = opened.subscribe(this.namespace, tier, {
         priority: 200,
-        onObject,
-        onAccepted: () => {
-          alive(false);
-          if (this.#session === opened) onAccepted();
-        },
-        onEnd: () => {
-          refused = true;
-        },
+        onObject: take(tier),
+        onAccepted: accepted,
+        onEnd,
       });
+      if (tier === "mix") return [first];
+      return [first, opened.subscribe(this.namespace, "stage.1", { priority: 190, onObject: take(tier) })];
     };
-    stage();
-    opened.subscribe(this.namespace, "stage.1", { priority: 190, onObject });
+    this.#tracks = new Map();
+    this.#choice.begin();
+    this.#follow = () => {
+      if (this.#session !== opened) return;
+      const { needed, wanted } = this.#choice;
+      for (const tier of TIERS) {
+        const have = this.#tracks.get(tier);
+        if (needed.has(tier) && !have && !(tier === "stage" && refused)) this.#tracks.set(tier, begin(tier));
+        if (needed.has(tier) || !have) continue;
+        this.#tracks.delete(tier);
+        for (const subscription of have) subscription.cancel().catch(() => {});
+      }
+      onWanted(wanted);
+    };
+    this.#follow();
+    opened.subscribe(this.namespace, "state", {
+      priority: 60,
+      onObject: ({ payload }) => {
+        const advice = adviceIn(payload);
+        if (advice === null || this.#session !== opened) return;
+        this.#choice.advice = advice;
+        this.#follow();
+      },
+    });
     // A Space that is not live yet, or again, is announced when it is.
     const path = this.namespace.join("/");
     opened
       .watch(this.namespace, (announced, live) => {
-        if (live && refused && announced.join("/") === path) stage();
+        if (!live || !refused || announced.join("/") !== path) return;
+        refused = false;
+        this.#follow();
       })
       .catch(() => {});
     if (this.#captions) this.#subscribeCaptions(opened);

@@ -11,6 +11,7 @@ export type ToEngine =
   /** The network changed, or may have. */
   | { network: true }
   | { captions: boolean }
+  | { saveData: boolean }
   /** Publishes what comes by the port, once there is a seat. */
   | { speak: { muted: boolean }; capture: MessagePort }
   | { mute: boolean }

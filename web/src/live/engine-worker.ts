@@ -3,6 +3,7 @@
 
 import { type Admission, Connection } from "./connection";
 import type { FromEngine, ToEngine } from "./engine-messages";
+import type { FromPackets, ToPackets } from "./player-worklet";
 import { ConnectError } from "./transport";
 import { transportChoice } from "./transport-any";
 import { openWebSocket } from "./transport-websocket";
@@ -36,6 +37,7 @@ page.onmessage = ({ data }) => {
     admission?.reject(new ConnectError(text, code));
   } else if ("network" in data) connection?.reopen({ network: true });
   else if ("captions" in data) connection?.captions(data.captions);
+  else if ("saveData" in data) connection?.saveData(data.saveData);
   else if ("speak" in data) speak(data.speak.muted, data.capture);
   else if ("mute" in data) {
     if (encoder) encoder.muted = data.mute;
@@ -66,12 +68,13 @@ function start(given: Extract<ToEngine, { start: unknown }>["start"], packets: M
         if (status.phase === "live") live ||= performance.now();
         page.postMessage({ status });
       },
-      onBundle: ({ group, payload }) => {
+      onBundle: ({ group, payload }, tier) => {
         if (first) page.postMessage({ firstBundle: performance.now() - live });
         first = false;
         const own = payload.slice(); // the datagram's memory is not ours to give
-        packets.postMessage({ group, payload: own }, [own.buffer]);
+        packets.postMessage({ tier, group, payload: own } satisfies FromPackets, [own.buffer]);
       },
+      onWanted: (want) => packets.postMessage({ want } satisfies FromPackets),
       onCaption: ({ payload }) => {
         try {
           page.postMessage({ caption: JSON.parse(new TextDecoder().decode(payload)) });
@@ -86,6 +89,7 @@ function start(given: Extract<ToEngine, { start: unknown }>["start"], packets: M
     },
     given.admission,
   );
+  packets.onmessage = ({ data }: MessageEvent<ToPackets>) => connection?.playing(data.playing);
   connection.run();
 }
 

@@ -3,9 +3,12 @@
 
 import type { ReadonlySignal } from "@preact/signals";
 import type { Schema } from "@/api/client";
+import type { Tier } from "./tiers";
 
 /** How the sound comes. */
 export type Path = "webtransport" | "websocket" | "hls";
+
+export type { Tier } from "./tiers";
 
 export type Phase =
   /** Not asked for yet, or left. */
@@ -70,6 +73,10 @@ export interface LiveAudio {
   readonly levels: ReadonlySignal<ReadonlyMap<string, number>>;
   readonly quality: ReadonlySignal<Quality | null>;
   readonly microphone: ReadonlySignal<Microphone>;
+  /** What is heard: each voice by itself, or all in one mix. */
+  readonly tier: ReadonlySignal<Tier>;
+  /** Whether the person wants to save data; the mix is then heard wherever there is one. Kept in this browser. */
+  readonly saveData: ReadonlySignal<boolean>;
   readonly outputs: ReadonlySignal<readonly MediaDeviceInfo[]>;
   /** What it plays on; "" is the system's own choice. Kept in this browser, like `volume`. */
   readonly output: ReadonlySignal<string>;
@@ -98,6 +105,7 @@ export interface LiveAudio {
   setVolume(volume: number): void;
   setPersonVolume(account: string, volume: number): void;
   personVolume(account: string): number;
+  setSaveData(on: boolean): void;
   captions(on: boolean): void;
   /** Leaves for good: nothing plays, the microphone is off. */
   close(): void;

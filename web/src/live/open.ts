@@ -8,6 +8,7 @@ import { ApiError, type Schema } from "@/api/client";
 import { t } from "@/i18n";
 import { CaptionLines } from "./caption-lines";
 import type { Admission, Protocol } from "./connection";
+import { DataSaver, type Device } from "./data-saver";
 import type { FromEngine, ToEngine } from "./engine-messages";
 import { keep, kept } from "./kept-choices";
 import type { CaptionLine, OpenLiveAudio, Path, Phase, Quality } from "./live-audio";
@@ -20,6 +21,7 @@ import { mediaControls, ScreenLock } from "./presence";
 import { QualityWindow } from "./quality";
 import { SILENT } from "./receiver";
 import { Tap } from "./tap";
+import type { Tier } from "./tiers";
 
 /** A gesture is asked for if the browser has not let us play after so long, in ms. */
 const BLOCKED_AFTER = 400;
@@ -42,6 +44,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title, onM
   const refusal = signal<{ code: string; text: string } | null>(null);
   const levels = signal<ReadonlyMap<string, number>>(SILENCE);
   const quality = signal<Quality | null>(null);
+  const tier = signal<Tier>("stage");
   const paused = signal(false);
   const outputs = signal<readonly MediaDeviceInfo[]>([]);
   const output = signal(kept("output", ""));
@@ -79,6 +82,8 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title, onM
   });
   const volumes = new PersonVolumes(seating, localStorage, (seat, gain) => speaker?.gain(seat, gain));
   const tell = (message: ToEngine, transfer: Transferable[] = []) => worker?.postMessage(message, transfer);
+  const saver = new DataSaver(localStorage, navigator as Device, (wanted) => tell({ saveData: wanted }));
+  const saveData = signal(saver.chosen);
   const microphone = new MicrophoneControl({
     tell: (message, transfer) => tell(message, transfer),
     context: () => speaker?.context ?? null,
@@ -130,6 +135,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title, onM
   function fromPlayer(report: PlayerReport): void {
     const now = performance.now();
     last = report;
+    tier.value = report.tier;
     if (report.heard && joinedInMs.value === null && joining) joinedInMs.value = now - began + (speaker?.outputMs ?? 0);
     volumes.follow();
     levels.value = heardNow(report.levels);
@@ -182,6 +188,8 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title, onM
     const start = { space, origin: location.origin, protocol, admission: wireAdmission(given) };
     tell({ start, packets: port1 }, [port1]);
     if (captionsOn) tell({ captions: true });
+    tell({ saveData: saver.wanted });
+    saver.watch();
     watchDevice();
     controls = mediaControls({
       title: title?.() ?? document.title,
@@ -228,6 +236,8 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title, onM
     controls?.end();
     controls = null;
     unwatchDevice();
+    saver.end();
+    tier.value = "stage";
     window10s.clear();
     captionLines.clear();
     paused.value = false;
@@ -329,6 +339,7 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title, onM
         quality: quality.value,
         joinedInMs: joinedInMs.value,
         path: path.value,
+        tier: tier.value,
         outputMs: speaker?.outputMs,
       }),
     };
@@ -342,6 +353,8 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title, onM
     levels,
     quality,
     microphone: microphone.signal,
+    tier,
+    saveData,
     outputs,
     output,
     volume,
@@ -364,6 +377,10 @@ export const openLiveAudio: OpenLiveAudio = ({ space, seating, admit, title, onM
     },
     setPersonVolume: (account, wished) => volumes.set(account, wished),
     personVolume: (account) => volumes.of(account),
+    setSaveData(on) {
+      saveData.value = on;
+      saver.choose(on);
+    },
     captions,
     close: () => {
       connection.value = "idle";

@@ -2,6 +2,7 @@
 // jitter buffer, the Opus decoders with their concealment and error correction, the time-stretch and the mixer.
 
 import { SEATS } from "./bundle";
+import type { Tier } from "./tiers";
 
 /** Playout delay in ms over that of the fastest packets: at least, at most, before anything was measured. */
 const LEAST = 20;
@@ -18,6 +19,9 @@ interface Exports {
   spaces_destroy(receiver: number): void;
   spaces_input(receiver: number): number;
   spaces_push(receiver: number, nowUs: number, group: number, length: number): void;
+  spaces_push_mix(receiver: number, nowUs: number, group: number, length: number): void;
+  spaces_want(receiver: number, mix: number): void;
+  spaces_playing(receiver: number): number;
   spaces_output(receiver: number): number;
   spaces_pull(receiver: number, nowUs: number, samples: number): number;
   spaces_gain(receiver: number, seat: number, gain: number): void;
@@ -53,21 +57,33 @@ export class Receiver {
   #engine: Exports;
   #handle: number;
   #gains = new Map<number, number>();
+  #wanted: Tier = "stage";
 
   constructor(module: WebAssembly.Module) {
     this.#module = module;
     [this.#engine, this.#handle] = create(module);
   }
 
-  /** A payload of track `stage` or `stage.1` came. */
-  push(nowMs: number, group: number, payload: Uint8Array): void {
+  /** A payload of track `stage` or `stage.1` came, or of `mix`. */
+  push(nowMs: number, tier: Tier, group: number, payload: Uint8Array): void {
     if (payload.length > LONGEST) return;
     this.#guard(() => {
       const engine = this.#engine;
       const at = engine.spaces_input(this.#handle);
       new Uint8Array(engine.memory.buffer, at, payload.length).set(payload);
-      engine.spaces_push(this.#handle, nowMs * 1_000, group, payload.length);
+      const push = tier === "mix" ? engine.spaces_push_mix : engine.spaces_push;
+      push(this.#handle, nowMs * 1_000, group, payload.length);
     });
+  }
+
+  /** What is to be heard, as soon as that can be done without a gap. */
+  want(tier: Tier): void {
+    this.#wanted = tier;
+    this.#guard(() => this.#engine.spaces_want(this.#handle, tier === "mix" ? 1 : 0));
+  }
+  /** What is heard. */
+  get playing(): Tier {
+    return this.#engine.spaces_playing(this.#handle) === 1 ? "mix" : "stage";
   }
 
   /** Fills `out` with what is played next. */
@@ -106,6 +122,7 @@ export class Receiver {
     } catch {
       this.traps += 1;
       [this.#engine, this.#handle] = create(this.#module);
+      this.#engine.spaces_want(this.#handle, this.#wanted === "mix" ? 1 : 0);
       for (const [seat, gain] of this.#gains) this.#engine.spaces_gain(this.#handle, seat, gain);
       return false;
     }

@@ -52,6 +52,8 @@ const harness = {
       refusal: audio.refusal.value,
       levels: Object.fromEntries(audio.levels.value),
       quality: audio.quality.value,
+      tier: audio.tier.value,
+      saveData: audio.saveData.value,
       microphone: { ...audio.microphone.value, devices: audio.microphone.value.devices.map(({ label }) => label) },
       outputs: audio.outputs.value.length,
       joinedInMs: audio.joinedInMs.value,

@@ -4,7 +4,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Admission, Connection, type ConnectionStatus } from "@/live/connection";
 import { type Address, ConnectError } from "@/live/transport";
-import { MemoryTransport } from "./bytes-for-tests";
+import { MemoryTransport, utf8 } from "./bytes-for-tests";
 
 const HOUR = 3_600_000;
 const given: Admission = { urls: ["https://a/"], token: "t", certificate: null, expires: 0, seat: null };
@@ -22,6 +22,7 @@ afterEach(() => {
 function joined(fates: (MemoryTransport | Error)[], admission: Partial<Admission> = {}) {
   const statuses: ConnectionStatus[] = [];
   const groups: number[] = [];
+  const wanted: string[] = [];
   const asked: Address[] = [];
   const log = { forgot: 0, admitted: 0 };
   const connection = new Connection(
@@ -48,16 +49,21 @@ function joined(fates: (MemoryTransport | Error)[], admission: Partial<Admission
         return { ...given, token: "fresh", expires: Date.now() + HOUR };
       },
       onStatus: (status) => statuses.push(status),
-      onBundle: ({ group }) => groups.push(group),
+      onBundle: ({ group }, tier) => groups.push(tier === "mix" ? -group : group),
+      onWanted: (tier) => {
+        if (wanted.at(-1) !== tier) wanted.push(tier);
+      },
       onCaption: () => {},
       onSession: () => {},
     },
     { ...given, expires: Date.now() + HOUR, ...admission },
   );
   connection.run();
-  return { connection, statuses, groups, asked, log, phases: () => statuses.map(({ phase }) => phase) };
+  return { connection, statuses, groups, wanted, asked, log, phases: () => statuses.map(({ phase }) => phase) };
 }
 
+/** A track's name as it is on the wire. */
+const named = (track: string) => track.length.toString(16).padStart(2, "0") + utf8(track);
 const wait = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 /** The server accepts the stage. */
 async function accepts(transport: MemoryTransport) {
@@ -243,4 +249,35 @@ test("who leaves says so and does not come back", async () => {
   await wait(60_000);
   expect(transport.ended).toEqual([0, "left"]);
   expect(asked.length).toBe(1);
+});
+
+test("the mix is subscribed to beside the stage, which is given up when the mix is played, and back", async () => {
+  const transport = new MemoryTransport();
+  const { connection, wanted, groups } = joined([transport]);
+  await accepts(transport);
+  const asked = (track: string) => transport.bidi.filter(({ sent }) => sent.includes(`${utf8("demo")}${named(track)}`));
+  expect([asked("stage").length, asked("mix").length, wanted]).toEqual([1, 0, ["stage"]]);
+  connection.saveData(true);
+  await wait(10);
+  expect([asked("mix").length, wanted.at(-1), asked("stage")[0]?.aborted]).toEqual([1, "mix", false]);
+  connection.playing("mix");
+  await wait(10);
+  expect(asked("stage").every(({ aborted }) => aborted)).toBe(true);
+  expect(asked("mix")[0]?.aborted).toBe(false);
+  connection.saveData(false);
+  await wait(10);
+  expect([asked("stage").length, wanted.at(-1), asked("mix")[0]?.aborted]).toEqual([2, "stage", false]);
+  connection.playing("stage");
+  await wait(10);
+  expect(asked("mix")[0]?.aborted).toBe(true);
+  expect(groups).toEqual([]);
+});
+
+test("who gets a seat goes back to the stage at once", async () => {
+  const transport = new MemoryTransport();
+  const { connection, wanted } = joined([transport]);
+  await accepts(transport);
+  connection.saveData(true);
+  connection.readmit({ ...given, expires: Date.now() + HOUR, seat: 3 });
+  expect(wanted).toEqual(["stage", "mix", "stage"]);
 });

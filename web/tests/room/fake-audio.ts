@@ -1,6 +1,15 @@
 // Live sound without sound: what a view sees of it is set by the test.
 import { type Signal, signal } from "@preact/signals";
-import type { CaptionLine, LiveAudio, LiveAudioOptions, Microphone, Path, Phase, Quality } from "@/live/live-audio";
+import type {
+  CaptionLine,
+  LiveAudio,
+  LiveAudioOptions,
+  Microphone,
+  Path,
+  Phase,
+  Quality,
+  Tier,
+} from "@/live/live-audio";
 
 type Mutable<T> = { [K in keyof T]: T[K] extends { readonly value: infer V } ? Signal<V> : T[K] };
 
@@ -36,6 +45,8 @@ export function fakeAudio(options: LiveAudioOptions): FakeAudio {
     levels: signal<ReadonlyMap<string, number>>(new Map()),
     quality: signal<Quality | null>(null),
     microphone,
+    tier: signal<Tier>("stage"),
+    saveData: signal(false),
     outputs: signal<readonly MediaDeviceInfo[]>([]),
     output: signal(""),
     volume: signal(1),
@@ -75,6 +86,9 @@ export function fakeAudio(options: LiveAudioOptions): FakeAudio {
     setVolume() {},
     setPersonVolume() {},
     personVolume: () => 1,
+    setSaveData(on) {
+      asked.push(`saveData ${on}`);
+    },
     captions(on) {
       asked.push(`captions ${on}`);
     },

@@ -143,6 +143,17 @@ impl DelayEstimator {
         Arrival::Measured
     }
 
+    /// Ticks that came already count as new when they come again: they come by another way now.
+    pub(crate) fn forget_ticks(&mut self) {
+        (self.newest, self.seen) = (0, 0);
+    }
+
+    /// Whether something of `tick` may come at `now`.
+    pub(crate) fn plausible(&self, now: Time, tick: u64) -> bool {
+        let known = self.started.is_some() && tick < LAST_TICK && now.0 < LAST_TIME;
+        known && (now.0 as i64 - media_us(tick) - self.base_us).abs() < STRANGE_US
+    }
+
     /// Wait this long after the fastest packet's arrival, in microseconds.
     pub(crate) fn target_us(&self) -> i64 {
         if self.started.is_none() {

@@ -50,6 +50,15 @@ pub(crate) enum Rendered {
     Silence,
 }
 
+/// A rendered tick that is not played as it is: see [`Source::seam`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seam {
+    /// So many samples of the tick are played …
+    pub(crate) played: usize,
+    /// … and these behind them.
+    pub(crate) then: Vec<i16>,
+}
+
 /// One or many voices.
 pub(crate) trait Source {
     /// The first tick from `from` on that has a packet.
@@ -66,6 +75,16 @@ pub(crate) trait Source {
     fn bridge(&mut self, out: &mut Frame) -> Rendered;
     /// The last of the sound before a jump to tick `to`.
     fn cut(&mut self, to: u64, out: &mut Frame) -> Rendered;
+    /// How the tick rendered last is played, if not whole: where the sound goes on with another stream, whose samples are
+    /// not of the same moment.
+    fn seam(&mut self) -> Option<Seam> {
+        None
+    }
+    /// Before each tick: whether the delay is what the target asks for. Answers by how many samples the target is to be
+    /// raised, for a seam that will lower the delay.
+    fn steady(&mut self, _steady: bool) -> usize {
+        0
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +114,8 @@ pub(crate) struct Timeline {
     rest: u32,
     /// Ticks bridged in a row.
     bridged: u32,
+    /// What the source wants on top of the target.
+    margin_us: i64,
     stats: PlayoutStats,
 }
 
@@ -115,15 +136,20 @@ impl Timeline {
             smooth_us: 0,
             rest: 0,
             bridged: 0,
+            margin_us: 0,
             stats: PlayoutStats::default(),
         }
     }
 
     /// Something of `tick` came at `now`; see [`DelayEstimator::arrived`].
     pub(crate) fn arrived(&mut self, now: Time, tick: u64, recovers: bool) -> Arrival {
+        let before = self.delay.expected_us(0);
         let arrival = self.delay.arrived(now, tick, recovers);
         match arrival {
-            Arrival::Measured => {}
+            // The delay counts from the base.
+            Arrival::Measured => {
+                self.smooth_us = self.smooth_us.saturating_add(before.saturating_sub(self.delay.expected_us(0)));
+            }
             Arrival::Refused => self.stats.refused_packets += 1,
             Arrival::Restarted => {
                 self.state = State::Idle;
@@ -131,6 +157,16 @@ impl Timeline {
             }
         }
         arrival
+    }
+
+    /// What [`Self::arrived`] is told from now on comes by another way, with ticks that may have come before.
+    pub(crate) fn measure_anew(&mut self) {
+        self.delay.forget_ticks();
+    }
+
+    /// Whether something of `tick` may come at `now`, without its being measured.
+    pub(crate) fn plausible(&self, now: Time, tick: u64) -> bool {
+        self.delay.plausible(now, tick)
     }
 
     /// Packets before this tick are late.
@@ -175,7 +211,7 @@ impl Timeline {
     }
 
     fn target_us(&self) -> i64 {
-        (self.delay.target_us() + self.ahead_us).clamp(self.min_us, self.max_us)
+        (self.delay.target_us() + self.ahead_us + self.margin_us).clamp(self.min_us, self.max_us)
     }
 
     /// Appends at least one sample, to be played from `at_us` on.
@@ -224,10 +260,22 @@ impl Timeline {
         self.state = State::Playing;
         let delay_us = at_us.saturating_sub(self.delay.expected_us(self.next));
         self.smooth_us = self.smooth_us.saturating_add((delay_us.saturating_sub(self.smooth_us)) / SMOOTH);
+        let over_us = self.smooth_us.saturating_sub(self.target_us());
+        self.margin_us = samples_us(source.steady(over_us > -2 * LOW_US));
         let mut frame = [0; FRAME];
         let rendered = source.render(self.next, &mut frame);
         self.next = self.next.saturating_add(1);
         self.rest = self.rest.saturating_sub(1);
+        if let Some(Seam { played, then }) = source.seam() {
+            let played = frame.get(..played).unwrap_or(&frame);
+            let length = played.len() + then.len();
+            self.smooth_us = self.smooth_us.saturating_add(samples_us(length)).saturating_sub(samples_us(FRAME));
+            self.stats.removed_samples += FRAME.saturating_sub(length) as u64;
+            self.stats.inserted_samples += length.saturating_sub(FRAME) as u64;
+            self.ready.extend(played);
+            self.ready.extend(then);
+            return;
+        }
         if rendered == Rendered::Sound && self.stretch(&frame, source) {
             return;
         }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use crate::sim::*;
-use spaces_core::command::{AclKind, Command, Role, SpaceTable, StageRow};
+use spaces_core::command::{AclKind, Command, MixFor, Role, SpaceTable, StageRow};
 use spaces_core::engine::{Config, Feedback, Track};
 use spaces_core::ids::{AccountId, SessionKey, Sid, SpaceId};
 use spaces_core::uplink::{Level, Spurt, UplinkFrame};
@@ -64,6 +64,7 @@ fn any_table() -> impl Strategy<Value = SpaceTable> {
             ticketed,
             mic_open,
             mix: mic_open,
+            mix_for: if guests { MixFor::Everybody } else { MixFor::Weak },
             started_at_ms,
             stage,
         },

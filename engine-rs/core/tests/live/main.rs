@@ -5,6 +5,8 @@ mod commands;
 #[cfg(test)]
 mod crowd;
 #[cfg(test)]
+mod growth;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod mix;
@@ -17,7 +19,8 @@ mod presence;
 mod pulse;
 #[cfg(test)]
 mod races;
-#[cfg(test)]
 mod shards;
 #[cfg(test)]
 mod sim;
+#[cfg(test)]
+mod tiers;

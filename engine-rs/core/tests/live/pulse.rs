@@ -21,7 +21,7 @@ fn pulses(world: &mut World, shard: usize, key: u32) -> Vec<String> {
     let Some(player) = world.nets[shard].players.get_mut(&SessionKey(key)) else { return Vec::new() };
     let states = std::mem::take(&mut player.states);
     let texts = states.into_iter().map(|(_, payload)| String::from_utf8(payload.to_vec()).unwrap());
-    texts.filter(|text| text.starts_with("{\"counts\"")).collect()
+    texts.filter(|text| text.starts_with("{\"tier\"")).collect()
 }
 
 fn watch_state(world: &mut World, shard: usize, key: u32) {
@@ -48,7 +48,10 @@ fn counts_are_told_when_they_change_and_to_who_begins_to_listen() {
     world.apply(&state(1));
     watch_state(&mut world, 0, 1);
     world.run_ms(2_000);
-    assert_eq!(pulses(&mut world, 0, 1), ["{\"counts\":{\"named\":1,\"anonymous\":0,\"guests\":0}}"]);
+    assert_eq!(
+        pulses(&mut world, 0, 1),
+        ["{\"tier\":\"stage\",\"counts\":{\"named\":1,\"anonymous\":0,\"guests\":0}}"]
+    );
     world.run_ms(10_000);
     assert!(pulses(&mut world, 0, 1).is_empty(), "nothing changed");
     for key in 2..100 {
@@ -58,13 +61,16 @@ fn counts_are_told_when_they_change_and_to_who_begins_to_listen() {
     world.run_ms(1_000);
     let told = pulses(&mut world, 0, 1);
     assert!((6..=7).contains(&told.len()), "98 joins in 3 s, told twice a second: {told:?}");
-    assert_eq!(told.last().unwrap(), "{\"counts\":{\"named\":99,\"anonymous\":0,\"guests\":0}}");
+    assert_eq!(told.last().unwrap(), "{\"tier\":\"stage\",\"counts\":{\"named\":99,\"anonymous\":0,\"guests\":0}}");
     // Back by the same session: the counts are the same, and must be told all the same.
     world.engines[0].admit(world.now, SessionKey(200), SPACE, &claims(10_050, 51)).unwrap();
     world.engines[0].subscribe(world.now, SessionKey(200), Track::State).unwrap();
     world.settle(0);
     world.run_ms(1_000);
-    assert_eq!(pulses(&mut world, 0, 200), ["{\"counts\":{\"named\":99,\"anonymous\":0,\"guests\":0}}"]);
+    assert_eq!(
+        pulses(&mut world, 0, 200),
+        ["{\"tier\":\"stage\",\"counts\":{\"named\":99,\"anonymous\":0,\"guests\":0}}"]
+    );
 }
 
 #[test]
@@ -139,7 +145,7 @@ fn who_begins_to_listen_does_not_see_old_reactions() {
     watch_state(&mut world, 0, 2);
     world.run_ms(1_000);
     let told = pulses(&mut world, 0, 2);
-    assert_eq!(told, ["{\"counts\":{\"named\":2,\"anonymous\":0,\"guests\":0}}"]);
+    assert_eq!(told, ["{\"tier\":\"stage\",\"counts\":{\"named\":2,\"anonymous\":0,\"guests\":0}}"]);
 }
 
 #[test]

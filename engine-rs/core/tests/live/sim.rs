@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use spaces_core::admission::Claims;
 use spaces_core::bundle;
-use spaces_core::command::{Applied, Command, Role, SpaceTable, StageRow};
+use spaces_core::command::{Applied, Command, MixFor, Role, SpaceTable, StageRow};
 use spaces_core::engine::{Config, Engine, Object, Output, Purge, Sent, ShardMessage, Sink, Track, Verdict};
 use spaces_core::event::EventKind;
 use spaces_core::ids::{AccountId, SeatMask, SeatNo, SessionKey, Sid, SpaceId};
@@ -68,6 +68,7 @@ pub(crate) fn table(seats: u8) -> SpaceTable {
         ticketed: false,
         mic_open: true,
         mix: true,
+        mix_for: MixFor::Nobody,
         started_at_ms: START.0 / 1_000,
         stage: (0..seats).map(row).collect(),
     }
@@ -394,6 +395,7 @@ impl Sink for Net {
 /// See the module.
 pub(crate) struct World {
     pub(crate) now: Time,
+    config: Config,
     pub(crate) engines: Vec<Engine>,
     pub(crate) nets: Vec<Net>,
     pub(crate) events: Vec<(usize, EventKind)>,
@@ -417,22 +419,10 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, shards: u16, config: Config) -> Self {
         let make = |shard| Engine::new(Config { shard, shards, ..config.clone() });
-        let net = |shard: u16| Net {
-            players: BTreeMap::new(),
-            aside: BTreeMap::new(),
-            others: BTreeMap::new(),
-            services: BTreeSet::new(),
-            blocked: BTreeSet::new(),
-            half_blocked: None,
-            arrivals: None,
-            stays: Vec::new(),
-            loss_per_mille: BTreeMap::new(),
-            now: START,
-            log: None,
-            rng: Rng(seed ^ (u64::from(shard) << 32) | 1),
-        };
+        let net = |shard: u16| Self::net(seed, shard);
         Self {
             now: START,
+            config: config.clone(),
             engines: (0..shards).map(make).collect(),
             nets: (0..shards).map(net).collect(),
             events: Vec::new(),
@@ -448,6 +438,39 @@ impl World {
             agenda: BTreeMap::new(),
             order: 0,
         }
+    }
+
+    fn net(seed: u64, shard: u16) -> Net {
+        Net {
+            players: BTreeMap::new(),
+            aside: BTreeMap::new(),
+            others: BTreeMap::new(),
+            services: BTreeSet::new(),
+            blocked: BTreeSet::new(),
+            half_blocked: None,
+            arrivals: None,
+            stays: Vec::new(),
+            loss_per_mille: BTreeMap::new(),
+            now: START,
+            log: None,
+            rng: Rng(seed ^ (u64::from(shard) << 32) | 1),
+        }
+    }
+
+    /// Adds a shard, as a server does. What it is told meanwhile reaches it after it has learned.
+    pub(crate) fn add_shard(&mut self) -> usize {
+        let shard = self.engines.len();
+        let shards = u16::try_from(shard + 1).unwrap();
+        self.engines.iter_mut().for_each(|engine| engine.set_shards(shards));
+        let knowledge = self.engines[0].knowledge();
+        let mut engine = Engine::new(Config { shard: shards - 1, shards, ..self.config.clone() });
+        engine.learn(self.now, knowledge);
+        self.engines.push(engine);
+        let mut net = Self::net(self.rng.next(), shards - 1);
+        net.now = self.now;
+        self.nets.push(net);
+        self.settle(shard);
+        shard
     }
 
     /// One shard, one Space with open seats.

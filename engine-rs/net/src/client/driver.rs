@@ -56,6 +56,13 @@ impl Peer {
         Some(session.subscribe(connection, FullTrackName { namespace: namespace.to_vec(), track }))
     }
 
+    /// Ends a subscription.
+    pub(super) fn unsubscribe(&mut self, connection: &mut Connection, id: SubscriptionId) {
+        if let Some(session) = self.session.as_mut() {
+            session.unsubscribe(connection, id);
+        }
+    }
+
     /// Says that we publish in `namespace`.
     pub(super) fn announce(&mut self, connection: &mut Connection, namespace: Vec<Bytes>) {
         if let Some(session) = self.session.as_mut() {

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use spaces_core::bundle::entries;
+use spaces_core::engine::Tier;
 use spaces_core::ids::SeatNo;
 use spaces_core::playout::{FRAME, PlayoutConfig, PlayoutStats};
 use spaces_core::time::{TICK, Time};
@@ -18,9 +19,10 @@ use super::arrivals::{Arrival, Arrivals};
 use super::call::{Call, Handle, Shared};
 use super::destination::{Destination, Resolved};
 use super::driver::{Peer, Role};
-use super::ears::Ears;
+use super::ears::{Ears, ears};
 use super::mixed::Mixed;
 use super::reacting::Reacting;
+use super::told::{Step, Told};
 use super::{ClientError, State, reacting, refused};
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
@@ -84,12 +86,20 @@ pub struct ListenerStats {
     pub rtt_us: u64,
     /// The server told us to go.
     pub going_away: bool,
+    /// What is heard.
+    pub tier: Tier,
+    /// Times that this has changed.
+    pub changes: u64,
     /// The mixed sound's, once it was asked for.
     pub playout: PlayoutStats,
 }
 
 struct Inner {
-    heard: Heard,
+    /// What is played, or would be.
+    tier: Tier,
+    /// What is to be played.
+    wanted: Tier,
+    save_data: bool,
     playout: PlayoutConfig,
     frames: VecDeque<HeardFrame>,
     /// The owner wants frames.
@@ -108,7 +118,24 @@ struct Inner {
 
 impl Inner {
     fn ears(&mut self) -> &mut Ears {
-        self.ears.get_or_insert_with(|| Ears::new(self.heard, self.playout))
+        let ears = self.ears.get_or_insert_with(|| ears(self.tier, self.playout));
+        ears.want(self.wanted);
+        ears
+    }
+}
+
+impl Inner {
+    /// Something came on the track of `tier`. Without sound that is played, that is all there is to a change.
+    fn came(&mut self, tier: Tier) {
+        if self.ears.is_none() && tier == self.wanted {
+            self.playing(tier);
+        }
+    }
+
+    fn playing(&mut self, tier: Tier) {
+        if core::mem::replace(&mut self.tier, tier) != tier {
+            self.stats.changes += 1;
+        }
     }
 }
 
@@ -129,7 +156,9 @@ impl Listener {
     pub fn connect(config: &ListenerConfig) -> Result<Self, ClientError> {
         let resolved = Arc::new(Resolved::new(&config.destination)?);
         let inner = Inner {
-            heard: config.heard,
+            tier: config.heard.first(),
+            wanted: config.heard.first(),
+            save_data: matches!(config.heard, Heard::Told { save_data: true }),
             playout: config.playout,
             frames: VecDeque::new(),
             want_frames: false,
@@ -146,9 +175,8 @@ impl Listener {
             call,
             namespace: resolved.namespace.clone(),
             reacting: Reacting::new(&resolved.namespace),
-            heard: config.heard,
+            told: Told::new(config.heard),
             captions: config.captions,
-            mix: None,
             lines: None,
             next_block: None,
         })?;
@@ -209,6 +237,12 @@ impl Listener {
         inner.blocks.drain(..).collect()
     }
 
+    /// Whether the mix is heard whenever it may be had. Counts only with [`Heard::Told`].
+    pub fn save_data(&self, on: bool) {
+        self.handle.lock().save_data = on;
+        self.handle.wake();
+    }
+
     /// Reacts. Whether it counts is the server's to say, and not told here.
     ///
     /// # Errors
@@ -230,6 +264,7 @@ impl Listener {
         if let Some(ears) = &inner.ears {
             stats.playout = ears.stats();
         }
+        stats.tier = inner.tier;
         stats
     }
 
@@ -244,10 +279,9 @@ struct Hear {
     call: Call<Inner>,
     namespace: Vec<Bytes>,
     reacting: Reacting,
-    heard: Heard,
+    told: Told,
     captions: bool,
-    /// Subscriptions to `mix` and `captions`.
-    mix: Option<SubscriptionId>,
+    /// Subscription to `captions`.
     lines: Option<SubscriptionId>,
     next_block: Option<Instant>,
 }
@@ -257,8 +291,9 @@ impl Hear {
         let mut held = self.call.shared.lock();
         let inner: &mut Inner = &mut held;
         if let Some(ears) = &mut inner.ears {
-            ears.bundle(time(&self.call.shared, now), group, payload);
+            ears.push_stage(time(&self.call.shared, now), group, payload);
         }
+        inner.came(Tier::Stage);
         let received_at_us = self.call.shared.clock.micros(now);
         for entry in entries(payload) {
             let Ok(entry) = entry else {
@@ -315,8 +350,9 @@ impl Hear {
         let received_at_us = self.call.shared.clock.micros(now);
         let Some(packet) = inner.mixed.object(group, payload, received_at_us, &mut inner.stats) else { return };
         if let Some(ears) = &mut inner.ears {
-            ears.packet(time(&self.call.shared, now), &packet);
+            ears.push_mix(time(&self.call.shared, now), packet);
         }
+        inner.came(Tier::Mix);
         if inner.mixed.want_packets {
             self.call.shared.bell.wake();
         }
@@ -327,6 +363,45 @@ impl Hear {
         let inner: &mut Inner = &mut held;
         inner.mixed.line(group, line, self.call.shared.clock.micros(now), &mut inner.stats);
         self.call.shared.bell.wake();
+    }
+
+    /// Subscribes to what is to be heard and gives up what is not heard any more.
+    fn follow(&mut self, connection: &mut Connection, peer: &mut Peer) {
+        let mut held = self.call.shared.lock();
+        let inner: &mut Inner = &mut held;
+        self.told.save_data(inner.save_data);
+        inner.wanted = self.told.wanted();
+        if let Some(ears) = &mut inner.ears {
+            ears.want(inner.wanted);
+            let playing = ears.playing();
+            inner.playing(playing);
+        }
+        let namespace = &self.namespace;
+        while let Some(step) = self.told.step(inner.tier) {
+            match step {
+                Step::Subscribe(Tier::Stage) => peer.subscribe_stage(connection, namespace),
+                Step::Subscribe(Tier::Mix) => {
+                    self.told.mix = peer.subscribe(connection, namespace, Bytes::from_static(b"mix"));
+                }
+                Step::Unsubscribe(Tier::Stage) => {
+                    for id in core::mem::take(&mut peer.stage).into_iter().flatten() {
+                        peer.unsubscribe(connection, id);
+                    }
+                }
+                Step::Unsubscribe(Tier::Mix) => {
+                    if let Some(id) = self.told.mix.take() {
+                        peer.unsubscribe(connection, id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A track is not to be had.
+    fn lose(&mut self, connection: &mut Connection, peer: &mut Peer, tier: Tier) {
+        self.told.mix.take_if(|_| tier == Tier::Mix);
+        self.told.refused(tier);
+        self.follow(connection, peer);
     }
 
     /// Mixes what is due.
@@ -350,9 +425,9 @@ impl Hear {
 
 impl Role for Hear {
     fn opened(&mut self, connection: &mut Connection, peer: &mut Peer) {
-        match self.heard {
-            Heard::Stage => peer.subscribe_stage(connection, &self.namespace),
-            Heard::Mix => self.mix = peer.subscribe(connection, &self.namespace, Bytes::from_static(b"mix")),
+        self.follow(connection, peer);
+        if self.told.follows() {
+            self.told.state = peer.subscribe(connection, &self.namespace, Bytes::from_static(b"state"));
         }
         if self.captions {
             self.lines = peer.subscribe(connection, &self.namespace, Bytes::from_static(b"captions"));
@@ -361,8 +436,12 @@ impl Role for Hear {
 
     fn event(&mut self, connection: &mut Connection, peer: &mut Peer, event: SessionEvent, now: Instant) {
         let [stage, overflow] = peer.stage;
-        let (mix, lines) = (self.mix, self.lines);
-        let main = stage.or(mix);
+        let (mix, lines) = (self.told.mix, self.lines);
+        let of = |id: SubscriptionId| match Some(id) {
+            id if id == stage => Some(Tier::Stage),
+            id if id == mix => Some(Tier::Mix),
+            _ => None,
+        };
         match event {
             SessionEvent::Object { id, header, payload, .. } if Some(id) == stage || Some(id) == overflow => {
                 self.object(header.group, &payload, now);
@@ -373,14 +452,25 @@ impl Role for Hear {
             SessionEvent::Object { id, header, payload, .. } if Some(id) == lines => {
                 self.line(header.group, payload, now);
             }
-            SessionEvent::Subscribed(id) if Some(id) == main => {
+            SessionEvent::Object { id, payload, .. } if Some(id) == self.told.state => {
+                self.told.state(&payload);
+                self.follow(connection, peer);
+            }
+            SessionEvent::Subscribed(id) if of(id).is_some() => {
                 self.call.live();
             }
-            SessionEvent::SubscribeRefused { id, code, reason } if Some(id) == main || Some(id) == lines => {
+            // One of the two may be missing, as long as there is the other.
+            SessionEvent::SubscribeRefused { id, .. } if self.told.follows() && Some(id) == mix => {
+                self.lose(connection, peer, Tier::Mix);
+            }
+            SessionEvent::SubscriptionEnded(id) if self.told.follows() && Some(id) == mix => {
+                self.lose(connection, peer, Tier::Mix);
+            }
+            SessionEvent::SubscribeRefused { id, code, reason } if of(id).is_some() || Some(id) == lines => {
                 self.call.over(refused(code, reason));
                 peer.close(connection);
             }
-            SessionEvent::SubscriptionEnded(id) if Some(id) == main => {
+            SessionEvent::SubscriptionEnded(id) if of(id).is_some() => {
                 self.call.over(ClientError::Closed { code: 0, reason: "the track has ended".into() });
                 peer.close(connection);
             }
@@ -413,6 +503,10 @@ impl Role for Hear {
             }
         };
         self.play(Instant::now());
+        let live = self.call.shared.lock().state == State::Live;
+        if let Some((connection, peer)) = endpoint.connections.get_mut(key).filter(|_| live) {
+            self.follow(connection, peer);
+        }
         let mut inner = self.call.shared.lock();
         if let Some((connection, _)) = endpoint.connections.get(key) {
             inner.stats.rtt_us = u64::try_from(connection.rtt().as_micros()).unwrap_or(u64::MAX);

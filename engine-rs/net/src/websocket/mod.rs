@@ -46,26 +46,28 @@ pub struct WebSocketConfig {
 }
 
 impl WebSocketConfig {
-    /// One listener a shard. `media`: where QUIC is served; `any`: its port was not asked for.
+    /// The first shard's listener. `media`: where QUIC is served; `any`: its port was not asked for.
     ///
     /// # Errors
     /// What the kernel says.
-    pub(crate) fn listen(&self, media: SocketAddr, any: bool, shards: u8) -> io::Result<Vec<TcpListener>> {
-        let shared = shards > 1;
-        let wanted = self.bind.unwrap_or(media);
-        let first = match tcp::listener(wanted, shared) {
+    pub(crate) fn listen(&self, media: SocketAddr, any: bool) -> io::Result<TcpListener> {
+        let first = match tcp::listener(self.bind.unwrap_or(media), false) {
             Err(error) if error.kind() == ErrorKind::AddrInUse && any && self.bind.is_none() => {
-                tcp::listener(SocketAddr::new(media.ip(), 0), shared)?
+                tcp::listener(SocketAddr::new(media.ip(), 0), false)?
             }
             listener => listener?,
         };
-        let bound = first.local_addr()?;
-        let mut listeners = vec![first];
-        for _ in 1..shards {
-            listeners.push(tcp::listener(bound, shared)?);
-        }
-        Ok(listeners)
+        tcp::let_others_in(&first)?;
+        Ok(first)
     }
+}
+
+/// A further shard's listener, where the first one's is.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn listen_too(bound: SocketAddr) -> io::Result<TcpListener> {
+    tcp::listener(bound, true)
 }
 
 /// What connections are held to.

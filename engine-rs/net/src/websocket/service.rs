@@ -95,6 +95,7 @@ pub(crate) struct WebSockets {
     epoll: OwnedFd,
     tls: Arc<ServerConfig>,
     limits: Arc<Limits>,
+    most: usize,
     /// Keys begin here: below are those of QUIC.
     first: u32,
     slots: Vec<Option<Box<Slot>>>,
@@ -129,6 +130,7 @@ impl WebSockets {
             epoll,
             tls,
             visitors: Visitors::new(limits.per_address),
+            most: limits.connections,
             limits: Arc::new(limits),
             first,
             slots: Vec::new(),
@@ -152,11 +154,22 @@ impl WebSockets {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.slots.len() == self.free.len()
+        self.len() == 0
+    }
+
+    /// Connections, those that are not yet WebSockets included.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// So many may connect from now on.
+    pub(crate) fn share(&mut self, connections: usize, per_address: u32) {
+        self.most = connections;
+        self.visitors.set_rate(per_address);
     }
 
     pub(crate) fn stats(&self) -> WebSocketStats {
-        WebSocketStats { connections: (self.slots.len() - self.free.len()) as u64, ..self.stats }
+        WebSocketStats { connections: self.len() as u64, ..self.stats }
     }
 
     /// Connections that begin from now on get this certificate.
@@ -245,7 +258,7 @@ impl WebSockets {
     fn accept(&mut self) {
         for _ in 0..ACCEPTS {
             let Some(Ok((stream, remote))) = self.listener.as_ref().map(TcpListener::accept) else { return };
-            let full = self.slots.len() - self.free.len() >= self.limits.connections;
+            let full = self.len() >= self.most;
             // Behind a proxy everybody has its address, and it is the proxy that counts.
             let welcome = if self.limits.plain {
                 Welcome::Yes

@@ -38,6 +38,14 @@ pub(crate) fn listener(address: SocketAddr, shared: bool) -> io::Result<TcpListe
     Ok(socket.into())
 }
 
+/// Further listeners, of this user's processes, may share this one's port.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn let_others_in(listener: &TcpListener) -> io::Result<()> {
+    Ok(sockopt::set_socket_reuseport(listener, true)?)
+}
+
 /// Prepares a connection that was taken in.
 ///
 /// # Errors

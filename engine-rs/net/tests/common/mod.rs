@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use spaces_core::command::{Applied, Command, Role, SpaceTable, StageRow};
+use spaces_core::command::{Applied, Command, MixFor, Role, SpaceTable, StageRow};
 use spaces_core::ids::{AccountId, SeatNo, SpaceId};
 use spaces_core::uplink::{Level, Spurt, UplinkFrame};
 use spaces_core::{bundle, varint};
@@ -160,6 +160,7 @@ pub struct World {
     pub guests: bool,
     pub record: bool,
     pub mix: bool,
+    pub mix_for: MixFor,
     offers_none: bool,
     remote: Option<SocketAddr>,
     dialler: Dialler,
@@ -196,6 +197,7 @@ impl World {
             guests: true,
             record: false,
             mix: true,
+            mix_for: MixFor::Nobody,
             offers_none: false,
             remote: None,
             dialler,
@@ -227,6 +229,7 @@ impl World {
             ticketed: false,
             mic_open: true,
             mix: self.mix,
+            mix_for: self.mix_for,
             started_at_ms: self.started_at_ms,
             stage: self.stage.clone(),
         };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use spaces_core::codec::EncoderConfig;
-use spaces_core::command::{Command, Role, SpaceTable, StageRow};
+use spaces_core::command::{Command, MixFor, Role, SpaceTable, StageRow};
 use spaces_core::ids::AccountId;
 use spaces_core::playout::PlayoutConfig;
 use spaces_core::segment::GapCause;
@@ -72,6 +72,7 @@ impl Room {
             ticketed: false,
             mic_open: true,
             mix: true,
+            mix_for: MixFor::Nobody,
             started_at_ms: unix_ms(),
             stage: vec![row],
         };

@@ -42,6 +42,12 @@ export default function DevicesDialog() {
           onInput={(event) => audio.setVolume(event.currentTarget.valueAsNumber)}
         />
       </div>
+      <Switch
+        label={t("live.saveData")}
+        hint={t(onStage ? "live.saveDataOnStage" : "live.saveDataHint")}
+        checked={audio.saveData.value}
+        onChange={(on) => audio.setSaveData(on)}
+      />
       {audio.outputs.value.length > 0 && (
         <Select
           label={t("room.loudspeaker")}

@@ -153,6 +153,7 @@ function PersonVolume({ account, name }: { account: string; name: string }) {
         onInput={(event) => set(event.currentTarget.valueAsNumber)}
       />
       <output for={id}>{Math.round(volume.value * 100)}%</output>
+      {audio?.tier.value === "mix" && <p class="soft">{t("live.volumeInMix")}</p>}
     </div>
   );
 }

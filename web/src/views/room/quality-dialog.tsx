@@ -23,6 +23,7 @@ export default function QualityDialog() {
       [t("room.qConcealed"), percent(quality.concealed)],
     );
   }
+  if (audio && path !== "hls") rows.push([t("live.tier"), t(`live.tier_${audio.tier.value}`)]);
   if (joined !== null && joined !== undefined) rows.push([t("room.qJoined"), ms(joined)]);
   return (
     <Dialog
