@@ -189,6 +189,7 @@ fn table(world: &World) -> spaces_core::command::SpaceTable {
         ticketed: false,
         mic_open: true,
         mix: false,
+        mix_for: spaces_core::command::MixFor::Nobody,
         started_at_ms: common::now_ms(),
         stage: world.stage.clone(),
     }
