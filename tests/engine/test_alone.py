@@ -87,7 +87,7 @@ def test_waiting_calls_let_other_threads_run() -> None:
         websocket=None,
     )
     began = int(time.time() * 1000)
-    native.apply([("upsert_space", 9, 1, True, False, True, False, True, False, began, [])])
+    native.apply([("upsert_space", 9, 1, True, False, True, False, True, False, "weak", began, [])])
     listener = _engine.NativeListener.connect(
         (
             f"https://127.0.0.1:{native.address[1]}/spaces/9",

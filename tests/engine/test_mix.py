@@ -203,3 +203,21 @@ def test_a_tap_is_for_services_and_a_service_for_nothing_else(run: Run[None]) ->
                 assert refused.value.code == "role.forbidden"
 
     run(main())
+
+
+def test_a_listener_who_is_told_takes_the_mix_to_save_data_and_gives_it_back(run: Run[None]) -> None:
+    async def main() -> None:
+        async with a_stage(mix=True) as stage, asyncio.timeout(30):
+            told = Listener(stage.url, certificate_sha256=stage.pin, track="told")
+            async with speaker(stage, 0) as one, told:
+                assert told.stats().tier == "stage"
+                talk = asyncio.create_task(one.speak_pcm(voice(10)))
+                for save, tier in ((True, "mix"), (False, "stage")):
+                    told.save_data(save)
+                    while told.stats().tier != tier:
+                        await asyncio.sleep(0.02)
+                assert told.stats().changes == 2
+                talk.cancel()
+                await asyncio.gather(talk, return_exceptions=True)
+
+    run(main())
