@@ -88,6 +88,14 @@ def web() -> None:
     seed("webtransport", "client", b"\x01" + server + on(0, "01 03 0000 d9") + on(15, "4054 00 61"))
 
 
+def lane() -> None:
+    """Datagrams and a packet of quinn-proto's leave; the peer acknowledges them, or what never left."""
+    sealed = b"\x00" * 4 + b"\x02" + b"\x00" * 2
+    seed("lane", "acknowledged", sealed + b"\x06\x05" + bytes.fromhex("0203000003"))
+    seed("lane", "quinn", sealed + b"\x04\x08" + bytes.fromhex("01 0206000006 3161"))
+    seed("lane", "never", sealed + b"\x0e\x05" + bytes.fromhex("0237000000") + b"\x04\x05" + bytes.fromhex("0237000000"))
+
+
 def websocket() -> None:
     """QMux: streams and datagrams between two ends, and messages that nobody sends."""
     exchange = bytes([6, 5])
@@ -178,5 +186,6 @@ if __name__ == "__main__":
     engine()
     media()
     web()
+    lane()
     websocket()
     token()

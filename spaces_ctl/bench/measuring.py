@@ -132,6 +132,7 @@ def _measurement(what: Round, server: str, version: str, report: load.Report, cp
         checked=listeners.checked,
         broken=listeners.broken,
         failed=listeners.failed,
+        first_failure=listeners.first_failure,
         server_cpu_seconds=round(cpu, 3),
         load_cpu_seconds=round(report.cpu_seconds, 3),
         load_turn_p99_ms=Times.of(report.turn_us).quantile_ms(0.99),

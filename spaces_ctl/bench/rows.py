@@ -63,6 +63,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Payloads that were not what was sent; there must be none."""
     failed: int = 0
     """Listeners who did not get in, or were thrown out."""
+    first_failure: str | None = None
+    """Why the first of them did not."""
     server_cpu_seconds: float
     load_cpu_seconds: float
     load_turn_p99_ms: float | None = None

@@ -115,7 +115,7 @@ def _tell(one: Measurement) -> None:
         f"{one.frames_per_core_second:,.0f} frames/core-s, {one.listeners_per_core:,.0f} listeners/core, "
         f"loss {one.loss_ratio:.4%}, {times}, {one.bytes_per_listener / 1000:.1f} KB each, "
         f"load's core {one.load_cpu_seconds / one.seconds:.0%}{storm}"
-        f"{f', {one.failed} never got in: their frames are in the loss' if one.failed else ''}",
+        f"{f', {one.failed} never got in ({one.first_failure}): their frames are in the loss' if one.failed else ''}",
         file=sys.stderr,
         flush=True,
     )

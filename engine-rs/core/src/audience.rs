@@ -8,11 +8,14 @@ use std::collections::BTreeSet;
 
 use crate::command::MixFor;
 use crate::cursor::{Beginnings, Listener, Offer};
-use crate::engine::{Feedback, Purge, Sink, Track};
+use crate::engine::{Feedback, Purge, Sink, Soon, Track};
 use crate::event::Counts;
 use crate::ids::{AccountId, SeatMask, SessionKey, SpaceId};
 use crate::stats::EngineStats;
 use crate::time::Time;
+
+/// Listeners between the announcement of one and its turn: as many as the memory's delay takes to send to.
+const AHEAD: usize = 8;
 
 /// How somebody is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,7 +205,13 @@ impl Audience {
         let mut touched = core::mem::take(&mut self.touched);
         self.touched = core::mem::take(&mut self.spare);
         if core::mem::take(&mut self.fresh) {
-            for listener in &mut self.listeners {
+            for index in 0..self.listeners.len() {
+                for (ahead, soon) in [(AHEAD, Soon::Soon), (AHEAD / 2, Soon::VerySoon)] {
+                    if let Some(next) = self.listeners.get(index + ahead) {
+                        sink.expect(next.session, soon);
+                    }
+                }
+                let Some(listener) = self.listeners.get_mut(index) else { break };
                 listener.touched = !listener.deliver(now, &mut offer, sink, stats);
                 if listener.touched {
                     self.touched.push(listener.session);

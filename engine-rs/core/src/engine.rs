@@ -210,6 +210,19 @@ pub trait Sink {
     /// Drop every queued object for `session` that has not left yet and is of what `purge` says. Nothing sent later
     /// contains it.
     fn purge(&mut self, session: SessionKey, space: SpaceId, purge: Purge);
+    /// `session` will be sent something soon, or very soon. A hint: whoever has its memory far away may fetch it.
+    fn expect(&mut self, session: SessionKey, soon: Soon) {
+        let _ = (session, soon);
+    }
+}
+
+/// How soon, see [`Sink::expect`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Soon {
+    /// Several others come first.
+    Soon,
+    /// A few others come first; [`Soon::Soon`] was said before.
+    VerySoon,
 }
 
 /// What somebody must not get any more.

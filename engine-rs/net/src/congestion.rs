@@ -69,42 +69,30 @@ impl Seconds {
     }
 }
 
-#[derive(Clone)]
-struct AudioController {
-    lift: Lift,
-    max_ack_delay: Duration,
+/// How much may be in flight; RFC 9002 §7 with the floor.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
     mtu: u64,
-    window: u64,
+    bytes: u64,
     threshold: u64,
     acked: u64,
-    recovery_since: Instant,
-    rtt: Duration,
+    max_ack_delay: Duration,
+    /// Smoothed round-trip time, as its owner measures it.
+    pub(crate) rtt: Duration,
     seconds: Seconds,
 }
 
-impl AudioController {
-    fn new(now: Instant, mtu: u16, lift: Lift, max_ack_delay: Duration) -> Self {
+impl Window {
+    /// RFC 9002 §7.2.
+    pub(crate) fn new(now: Instant, mtu: u16, max_ack_delay: Duration) -> Self {
         let seconds = Seconds { began: now, sent: 0, lost: 0, rate: 0, bad: 0, good: 0, tripped: false };
-        Self {
-            lift,
-            max_ack_delay,
-            mtu: u64::from(mtu),
-            window: 0,
-            threshold: u64::MAX,
-            acked: 0,
-            recovery_since: now,
-            rtt: Duration::from_millis(333),
-            seconds,
-        }
-        .with_initial_window()
+        let mtu = u64::from(mtu);
+        let bytes = initial(mtu);
+        let rtt = Duration::from_millis(333);
+        Self { mtu, bytes, threshold: u64::MAX, acked: 0, max_ack_delay, rtt, seconds }
     }
 
-    fn with_initial_window(mut self) -> Self {
-        self.window = self.initial_window();
-        self
-    }
-
-    fn least(&self) -> u64 {
+    const fn least(&self) -> u64 {
         2 * self.mtu
     }
 
@@ -117,62 +105,114 @@ impl AudioController {
         // quinn-proto asks for a whole packet's room before it sends a small one.
         rate * delay.as_micros() as u64 / 1_000_000 * 5 / 4 + self.least()
     }
-}
 
-impl Controller for AudioController {
-    fn on_sent(&mut self, now: Instant, bytes: u64, _last_packet_number: u64) {
+    /// Bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.max(self.floor())
+    }
+
+    pub(crate) fn on_sent(&mut self, now: Instant, bytes: u64) {
         self.seconds.roll(now);
         self.seconds.sent += bytes;
     }
 
-    fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, app_limited: bool, rtt: &RttEstimator) {
+    /// Acknowledged while the sender had no more to send.
+    pub(crate) fn on_ack(&mut self, now: Instant) {
         self.seconds.roll(now);
-        self.rtt = rtt.get();
-        if app_limited || sent <= self.recovery_since {
-            return;
-        }
-        if self.window < self.threshold {
-            self.window += bytes;
+    }
+
+    /// Acknowledged while the window was full, and sent after the last loss.
+    fn grow(&mut self, bytes: u64) {
+        if self.bytes < self.threshold {
+            self.bytes += bytes;
             return;
         }
         self.acked += bytes;
-        if self.acked >= self.window {
-            self.acked -= self.window;
-            self.window += self.mtu;
+        if self.acked >= self.bytes {
+            self.acked -= self.bytes;
+            self.bytes += self.mtu;
+        }
+    }
+
+    /// `fresh`: sent after the last loss.
+    pub(crate) fn on_lost(&mut self, now: Instant, fresh: bool, bytes: u64) {
+        self.seconds.roll(now);
+        self.seconds.lost += bytes;
+        if fresh {
+            self.shrink((self.bytes / 2).max(self.least()));
+        }
+    }
+
+    /// A whole window is lost, because nothing is heard any more: the breaker trips at once (RFC 8083 §4.1).
+    pub(crate) fn on_silence(&mut self, now: Instant, bytes: u64) {
+        self.seconds.roll(now);
+        self.seconds.lost += bytes;
+        (self.seconds.tripped, self.seconds.good) = (true, 0);
+        self.shrink(self.least());
+    }
+
+    fn shrink(&mut self, bytes: u64) {
+        (self.bytes, self.threshold, self.acked) = (bytes, bytes, 0);
+    }
+}
+
+/// RFC 9002 §7.2.
+fn initial(mtu: u64) -> u64 {
+    (10 * mtu).min((2 * mtu).max(14_720))
+}
+
+#[derive(Clone)]
+struct AudioController {
+    lift: Lift,
+    window: Window,
+    recovery_since: Instant,
+}
+
+impl AudioController {
+    fn new(now: Instant, mtu: u16, lift: Lift, max_ack_delay: Duration) -> Self {
+        Self { lift, window: Window::new(now, mtu, max_ack_delay), recovery_since: now }
+    }
+}
+
+impl Controller for AudioController {
+    fn on_sent(&mut self, now: Instant, bytes: u64, _last_packet_number: u64) {
+        self.window.on_sent(now, bytes);
+    }
+
+    fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, app_limited: bool, rtt: &RttEstimator) {
+        self.window.on_ack(now);
+        self.window.rtt = rtt.get();
+        if !app_limited && sent > self.recovery_since {
+            self.window.grow(bytes);
         }
     }
 
     fn on_congestion_event(&mut self, now: Instant, sent: Instant, persistent: bool, lost_bytes: u64) {
-        self.seconds.roll(now);
-        self.seconds.lost += lost_bytes;
-        if sent <= self.recovery_since {
-            return;
+        let fresh = sent > self.recovery_since;
+        self.window.on_lost(now, fresh, lost_bytes);
+        if fresh && persistent {
+            self.window.shrink(self.window.least());
         }
-        self.recovery_since = now;
-        self.window = (self.window / 2).max(self.least());
-        self.threshold = self.window;
-        self.acked = 0;
-        if persistent {
-            self.window = self.least();
+        if fresh {
+            self.recovery_since = now;
         }
     }
 
     fn on_mtu_update(&mut self, new_mtu: u16) {
-        self.mtu = u64::from(new_mtu);
-        self.window = self.window.max(self.least());
+        self.window.mtu = u64::from(new_mtu);
+        self.window.bytes = self.window.bytes.max(self.window.least());
     }
 
     fn window(&self) -> u64 {
-        if self.lift.load(Ordering::Relaxed) { u64::MAX / 2 } else { self.window.max(self.floor()) }
+        if self.lift.load(Ordering::Relaxed) { u64::MAX / 2 } else { self.window.bytes() }
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {
         Box::new(self.clone())
     }
 
-    /// RFC 9002 §7.2.
     fn initial_window(&self) -> u64 {
-        (10 * self.mtu).min((2 * self.mtu).max(14_720))
+        initial(self.window.mtu)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
@@ -206,7 +246,7 @@ mod tests {
         let mut now = Instant::now();
         let mut audio = controller(now);
         run(&mut audio, &mut now, 3, 1);
-        audio.rtt = Duration::from_millis(200);
+        audio.window.rtt = Duration::from_millis(200);
         // 15,000 B/s × 225 ms × 1.25 and two packets.
         let wanted = 15_000 * 225 / 1_000 * 5 / 4 + 2 * 1_200;
         assert!(audio.window() >= wanted - 300 * 2, "{} < {wanted}", audio.window());
@@ -217,7 +257,7 @@ mod tests {
     fn five_bad_seconds_take_the_floor_away_and_five_good_ones_give_it_back() {
         let mut now = Instant::now();
         let mut audio = controller(now);
-        audio.rtt = Duration::from_millis(200);
+        audio.window.rtt = Duration::from_millis(200);
         run(&mut audio, &mut now, 4, 3);
         assert!(audio.window() > 2 * u64::from(MTU));
         run(&mut audio, &mut now, 3, 3);
@@ -231,7 +271,7 @@ mod tests {
         let mut now = Instant::now();
         let mut audio = controller(now);
         run(&mut audio, &mut now, 2, 2);
-        audio.rtt = Duration::from_secs(30);
+        audio.window.rtt = Duration::from_secs(30);
         assert!(audio.window() < MOST_RATE * 2);
     }
 

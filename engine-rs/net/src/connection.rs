@@ -14,6 +14,8 @@ use spaces_core::varint;
 use spaces_moqt::seam::{End, Protocol, StreamId};
 use web_transport_proto::{ConnectRequest, http};
 
+use crate::express::Express;
+use crate::lean::Greeting;
 use crate::quic::{ALPN_H3, DATAGRAM_SEND_BUFFER};
 use crate::streams::{Half, Pending};
 use crate::webtransport::{self, Act, H3_NO_ERROR, Http3};
@@ -59,6 +61,7 @@ pub struct Connection {
     pub(crate) forsaken: Vec<(u64, Half)>,
     /// Datagrams were left in quinn-proto's buffer by the last transmit.
     pub(crate) stuck: bool,
+    pub(crate) express: Option<Express>,
 }
 
 impl Connection {
@@ -87,6 +90,7 @@ impl Connection {
             misfits: 0,
             forsaken: Vec::new(),
             stuck: false,
+            express: None,
         }
     }
 
@@ -118,12 +122,6 @@ impl Connection {
     #[must_use]
     pub fn remote(&self) -> SocketAddr {
         self.quic.remote_address()
-    }
-
-    /// RTT, losses and window of the path.
-    #[must_use]
-    pub fn path_stats(&self) -> quinn_proto::PathStats {
-        self.quic.stats().path
     }
 
     /// Smoothed round-trip time.
@@ -226,7 +224,14 @@ impl Connection {
     }
 
     fn on_connected(&mut self, notices: &mut VecDeque<Notice>) {
-        let data = self.quic.crypto_session().handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+        let data = match self.quic.crypto_session().handshake_data().map(|data| data.downcast::<Greeting>()) {
+            Some(Ok(greeting)) => {
+                self.express = Some(Express::new(greeting.lane, self.quic.remote_address()));
+                greeting.data
+            }
+            Some(Err(data)) => data.downcast::<HandshakeData>().ok().map(|data| *data),
+            None => None,
+        };
         let alpn = data.and_then(|data| data.protocol).unwrap_or_default();
         if alpn == ALPN_H3 {
             self.layer = Layer::Web(Box::new(Http3::new(self.end)));
@@ -260,6 +265,7 @@ impl Connection {
         self.deadline = None;
         self.target = None;
         self.protocol = Some(protocol);
+        self.board();
         notices.push_back(Notice::Open(protocol));
     }
 

@@ -2,10 +2,25 @@
 
 use std::time::Instant;
 
+use spaces_core::engine::{Soon, Track};
+
 use crate::connection::Connection;
+use crate::prefetch::prefetch;
+
+/// How the last object left as a datagram: what its header depends on. Holds until the connection is touched, for whoever
+/// changes a session touches its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) track: Track,
+    /// See [`spaces_moqt::session::Session::datagram_key`].
+    pub(crate) key: u64,
+    /// See [`Connection::quarter`].
+    pub(crate) quarter: Option<u64>,
+}
 
 /// One connection and what its application keeps with it.
 pub(crate) struct Slot<S> {
+    pub(crate) route: Option<Route>,
     pub(crate) connection: Connection,
     pub(crate) state: Option<S>,
     /// Is in the list of those to be asked for transmits.
@@ -34,7 +49,7 @@ impl<S> Connections<S> {
             self.slots.resize_with(index + 1, || None);
         }
         if let Some(slot) = self.slots.get_mut(index) {
-            *slot = Some(Box::new(Slot { connection, state, dirty: false }));
+            *slot = Some(Box::new(Slot { route: None, connection, state, dirty: false }));
             self.count += 1;
         }
         self.touch(key);
@@ -55,10 +70,28 @@ impl<S> Connections<S> {
     pub(crate) fn touch(&mut self, key: u32) -> Option<&mut Slot<S>> {
         let slot = self.slots.get_mut(key as usize)?.as_deref_mut()?;
         slot.connection.now = self.now;
+        slot.route = None;
         if !std::mem::replace(&mut slot.dirty, true) {
             self.dirty.push(key);
         }
         Some(slot)
+    }
+
+    /// Fetches what a datagram to `key`, or an acknowledgement from it, needs; see [`spaces_core::engine::Sink::expect`].
+    pub(crate) fn expect(&self, key: u32, soon: Soon) {
+        let Some(Some(slot)) = self.slots.get(key as usize) else { return };
+        match soon {
+            Soon::Soon => {
+                prefetch(&slot.route);
+                prefetch(&slot.connection.express);
+                prefetch(&slot.connection.phase);
+            }
+            Soon::VerySoon => {
+                if let Some(express) = &slot.connection.express {
+                    express.fetch();
+                }
+            }
+        }
     }
 
     /// Touches all.

@@ -4,12 +4,14 @@
 //! there remain a reference, a QUIC packet and its encryption.
 
 use bytes::{Bytes, BytesMut};
-use spaces_core::engine::{Object, Purge, Sent, Sink, Track};
+use spaces_core::engine::{Object, Purge, Sent, Sink, Soon, Track};
 use spaces_core::ids::{SessionKey, SpaceId};
 use spaces_core::varint;
 use spaces_moqt::seam::ObjectHeader;
 
-use crate::endpoint::Connections;
+use crate::connections::{Connections, Route, Slot};
+use crate::lean::Sealed;
+use crate::outbox::Outbox;
 use crate::peer::Peer;
 use crate::websocket::WebSockets;
 
@@ -52,23 +54,32 @@ impl Framings {
         self.next = 0;
     }
 
-    fn get(&mut self, key: FrameKey) -> Option<Bytes> {
-        self.kept.iter().find(|(kept, ..)| *kept == key).map(|(_, framed, _)| framed.clone())
+    fn find(&self, key: FrameKey) -> Option<usize> {
+        self.kept.iter().position(|(kept, ..)| *kept == key)
     }
 
-    fn keep(&mut self, key: FrameKey, framed: Bytes, payload: Bytes) {
+    fn at(&self, index: usize) -> Option<&Bytes> {
+        self.kept.get(index).map(|(_, framed, _)| framed)
+    }
+
+    fn keep(&mut self, key: FrameKey, framed: Bytes, payload: Bytes) -> usize {
         if self.kept.len() < FRAMINGS {
             self.kept.push((key, framed, payload));
-        } else if let Some(slot) = self.kept.get_mut(self.next) {
-            *slot = (key, framed, payload);
-            self.next = (self.next + 1) % FRAMINGS;
+            return self.kept.len() - 1;
         }
+        let index = self.next;
+        if let Some(slot) = self.kept.get_mut(index) {
+            *slot = (key, framed, payload);
+        }
+        self.next = (index + 1) % FRAMINGS;
+        index
     }
 }
 
 /// The way out during one delivery.
 pub(crate) struct Downlink<'a> {
     pub(crate) connections: &'a mut Connections<Peer>,
+    pub(crate) outbox: &'a mut Outbox,
     /// Listeners over TCP.
     pub(crate) websockets: &'a mut WebSockets,
     pub(crate) framings: &'a mut Framings,
@@ -85,58 +96,99 @@ pub(crate) fn is_datagram(track: Track) -> bool {
     }
 }
 
+impl Downlink<'_> {
+    /// How `object` leaves to `session` as a datagram. `None`: nobody is there to take it.
+    fn route(slot: &mut Slot<Peer>, track: Track) -> Option<Route> {
+        if let Some(route) = slot.route.filter(|route| route.track == track) {
+            return Some(route);
+        }
+        let peer = slot.state.as_ref()?;
+        let key = peer.protocol.as_ref()?.datagram_key(peer.subscription(track)?)?;
+        let route = Route { track, key, quarter: slot.connection.quarter() };
+        slot.route = Some(route);
+        Some(route)
+    }
+
+    /// The object framed for all who have this route, in [`Framings`].
+    fn frame(&mut self, session: SessionKey, route: Route, object: &Object) -> Option<usize> {
+        let payload = (object.payload.as_ptr() as usize, object.payload.len());
+        let Route { key, quarter, .. } = route;
+        let key = FrameKey { payload, group: object.group, object: object.object, datagram_key: key, quarter };
+        if let Some(index) = self.framings.find(key) {
+            return Some(index);
+        }
+        let peer = self.connections.slot(session.0)?.state.as_ref()?;
+        let mut out = BytesMut::with_capacity(object.payload.len() + 48);
+        if let Some(quarter) = quarter {
+            varint::write(&mut out, quarter);
+        }
+        let subscription = peer.subscription(object.track)?;
+        if !peer.protocol.as_ref()?.datagram_header(subscription, &header(object), &mut out) {
+            return None;
+        }
+        out.extend_from_slice(&object.payload);
+        self.stats.framed += 1;
+        Some(self.framings.keep(key, out.freeze(), object.payload.clone()))
+    }
+
+    /// `None`: nobody is there to take it.
+    fn send_datagram(&mut self, session: SessionKey, object: &Object) -> Option<bool> {
+        let route = Self::route(self.connections.slot(session.0)?, object.track)?;
+        let index = self.frame(session, route, object)?;
+        let framed = self.framings.at(index)?;
+        let now = self.connections.now;
+        match self.connections.slot(session.0)?.connection.send_lean(now, framed, self.outbox) {
+            Sealed::Yes => Some(true),
+            Sealed::Blocked => Some(false),
+            Sealed::Unfit => {
+                let slot = self.connections.touch(session.0)?;
+                slot.route = Some(route);
+                Some(slot.connection.send_datagram(framed.clone()))
+            }
+        }
+    }
+
+    fn send_on_stream(&mut self, session: SessionKey, object: &Object) -> Option<()> {
+        let (connection, peer) = self.connections.get_mut(session.0)?;
+        let subscription = peer.subscription(object.track)?;
+        peer.protocol.as_mut()?.send_object(connection, subscription, &header(object), &object.payload);
+        self.stats.stream_objects += 1;
+        Some(())
+    }
+}
+
+fn header(object: &Object) -> ObjectHeader {
+    ObjectHeader {
+        group: object.group,
+        object: object.object,
+        end_of_group: object.end_of_group,
+        timestamp: object.timestamp,
+    }
+}
+
 impl Sink for Downlink<'_> {
     fn send(&mut self, session: SessionKey, object: &Object) -> Sent {
         if self.websockets.owns(session.0) {
             return self.websockets.send(session.0, object, self.stats);
         }
         // A session or subscription that is gone takes everything: its cursor must not wait for it.
-        let Some((connection, peer)) = self.connections.get_mut(session.0) else { return Sent::Yes };
-        let Some(subscription) = peer.subscription(object.track) else { return Sent::Yes };
-        let header = ObjectHeader {
-            group: object.group,
-            object: object.object,
-            end_of_group: object.end_of_group,
-            timestamp: object.timestamp,
-        };
-        let Some(protocol) = peer.protocol.as_mut() else { return Sent::Yes };
         if !is_datagram(object.track) {
-            protocol.send_object(connection, subscription, &header, &object.payload);
-            self.stats.stream_objects += 1;
+            self.send_on_stream(session, object);
             return Sent::Yes;
         }
-        let Some(datagram_key) = protocol.datagram_key(subscription) else { return Sent::Yes };
-        let key = FrameKey {
-            payload: (object.payload.as_ptr() as usize, object.payload.len()),
-            group: object.group,
-            object: object.object,
-            datagram_key,
-            quarter: connection.quarter(),
-        };
-        let framed = match self.framings.get(key) {
-            Some(framed) => framed,
-            None => {
-                let mut out = BytesMut::with_capacity(object.payload.len() + 32);
-                if let Some(quarter) = key.quarter {
-                    varint::write(&mut out, quarter);
-                }
-                if !protocol.datagram_header(subscription, &header, &mut out) {
-                    return Sent::Yes;
-                }
-                out.extend_from_slice(&object.payload);
-                let framed = out.freeze();
-                self.framings.keep(key, framed.clone(), object.payload.clone());
-                self.stats.framed += 1;
-                framed
+        match self.send_datagram(session, object) {
+            Some(true) => self.stats.datagrams += 1,
+            Some(false) => {
+                self.stats.blocked += 1;
+                return Sent::Blocked;
             }
-        };
-        if connection.send_datagram(framed) {
-            self.stats.datagrams += 1;
-            Sent::Yes
-        } else {
-            self.stats.blocked += 1;
-            Sent::Blocked
+            None => {}
         }
+        Sent::Yes
+    }
+
+    fn expect(&mut self, session: SessionKey, soon: Soon) {
+        self.connections.expect(session.0, soon);
     }
 
     /// Why nothing of a silenced seat leaves after this and [`crate::endpoint::Endpoint::expel_datagrams`]:

@@ -13,20 +13,23 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use quinn_proto::crypto::rustls::QuicServerConfig;
-use quinn_proto::{
-    ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, ServerConfig, Transmit, TransportConfig,
-};
+use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, ServerConfig, TransportConfig};
 
+use spaces_core::engine::Soon;
+
+use crate::addressees::Addressees;
 use crate::application::dispatch;
 use crate::congestion::Lift;
 use crate::connection::{Closed, Connection, Notice, Phase, Target};
 use crate::connections::Slot;
 use crate::group::{Group, Loads, Way};
-use crate::handshakes::WAITING;
+use crate::handshakes;
+use crate::lean::LeanServer;
+use crate::outbox::Outbox;
 use crate::quic::{self, SetupError};
 use crate::steering;
 use crate::timers::Wheel;
-use crate::udp::{ReceiveBatch, SendBatch, SendReport, Socket};
+use crate::udp::{ReceiveBatch, SendReport, Socket};
 use crate::visitors::Visitors;
 use crate::wake::wait_readable;
 
@@ -36,7 +39,7 @@ pub use crate::quic::Dialler;
 pub use crate::wake::Waker;
 
 /// The least time between two turns: packets are handled in slots of 1 ms, not one by one, which halves their cost.
-const SLOT: Duration = Duration::from_millis(1);
+pub(crate) const SLOT: Duration = Duration::from_millis(1);
 /// Receive calls a turn, so that a flood does not keep the other steps from happening.
 const RECEIVES: usize = 8;
 /// Packets of one connection a turn; the rest follows in the next.
@@ -90,6 +93,8 @@ pub struct EndpointStats {
     pub received: u64,
     /// Their bytes.
     pub received_bytes: u64,
+    /// Of these, acknowledgements read without quinn-proto.
+    pub lean: u64,
     /// Datagrams received that belong to no connection and begin none.
     pub garbage: u64,
     /// Datagrams that other shards passed on.
@@ -120,10 +125,12 @@ pub struct Endpoint<S> {
     /// What `quic` answers with; `None`: it dials only.
     server: Option<Arc<ServerConfig>>,
     client_transport: Arc<TransportConfig>,
-    socket: Socket,
+    pub(crate) outbox: Outbox,
     /// Taken out while its packets are handled.
     receive: Option<Box<ReceiveBatch>>,
-    pub(crate) send: SendBatch,
+    addressees: Addressees,
+    /// Where a packet is opened.
+    scratch: BytesMut,
     wheel: Wheel,
     due: Vec<(u32, u64)>,
     spare: Vec<u32>,
@@ -147,26 +154,24 @@ impl<S> Endpoint<S> {
     /// # Errors
     /// [`EndpointError`].
     pub fn new(settings: Settings) -> Result<Self, EndpointError> {
-        let socket = Socket::bind(settings.bind, settings.shared)?;
+        let outbox = Outbox::bind(settings.bind, settings.shared)?;
         let lift = Lift::default();
         let transport = Arc::new(quic::transport(&lift, settings.idle_timeout)?);
         let visitors = Visitors::new(settings.answering.as_ref().map_or(0, |answering| answering.per_address));
         let max_connections = settings.answering.as_ref().map_or(usize::MAX, |answering| answering.max_connections);
-        let server = settings.answering.map(|answering| {
-            let mut config = ServerConfig::with_crypto(answering.crypto);
-            config.transport_config(Arc::clone(&transport));
-            config.migration(true).max_incoming(WAITING * 2).incoming_buffer_size(16 * 1_024);
-            Arc::new(config)
-        });
+        let server = settings
+            .answering
+            .map(|answering| Arc::new(handshakes::answering(lean(answering.crypto), Arc::clone(&transport))));
         let now = Instant::now();
         Ok(Self {
             connections: Connections::new(now),
             quic: quinn_proto::Endpoint::new(Arc::new(quic::endpoint(settings.shard)), server.clone(), true, None),
             server,
             client_transport: transport,
-            socket,
+            outbox,
             receive: Some(Box::default()),
-            send: SendBatch::default(),
+            addressees: Addressees::default(),
+            scratch: BytesMut::with_capacity(crate::udp::RECEIVE_BUFFER),
             wheel: Wheel::new(now),
             due: Vec::new(),
             spare: Vec::new(),
@@ -186,7 +191,7 @@ impl<S> Endpoint<S> {
     /// The address bound to.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.socket.local_addr()
+        self.outbox.socket.local_addr()
     }
 
     /// Makes the next [`Endpoint::turn`] happen at once and call [`Application::on_wake`].
@@ -211,7 +216,7 @@ impl<S> Endpoint<S> {
     /// # Errors
     /// What the kernel says.
     pub(crate) fn let_others_in(&self) -> io::Result<()> {
-        self.socket.let_others_in()
+        self.outbox.socket.let_others_in()
     }
 
     /// Has the kernel give each packet to the shard that it names.
@@ -219,7 +224,7 @@ impl<S> Endpoint<S> {
     /// # Errors
     /// The kernel does not do that.
     pub(crate) fn steer(&self, shards: u8) -> io::Result<()> {
-        self.socket.steer(&steering::program(shards))
+        self.outbox.socket.steer(&steering::program(shards))
     }
 
     /// There are so many shards now, and so much of what all may have is this one's.
@@ -241,7 +246,7 @@ impl<S> Endpoint<S> {
     /// What was done so far.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
-        self.stats
+        EndpointStats { sent: self.outbox.report, ..self.stats }
     }
 
     /// Answers handshakes that begin from now on with this certificate; open connections keep theirs. One that dials only
@@ -250,7 +255,7 @@ impl<S> Endpoint<S> {
         if let Some(server) = &self.server {
             // All else stays, above all the key of Retry tokens: peers under way come back with theirs.
             let mut config = ServerConfig::clone(server);
-            config.crypto = crypto;
+            config.crypto = lean(crypto);
             let config = Arc::new(config);
             self.quic.set_server_config(Some(Arc::clone(&config)));
             self.server = Some(config);
@@ -292,7 +297,7 @@ impl<S> Endpoint<S> {
     /// # Errors
     /// What the kernel says; the old socket stays then.
     pub fn rebind(&mut self, address: SocketAddr) -> io::Result<()> {
-        self.socket = Socket::bind(address, false)?;
+        self.outbox.socket = Socket::bind(address, false)?;
         self.connections.touch_all();
         for key in self.connections.dirty.clone() {
             if let Some(slot) = self.connections.slot(key) {
@@ -309,6 +314,7 @@ impl<S> Endpoint<S> {
     pub fn turn<A: Application<State = S>>(&mut self, app: &mut A, at_most: Duration) -> io::Result<()> {
         self.wait(app.next_timeout(), app.descriptor(), at_most)?;
         self.connections.now = Instant::now();
+        let since = self.connections.now.saturating_duration_since(self.last_turn);
         self.last_turn = self.connections.now;
         self.stats.turns += 1;
         app.begin(self.connections.now);
@@ -317,7 +323,7 @@ impl<S> Endpoint<S> {
             app.on_wake(self);
             self.depart(app);
         }
-        self.begin_handshakes();
+        self.begin_handshakes(since);
         self.expire_timers();
         self.pump(app);
         app.advance(self);
@@ -342,8 +348,8 @@ impl<S> Endpoint<S> {
         }
         let patience = until.saturating_duration_since(Instant::now());
         match beside {
-            Some(beside) => wait_readable([self.waker.as_fd(), self.socket.as_fd(), beside], patience)?,
-            None => wait_readable([self.waker.as_fd(), self.socket.as_fd()], patience)?,
+            Some(beside) => wait_readable([self.waker.as_fd(), self.outbox.socket.as_fd(), beside], patience)?,
+            None => wait_readable([self.waker.as_fd(), self.outbox.socket.as_fd()], patience)?,
         };
         Ok(())
     }
@@ -351,12 +357,21 @@ impl<S> Endpoint<S> {
     fn receive<A: Application<State = S>>(&mut self, app: &mut A) -> io::Result<()> {
         for _ in 0..RECEIVES {
             let Some(mut batch) = self.receive.take() else { break };
-            let result = self.socket.receive(&mut batch);
+            let result = self.outbox.socket.receive(&mut batch);
+            for soon in [Soon::Soon, Soon::VerySoon] {
+                let ids = batch.iter().filter_map(|train| Addressees::id(train.bytes));
+                for key in ids.filter_map(|id| self.addressees.find(id)) {
+                    self.connections.expect(key, soon);
+                }
+            }
             for train in batch.iter() {
                 for datagram in train.bytes.chunks(train.segment) {
                     self.stats.received += 1;
                     self.stats.received_bytes += datagram.len() as u64;
                     let way = self.group.as_ref().map_or(Way::Here, |group| group.way(datagram));
+                    if matches!(way, Way::Here) && self.read_lean(train.remote, datagram) {
+                        continue;
+                    }
                     let (bytes, ecn) = (BytesMut::from(datagram), train.ecn);
                     let packet = ForeignPacket { remote: train.remote, local: train.local, ecn, bytes, given: false };
                     self.handle_or_pass(packet, way);
@@ -403,19 +418,37 @@ impl<S> Endpoint<S> {
         }
     }
 
+    /// Reads a packet that only acknowledges; false: it is quinn-proto's.
+    fn read_lean(&mut self, remote: SocketAddr, packet: &[u8]) -> bool {
+        let Some(id) = Addressees::id(packet) else { return false };
+        let now = self.connections.now;
+        let Some(slot) = self.addressees.find(id).and_then(|key| self.connections.slot(key)) else { return false };
+        let read = slot.connection.read_lean(now, remote, id, packet, &mut self.scratch);
+        self.stats.lean += u64::from(read);
+        read
+    }
+
     fn handle(&mut self, packet: ForeignPacket) {
-        self.make_room();
+        self.outbox.make_room();
         let (first, given) = (self.first_of_a_handshake(&packet), packet.given);
-        let Some(out) = self.send.vacant() else { return };
+        let Some(out) = self.outbox.vacant() else { return };
         let ecn = EcnCodepoint::from_bits(packet.ecn);
+        let id = Addressees::id(&packet.bytes);
         match self.quic.handle(self.connections.now, packet.remote, packet.local, ecn, packet.bytes, &mut out.bytes) {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
                 if let Some(slot) = self.connections.touch(u32::try_from(handle.0).unwrap_or(u32::MAX)) {
                     slot.connection.quic.handle_event(event);
+                    slot.connection.stay_or_leave();
+                    let key = slot.connection.key();
+                    if let (Some(id), Some(express)) = (id, slot.connection.express.as_mut())
+                        && express.id != Some(id)
+                    {
+                        self.addressees.learn(id, key, express.id.replace(id));
+                    }
                 }
             }
             Some(DatagramEvent::NewConnection(incoming)) => self.on_incoming(incoming, first, given),
-            Some(DatagramEvent::Response(transmit)) => commit(&mut self.send, &transmit),
+            Some(DatagramEvent::Response(transmit)) => self.outbox.commit_transmit(&transmit),
             None => self.stats.garbage += 1,
         }
     }
@@ -448,6 +481,8 @@ impl<S> Endpoint<S> {
     fn pump_one<A: Application<State = S>>(&mut self, app: &mut A, key: u32) {
         let mut notices = std::mem::take(&mut self.notices);
         while let Some(slot) = self.connections.slot(key) {
+            // What follows may change the session.
+            slot.route = None;
             slot.connection.poll(&mut notices);
             let quiet = notices.is_empty();
             while let Some(notice) = notices.pop_front() {
@@ -463,6 +498,7 @@ impl<S> Endpoint<S> {
                 if let Some(state) = slot.state.take() {
                     app.on_closed(key, state, Closed::Lost);
                 }
+                self.addressees.forget(slot.connection.express.as_ref().and_then(|express| express.id));
                 self.connections.remove(key);
             }
             if quiet {
@@ -485,24 +521,24 @@ impl<S> Endpoint<S> {
             self.transmit_one(key, BURST);
         }
         self.spare = keys;
-        self.flush();
+        self.outbox.flush();
     }
 
     fn transmit_one(&mut self, key: u32, burst: usize) {
-        let segments = self.socket.max_segments();
+        let segments = self.outbox.socket.max_segments();
         let now = self.connections.now;
         let mut more = true;
         for _ in 0..burst {
-            self.make_room();
+            self.outbox.make_room();
             let Some(slot) = self.connections.slot(key) else {
                 return;
             };
-            let Some(out) = self.send.vacant() else { return };
+            let Some(out) = self.outbox.vacant() else { return };
             let Some(transmit) = slot.connection.quic.poll_transmit(now, segments, &mut out.bytes) else {
                 more = false;
                 break;
             };
-            commit(&mut self.send, &transmit);
+            self.outbox.commit_transmit(&transmit);
         }
         let Some(slot) = self.connections.slot(key) else { return };
         slot.dirty = false;
@@ -526,7 +562,7 @@ impl<S> Endpoint<S> {
         self.lift.store(true, Ordering::Relaxed);
         self.transmit_one(key, BURST);
         self.lift.store(false, Ordering::Relaxed);
-        self.flush();
+        self.outbox.flush();
         if let Some(slot) = self.connections.touch(key)
             && slot.connection.datagrams_wait()
             && slot.connection.phase() != Phase::Gone
@@ -536,31 +572,20 @@ impl<S> Endpoint<S> {
         }
     }
 
-    pub(crate) fn make_room(&mut self) {
-        if self.send.is_full() {
-            self.flush();
-        }
+    /// Sends what is in the batch now.
+    pub(crate) fn flush(&mut self) {
+        self.outbox.flush();
     }
 
-    /// Hands the batch to the kernel. It is empty afterwards, whatever the kernel says.
-    fn flush(&mut self) {
-        if self.send.is_empty() {
-            return;
+    /// Changes the keys of `key`'s connection if that is due.
+    pub(crate) fn renew_key(&mut self, key: u32) {
+        if self.connections.slot(key).is_some_and(|slot| slot.connection.renew_key()) {
+            self.connections.touch(key);
         }
-        let report = self.socket.send(&mut self.send);
-        self.stats.sent.datagrams += report.datagrams;
-        self.stats.sent.bytes += report.bytes;
-        self.stats.sent.dropped += report.dropped;
-        self.stats.sent.calls += report.calls;
     }
 }
 
-pub(crate) fn commit(batch: &mut SendBatch, transmit: &Transmit) {
-    let Some(out) = batch.current() else { return };
-    out.bytes.truncate(transmit.size);
-    out.remote = transmit.destination;
-    out.source = transmit.src_ip;
-    out.ecn = transmit.ecn.map_or(0, |ecn| ecn as u8);
-    out.segment = transmit.segment_size;
-    batch.commit();
+/// Every connection that is answered gets a lane.
+fn lean(tls: Arc<QuicServerConfig>) -> Arc<LeanServer> {
+    Arc::new(LeanServer { tls, max_ack_delay: quic::MAX_ACK_DELAY })
 }

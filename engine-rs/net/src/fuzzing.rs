@@ -82,6 +82,9 @@ impl WebTransport {
     }
 }
 
+/// One connection's lane under keys that hide nothing: packets of ours and of quinn-proto's leave, the peer's come in.
+pub use crate::lean::fuzzing::Lane;
+
 /// One QMux connection, as one end of it.
 #[derive(Debug)]
 pub struct QmuxEnd(Qmux);

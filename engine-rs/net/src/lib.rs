@@ -1,5 +1,6 @@
 //! The only I/O of the engine.
 
+mod addressees;
 mod application;
 pub mod client;
 pub mod clock;
@@ -11,6 +12,7 @@ pub mod crowd;
 pub mod downlink;
 pub mod endpoint;
 pub mod events;
+mod express;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod group;
@@ -18,10 +20,13 @@ mod handshakes;
 mod mail;
 
 pub mod identity;
+mod lean;
 mod link;
 pub mod mixer;
 mod notice;
+mod outbox;
 mod peer;
+mod prefetch;
 pub mod quic;
 pub mod recorder;
 pub mod server;

@@ -28,7 +28,7 @@ pub(crate) const DATAGRAM_SEND_BUFFER: usize = 8 * 1_024;
 /// Bytes of streams that a connection may have unacknowledged or unsent inside quinn-proto.
 const SEND_WINDOW: u64 = 128 * 1_024;
 /// How long peers that know ACK_FREQUENCY may hold back an ACK: two to five ticks instead of one.
-const MAX_ACK_DELAY: Duration = Duration::from_millis(100);
+pub(crate) const MAX_ACK_DELAY: Duration = Duration::from_millis(100);
 
 /// What cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,8 @@ pub(crate) fn transport(lift: &Lift, idle_timeout: Duration) -> Result<Transport
         .stream_receive_window(VarInt::from_u32(32 * 1_024))
         .receive_window(VarInt::from_u32(128 * 1_024))
         .send_window(SEND_WINDOW)
+        // Two senders would spin it at odds (RFC 9000 §17.4).
+        .allow_spin(false)
         .crypto_buffer_size(16 * 1_024)
         .datagram_receive_buffer_size(Some(32 * 1_024))
         .datagram_send_buffer_size(DATAGRAM_SEND_BUFFER)

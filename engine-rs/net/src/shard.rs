@@ -301,6 +301,7 @@ impl Shard {
         self.framings.clear();
         let mut sink = Downlink {
             connections: &mut endpoint.connections,
+            outbox: &mut endpoint.outbox,
             websockets: &mut self.beside.websockets,
             framings: &mut self.framings,
             stats: &mut self.downlink,
@@ -314,6 +315,8 @@ impl Shard {
             endpoint.expel_datagrams(key);
         }
         self.beside.websockets.expel(&over_tcp, &mut self.desk);
+        // Nothing stays in the batch beyond a command.
+        endpoint.flush();
         self.carry_outputs(endpoint);
         for (key, refusal) in std::mem::take(&mut self.desk.closing) {
             self.refuse(endpoint, key, refusal);
@@ -367,6 +370,7 @@ impl Shard {
         self.household = (self.household + 1) % HOUSEHOLDS;
         self.beside.websockets.report(&mut self.desk, self.household, HOUSEHOLDS, now, self.admission_timeout);
         for key in endpoint.connections.part(self.household, HOUSEHOLDS) {
+            endpoint.renew_key(key);
             if endpoint.connections.get(key).is_some_and(|(_, peer)| peer.overdue(now, self.admission_timeout)) {
                 if let Some((connection, peer)) = endpoint.connections.get_mut(key) {
                     self.desk.stats.overdue += 1;

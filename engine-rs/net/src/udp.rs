@@ -16,7 +16,7 @@ use libc::{c_int, c_void, cmsghdr, iovec, mmsghdr, msghdr, sockaddr_storage, soc
 /// Messages a system call.
 pub const BATCH: usize = 64;
 /// Largest UDP payload that one receive may return: a GRO train.
-const RECEIVE_BUFFER: usize = 65_535;
+pub(crate) const RECEIVE_BUFFER: usize = 65_535;
 /// Room for the control messages of one message: timestamps are off, so ECN, packet info and segment size.
 const CONTROL: usize = 128;
 /// Kernel buffer asked for, in each direction: 20 ms of 5,000 listeners at 1,200 bytes.
@@ -108,12 +108,18 @@ impl Socket {
         }
         // Without any of these the connection still works: no ECN, no known local address, no trains.
         let _ = set(&fd, libc::IPPROTO_IP, libc::IP_RECVTOS, 1);
-        let _ = set(&fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1);
+        // A socket bound to one address sends from it and receives at it: nothing to ask, and nothing to say with each packet.
+        let anywhere = address.ip().is_unspecified();
+        if anywhere {
+            let _ = set(&fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1);
+        }
         let _ = set(&fd, libc::IPPROTO_UDP, libc::UDP_GRO, 1);
         if address.is_ipv6() {
             let _ = set(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
             let _ = set(&fd, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1);
-            let _ = set(&fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1);
+            if anywhere {
+                let _ = set(&fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1);
+            }
             let _ = set(&fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE);
         }
         // Path MTU discovery is QUIC's (RFC 8899): never fragment, and ignore the kernel's own estimate.

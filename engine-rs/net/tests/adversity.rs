@@ -48,8 +48,9 @@ impl Others {
             meanwhile(world, n);
         });
         self.said += frames;
-        let heard = world.heard(self.listener, 0).len() as u64 - before;
-        assert!(heard * 100 >= frames * 93, "heard {heard} of {frames}: {:#?}", world.server.stats());
+        // On a busy machine the last frames are still on their way.
+        let listener = self.listener;
+        world.until("heard", |world| (world.heard(listener, 0).len() as u64 - before) * 100 >= frames * 93);
     }
 }
 
