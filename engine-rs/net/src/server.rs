@@ -421,7 +421,7 @@ impl Server {
     /// Somebody in a Space reacts, by other ways than their session.
     ///
     /// # Errors
-    /// [`ServerError::Denied`] as [`Engine::react_as`] says.
+    /// [`ServerError::Denied`] as [`spaces_core::engine::Engine::react_as`] says.
     pub fn react(&self, space: SpaceId, account: AccountId, kind: u8) -> Result<(), ServerError> {
         for shard in &self.shards().handles {
             match shard.wait(&shard.ask(|reply| Order::React(space, account, kind, reply))?)? {
@@ -437,7 +437,8 @@ impl Server {
     /// in force at this moment; once a command that withdraws the consent was answered, no line of before is sent.
     ///
     /// # Errors
-    /// [`ApplyError::Invalid`] for a line over [`MOST_CAPTION`] bytes; [`ServerError::Denied`] as [`Engine::caption`] says.
+    /// [`ApplyError::Invalid`] for a line over [`MOST_CAPTION`] bytes; [`ServerError::Denied`] as
+    /// [`spaces_core::engine::Engine::caption`] says.
     pub fn caption(&self, space: SpaceId, seat: SeatNo, generation: u32, line: Bytes) -> Result<(), ServerError> {
         if line.len() > MOST_CAPTION {
             return Err(ServerError::Refused(ApplyError::Invalid("the caption is too large")));
