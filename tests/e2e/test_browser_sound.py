@@ -127,6 +127,7 @@ async def hears_on(stage: Stage, page: LivePage, said: Pcm, change: Change) -> N
     assert page.problems == []
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("protocol", ["moq-lite-05", "moqt-18"])
 async def test_who_begins_to_save_data_and_ceases_hears_on(at: Place, said: Pcm, protocol: str) -> None:
     async with live_stage(at) as stage, live_page() as page:
@@ -140,6 +141,7 @@ async def test_who_begins_to_save_data_and_ceases_hears_on(at: Place, said: Pcm,
         assert (await page.look())["saveData"] is False
 
 
+@pytest.mark.alone
 async def test_a_page_follows_when_the_audience_becomes_large_and_small(tmp_path: Path, said: Pcm) -> None:
     config = tmp_path / "crowds.toml"
     config.write_text("[limits.override]\nmix_above = 2\nmix_below_percent = 100\nmix_hold_ms = 0\n")

@@ -3,8 +3,11 @@
 
 import { effect } from "@preact/signals";
 import type { Schema } from "@/api/client";
+import { useLanguage } from "@/i18n";
 import type { LiveAudio, Phase } from "@/live/live-audio";
 import { openLiveAudio } from "@/live/open";
+
+void useLanguage("en");
 
 type Admission = Schema<"AdmissionView">;
 
