@@ -305,11 +305,14 @@ class Story:
         # Sam reads on from anywhere in the opening of "A Tale of Two Cities".
         lines = panel.get_by_role("paragraph").filter(has_text=SAM)
         await self.lee.sees(lines.nth(2))
-        said = " ".join(await lines.all_inner_texts()).replace(SAM, "")
-        words = re.findall(r"[a-z]+", said.lower())
-        known = sum(word in OPENING for word in words)
-        assert len(words) >= 10, said
-        assert known / len(words) >= 0.8, said
+
+        # Four words in five; a line misheard beside two browsers on two cores is made up for by the next ones.
+        until, words = time.monotonic() + 40, [""]
+        while len(words) < 10 or sum(word in OPENING for word in words) < 0.8 * len(words):
+            assert time.monotonic() < until, words
+            await asyncio.sleep(0.5)
+            said = " ".join(await lines.all_inner_texts()).replace(SAM, "")
+            words = re.findall(r"[a-z]+", said.lower())
 
     async def _hears_sam_in_a_file(self, tab: Tab, seek: Callable[[], Awaitable[None]]) -> None:
         """Heard again from the same place if the machine was too busy to play it well: the file stays as it is."""
