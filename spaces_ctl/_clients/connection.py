@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, Self, TypeVar
@@ -31,9 +32,10 @@ class Native(Protocol):
 
 
 N = TypeVar("N", bound=Native)
+T = TypeVar("T")
 
 
-class Client(Generic[N]):
+class Client(ABC, Generic[N]):
     """The life of a native client on the running event loop, and waiting for its eventfd."""
 
     def __init__(
@@ -60,11 +62,13 @@ class Client(Generic[N]):
             pem = Path(path).read_bytes() if path else None
         return url, token, [] if pin is None else [pin], pem, transport, protocol, idle
 
+    @abstractmethod
     def _connect(self) -> N:
-        raise NotImplementedError
+        """Begins to connect. May take long: not called on the loop's thread."""
 
+    @abstractmethod
     def _is_ready(self, native: N) -> bool:
-        raise NotImplementedError
+        """Entering is over. Raises why it will never be."""
 
     async def __aenter__(self) -> Self:
         """Connects."""
@@ -125,6 +129,24 @@ class Client(Generic[N]):
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    async def _batches(self, take: Callable[[], Iterable[T]]) -> AsyncIterator[list[T]]:
+        """What `take` gives whenever it gives some, until the client is closed here. Raises why it ended otherwise."""
+        native, batch = self._native, list[T]()
+
+        def arrived() -> bool:
+            batch.extend(take())
+            if not batch:
+                self._is_ready(native)  # raises why it is over
+            return bool(batch)
+
+        while True:
+            try:
+                await self._until(arrived)
+            except ConnectionClosed:
+                return
+            yield batch.copy()
+            batch.clear()
 
     async def _until(self, ready: Callable[[], bool]) -> None:
         """Returns when `ready`, which is asked whenever the engine's thread has done something."""

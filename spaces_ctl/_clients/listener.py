@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from spaces_ctl import _engine
 from spaces_ctl._clients.connection import Client, MoqProtocol, Transport
-from spaces_ctl._engine import ConnectionClosed
 
 __all__ = ["CaptionLine", "Frame", "Listener", "ListenerStats", "MixFrame"]
 
@@ -158,46 +157,27 @@ class Listener(Client[_engine.NativeListener]):
 
         Raises why it ended otherwise. If nobody iterates, the oldest of 4,096 are dropped.
         """
-        native, batch = self._native, list[Frame]()
-
-        def arrived() -> bool:
-            batch.extend(Frame(*row) for row in native.frames())
-            return bool(batch) or native.live() is None
-
-        async for _ in self._rounds(arrived):
-            yield batch.copy()
-            batch.clear()
+        native = self._native
+        async for batch in self._batches(lambda: (Frame(*row) for row in native.frames())):
+            yield batch
 
     async def mix(self) -> AsyncIterator[list[MixFrame]]:
         """Packets of the mix as they come, in batches, each once, until the listener is closed here.
 
         Raises why it ended otherwise. If nobody iterates, the oldest of 1,536 are dropped.
         """
-        native, batch = self._native, list[MixFrame]()
-
-        def arrived() -> bool:
-            batch.extend(MixFrame(*row) for row in native.packets())
-            return bool(batch) or native.live() is None
-
-        async for _ in self._rounds(arrived):
-            yield batch.copy()
-            batch.clear()
+        native = self._native
+        async for batch in self._batches(lambda: (MixFrame(*row) for row in native.packets())):
+            yield batch
 
     async def captions(self) -> AsyncIterator[CaptionLine]:
         """Captions as they come (the last few of before first), until the listener is closed here.
 
         Raises why it ended otherwise. If nobody iterates, the oldest of 256 are dropped.
         """
-        native, lines = self._native, list[CaptionLine]()
-
-        def arrived() -> bool:
-            lines.extend(CaptionLine(*row) for row in native.lines())
-            return bool(lines) or native.live() is None
-
-        async for _ in self._rounds(arrived):
-            ready = lines.copy()
-            lines.clear()
-            for line in ready:
+        native = self._native
+        async for batch in self._batches(lambda: (CaptionLine(*row) for row in native.lines())):
+            for line in batch:
                 yield line
 
     async def pcm(self) -> AsyncIterator[bytes]:
@@ -206,25 +186,9 @@ class Listener(Client[_engine.NativeListener]):
         48 kHz mono s16 in native byte order, behind an adaptive jitter buffer. If nobody iterates, the oldest of 100
         blocks are dropped.
         """
-        native, blocks = self._native, list[bytes]()
-
-        def mixed() -> bool:
-            blocks.extend(native.blocks())
-            return bool(blocks) or native.live() is None
-
-        async for _ in self._rounds(mixed):
-            ready = blocks.copy()
-            blocks.clear()
-            for block in ready:
+        async for batch in self._batches(self._native.blocks):
+            for block in batch:
                 yield block
-
-    async def _rounds(self, ready: Callable[[], bool]) -> AsyncIterator[None]:
-        while True:
-            try:
-                await self._until(ready)
-            except ConnectionClosed:
-                return
-            yield
 
     def pull(self, samples: int) -> bytes:
         """The mixed sound that a sound card plays now: call it at the pace of playing, instead of iterating `pcm`."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from spaces_ctl import _engine
 from spaces_ctl._clients.connection import Client
-from spaces_ctl._engine import ConnectionClosed
 
 __all__ = ["SeatFrame", "SeatTap", "TapStats"]
 
@@ -65,19 +64,9 @@ class SeatTap(Client[_engine.NativeTap]):
 
         Raises why it ended otherwise. If nobody iterates, the oldest of 10,240 are dropped.
         """
-        native, batch = self._native, list[SeatFrame]()
-
-        def arrived() -> bool:
-            batch.extend(SeatFrame(*row) for row in native.frames())
-            return bool(batch) or native.live() is None
-
-        while True:
-            try:
-                await self._until(arrived)
-            except ConnectionClosed:
-                return
-            yield batch.copy()
-            batch.clear()
+        native = self._native
+        async for batch in self._batches(lambda: (SeatFrame(*row) for row in native.frames())):
+            yield batch
 
     def stats(self) -> TapStats:
         """Counters since the start."""

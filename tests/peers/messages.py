@@ -1,10 +1,12 @@
 """Messages on the streams of a MoQ session, whichever end and protocol it is."""
 
+from abc import ABC, abstractmethod
+
 from tests.peers import wire
 from tests.peers.transport import Incoming
 
 
-class Messages:
+class Messages(ABC):
     """A session that takes whole messages off its streams."""
 
     codec: wire.Codec
@@ -19,6 +21,6 @@ class Messages:
                 return
             incoming.data = incoming.data[reader.at :]
 
+    @abstractmethod
     def message(self, stream: int, incoming: Incoming, reader: wire.Reader) -> None:
         """One, off the reader. Raises wire.Short."""
-        raise NotImplementedError

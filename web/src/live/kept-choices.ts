@@ -21,6 +21,6 @@ export function keep(choice: Choice, value: unknown): void {
   try {
     localStorage.setItem(KEY + choice, JSON.stringify(value));
   } catch {
-    // it holds for now
+    // no room, or none allowed: it holds until the page is left
   }
 }
