@@ -244,7 +244,14 @@ impl World {
                     let role = [Role::Host, Role::Cohost, Role::Speaker, Role::Speaker][usize::from(how & 3)];
                     let generation = u32::from(how >> 4);
                     let (seat, account) = (SeatNo::new(who & 0x0f)?, AccountId(1 + u64::from(who >> 4 & 7)));
-                    stage.push(StageRow { seat, account, role, muted: how & 4 != 0, generation, caption: how & 8 != 0 });
+                    stage.push(StageRow {
+                        seat,
+                        account,
+                        role,
+                        muted: how & 4 != 0,
+                        generation,
+                        caption: how & 8 != 0,
+                    });
                 }
                 let table = SpaceTable {
                     live: flags & 7 != 0,

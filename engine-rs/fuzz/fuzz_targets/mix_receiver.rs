@@ -1,27 +1,12 @@
 //! A listener of the mix: any packets at any time. It neither panics nor forgets that its sound has an end.
 #![no_main]
 
-use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use spaces_core::mix::MixPacket;
-use spaces_core::mix_receiver::{MixDecoder, MixReceiver};
-use spaces_core::playout::{DecodeError, Frame, PlayoutConfig};
+use spaces_core::mix_receiver::MixReceiver;
+use spaces_core::playout::PlayoutConfig;
 use spaces_core::time::Time;
-use spaces_core::uplink::{Level, Spurt};
 use spaces_fuzz::input::Input;
-
-struct Steady;
-
-impl MixDecoder for Steady {
-    fn decode(&mut self, opus: &[u8], pcm: &mut [i16]) -> Result<(), DecodeError> {
-        pcm.fill(1_000);
-        if opus.len() % 7 == 6 { Err(DecodeError) } else { Ok(()) }
-    }
-    fn conceal(&mut self, pcm: &mut Frame) -> Result<(), DecodeError> {
-        pcm.fill(1_000);
-        Ok(())
-    }
-}
+use spaces_fuzz::sound::{Steady, packet};
 
 fuzz_target!(|data: &[u8]| {
     let mut receiver = MixReceiver::new(PlayoutConfig::default(), Steady);
@@ -31,13 +16,7 @@ fuzz_target!(|data: &[u8]| {
     while let (Some(how), Some(what)) = (input.byte(), input.byte()) {
         now = Time(now.0 + u64::from(how & 0x3f) * 1_000);
         let group = if how & 0x40 == 0 { now.0 / 20_000 + u64::from(what >> 4) } else { input.number().unwrap_or(0) };
-        let ticks = what & 3;
-        let mut levels = [None; 13];
-        levels[usize::from(what & 7)] = Some(Level(how >> 1));
-        let spurt = Spurt { start: what & 4 != 0, end: what & 8 != 0 };
-        // CELT, 20 ms a frame; code 3 with so many frames.
-        let opus = Bytes::from(vec![0xfb, ticks, 1, 2, 3, what][..4 + usize::from(how & 2)].to_vec());
-        receiver.push(now, MixPacket { group, ticks, spurt, levels, opus });
+        receiver.push(now, packet(group, how, what));
         if how & 0x80 != 0 {
             receiver.pull(now, &mut out);
         }

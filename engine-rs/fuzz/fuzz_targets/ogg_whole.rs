@@ -35,7 +35,8 @@ fuzz_target!(|data: &[u8]| {
     }
     file.extend(writer.take());
     file.extend(writer.finish());
-    let (mut reader, mut samples, mut granule, mut skip, mut ended) = (PacketReader::new(Cursor::new(&file)), 0, 0, 0, false);
+    let (mut reader, mut samples, mut granule, mut skip, mut ended) =
+        (PacketReader::new(Cursor::new(&file)), 0, 0, 0, false);
     for number in 0.. {
         let Some(packet) = reader.read_packet().unwrap() else { break };
         assert!(!ended, "nothing follows the end");

@@ -5,38 +5,11 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use spaces_core::engine::Tier;
-use spaces_core::mix::MixPacket;
-use spaces_core::mix_receiver::MixDecoder;
-use spaces_core::playout::{DecodeError, Decoder, Frame, PlayoutConfig};
+use spaces_core::playout::PlayoutConfig;
 use spaces_core::tier_receiver::TierReceiver;
 use spaces_core::time::Time;
-use spaces_core::uplink::{Level, Spurt};
 use spaces_fuzz::input::Input;
-
-struct Steady;
-
-impl MixDecoder for Steady {
-    fn decode(&mut self, opus: &[u8], pcm: &mut [i16]) -> Result<(), DecodeError> {
-        pcm.fill(1_000);
-        if opus.len() % 7 == 6 { Err(DecodeError) } else { Ok(()) }
-    }
-    fn conceal(&mut self, pcm: &mut Frame) -> Result<(), DecodeError> {
-        pcm.fill(1_000);
-        Ok(())
-    }
-}
-
-impl Decoder for Steady {
-    fn decode(&mut self, opus: &[u8], pcm: &mut Frame) -> Result<(), DecodeError> {
-        MixDecoder::decode(self, opus, pcm)
-    }
-    fn decode_fec(&mut self, next: &[u8], pcm: &mut Frame) -> Result<(), DecodeError> {
-        MixDecoder::decode(self, next, pcm)
-    }
-    fn conceal(&mut self, pcm: &mut Frame) -> Result<(), DecodeError> {
-        MixDecoder::conceal(self, pcm)
-    }
-}
+use spaces_fuzz::sound::{Steady, packet};
 
 fuzz_target!(|data: &[u8]| {
     let mut receiver = TierReceiver::new(PlayoutConfig::default(), Tier::Stage, || Some(Steady), Some(Steady));
@@ -53,13 +26,7 @@ fuzz_target!(|data: &[u8]| {
                 receiver.push_stage(now, group, &Bytes::copy_from_slice(&bytes));
             }
             _ => {
-                let ticks = what & 3;
-                let mut levels = [None; 13];
-                levels[usize::from(what & 7)] = Some(Level(how >> 1));
-                let spurt = Spurt { start: what & 4 != 0, end: what & 8 != 0 };
-                // CELT, 20 ms a frame; code 3 with so many frames.
-                let opus = Bytes::from(vec![0xfb, ticks, 1, 2, 3, what][..4 + usize::from(how & 2)].to_vec());
-                receiver.push_mix(now, MixPacket { group, ticks, spurt, levels, opus });
+                receiver.push_mix(now, packet(group, how, what));
             }
         }
         if how & 0x80 != 0 {

@@ -18,7 +18,14 @@ static SIGNER: LazyLock<TokenSigner> = LazyLock::new(|| TokenSigner::from_seed("
 static VERIFIER: LazyLock<TokenVerifier> = LazyLock::new(|| SIGNER.verifier());
 static KEY: LazyLock<Ed25519KeyPair> = LazyLock::new(|| Ed25519KeyPair::from_seed_unchecked(&SEED).unwrap());
 static GOOD: LazyLock<String> = LazyLock::new(|| {
-    SIGNER.mint(&TokenSpec { account: Some(42), sid: 9, expires_at: NOW + 60, epoch: 1, anonymous: false, service: false })
+    SIGNER.mint(&TokenSpec {
+        account: Some(42),
+        sid: 9,
+        expires_at: NOW + 60,
+        epoch: 1,
+        anonymous: false,
+        service: false,
+    })
 });
 
 fuzz_target!(|data: &[u8]| {

@@ -55,7 +55,10 @@ fuzz_target!(|data: &[u8]| {
                                 assert!(!*over, "stream {id} goes on after its end");
                                 all.extend_from_slice(&data);
                                 *over = fin;
-                                if fin && !hostile && let Some(sent) = sent.get(&id) {
+                                if fin
+                                    && !hostile
+                                    && let Some(sent) = sent.get(&id)
+                                {
                                     assert_eq!(all, sent, "stream {id}");
                                 }
                             }

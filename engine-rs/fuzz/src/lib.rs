@@ -2,3 +2,4 @@
 
 pub mod input;
 pub mod session;
+pub mod sound;

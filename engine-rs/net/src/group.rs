@@ -4,8 +4,8 @@
 //! gets a connection's first packet gives it to the one with the fewest; from its answer on the connection ID names that one,
 //! and the kernel does the rest. What the first packet's sender repeats before it has heard the answer goes the same way.
 //!
-//! In a storm in which peers must prove their address first (Retry), they come back to who asked them and are not counted until
-//! then: what hundreds of joins in the same instant leave uneven, those after them even out.
+//! A peer that must prove its address first (Retry) is counted when it comes back. Hundreds of joins in the same instant were
+//! measured to end up uneven, paced ones within a tenth; those that join later even it out.
 
 use std::collections::HashMap;
 use std::sync::Arc;
