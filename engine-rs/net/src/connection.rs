@@ -224,15 +224,15 @@ impl Connection {
     }
 
     fn on_connected(&mut self, notices: &mut VecDeque<Notice>) {
-        let data = match self.quic.crypto_session().handshake_data().map(|data| data.downcast::<Greeting>()) {
+        let alpn = match self.quic.crypto_session().handshake_data().map(|data| data.downcast::<Greeting>()) {
             Some(Ok(greeting)) => {
                 self.express = Some(Express::new(greeting.lane, self.quic.remote_address()));
-                greeting.data
+                Some(greeting.protocol)
             }
-            Some(Err(data)) => data.downcast::<HandshakeData>().ok().map(|data| *data),
+            Some(Err(data)) => data.downcast::<HandshakeData>().ok().and_then(|data| data.protocol),
             None => None,
         };
-        let alpn = data.and_then(|data| data.protocol).unwrap_or_default();
+        let alpn = alpn.unwrap_or_default();
         if alpn == ALPN_H3 {
             self.layer = Layer::Web(Box::new(Http3::new(self.end)));
             for bytes in webtransport::control_streams() {

@@ -12,7 +12,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use quinn_proto::crypto::rustls::QuicServerConfig;
 use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, ServerConfig, TransportConfig};
 
 use spaces_core::engine::Soon;
@@ -26,7 +25,7 @@ use crate::group::{Group, Loads, Way};
 use crate::handshakes;
 use crate::lean::LeanServer;
 use crate::outbox::Outbox;
-use crate::quic::{self, SetupError};
+use crate::quic::{self, ServerTls, SetupError};
 use crate::steering;
 use crate::timers::Wheel;
 use crate::udp::{ReceiveBatch, SendReport, Socket};
@@ -49,7 +48,7 @@ const BURST: usize = 32;
 #[derive(Clone)]
 pub struct Answering {
     /// Certificate and protocols, from [`quic::server_crypto`].
-    pub crypto: Arc<QuicServerConfig>,
+    pub crypto: Arc<ServerTls>,
     /// Connections at most, half-open ones counted in; beyond it peers are refused at their first packet.
     pub max_connections: usize,
     /// Connections that one address may begin a second, twice as many at once; 0: any number.
@@ -251,7 +250,7 @@ impl<S> Endpoint<S> {
 
     /// Answers handshakes that begin from now on with this certificate; open connections keep theirs. One that dials only
     /// goes on doing so.
-    pub fn set_crypto(&mut self, crypto: Arc<QuicServerConfig>) {
+    pub fn set_crypto(&mut self, crypto: Arc<ServerTls>) {
         if let Some(server) = &self.server {
             // All else stays, above all the key of Retry tokens: peers under way come back with theirs.
             let mut config = ServerConfig::clone(server);
@@ -586,6 +585,6 @@ impl<S> Endpoint<S> {
 }
 
 /// Every connection that is answered gets a lane.
-fn lean(tls: Arc<QuicServerConfig>) -> Arc<LeanServer> {
+fn lean(tls: Arc<ServerTls>) -> Arc<LeanServer> {
     Arc::new(LeanServer { tls, max_ack_delay: quic::MAX_ACK_DELAY })
 }

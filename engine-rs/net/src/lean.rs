@@ -14,6 +14,7 @@ mod frames;
 mod numbers;
 mod received;
 mod rewrite;
+mod tls;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

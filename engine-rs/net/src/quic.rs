@@ -74,6 +74,13 @@ pub(crate) fn transport(lift: &Lift, idle_timeout: Duration) -> Result<Transport
     Ok(config)
 }
 
+/// TLS of the answering end, from [`server_crypto`].
+pub struct ServerTls {
+    /// Keys of what comes before the handshake, which depend on nothing that is configured.
+    pub(crate) quic: Arc<QuicServerConfig>,
+    pub(crate) tls: Arc<rustls::ServerConfig>,
+}
+
 /// TLS of the answering end: HTTP/3 and both raw protocols on one port; no early data until requests are replay-safe.
 ///
 /// # Errors
@@ -81,7 +88,7 @@ pub(crate) fn transport(lift: &Lift, idle_timeout: Duration) -> Result<Transport
 pub fn server_crypto(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-) -> Result<Arc<QuicServerConfig>, SetupError> {
+) -> Result<Arc<ServerTls>, SetupError> {
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()
@@ -93,7 +100,8 @@ pub fn server_crypto(
     // One ticket without server state: a reconnect storm costs no signatures.
     config.send_tls13_tickets = 1;
     config.ticketer = rustls::crypto::ring::Ticketer::new()?;
-    Ok(Arc::new(QuicServerConfig::try_from(config)?))
+    let tls = Arc::new(config);
+    Ok(Arc::new(ServerTls { quic: Arc::new(QuicServerConfig::try_from(Arc::clone(&tls))?), tls }))
 }
 
 /// Whom a dialling end believes.
