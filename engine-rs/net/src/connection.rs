@@ -16,7 +16,7 @@ use web_transport_proto::{ConnectRequest, http};
 
 use crate::express::Express;
 use crate::lean::Greeting;
-use crate::quic::{ALPN_H3, DATAGRAM_SEND_BUFFER};
+use crate::quic::{self, ALPN_H3, DATAGRAM_SEND_BUFFER};
 use crate::streams::{Half, Pending};
 use crate::webtransport::{self, Act, H3_NO_ERROR, Http3};
 
@@ -341,6 +341,9 @@ impl Connection {
         match event {
             StreamEvent::Opened { dir } => {
                 while let Some(id) = self.quic.streams().accept(dir) {
+                    if self.end == End::Server {
+                        quic::allow_more(&mut self.quic, id);
+                    }
                     self.read_stream(id, notices);
                 }
             }

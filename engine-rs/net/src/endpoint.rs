@@ -15,6 +15,7 @@ use bytes::BytesMut;
 use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, ServerConfig, TransportConfig};
 
 use spaces_core::engine::Soon;
+use spaces_moqt::seam::End;
 
 use crate::addressees::Addressees;
 use crate::application::dispatch;
@@ -155,18 +156,19 @@ impl<S> Endpoint<S> {
     pub fn new(settings: Settings) -> Result<Self, EndpointError> {
         let outbox = Outbox::bind(settings.bind, settings.shared)?;
         let lift = Lift::default();
-        let transport = Arc::new(quic::transport(&lift, settings.idle_timeout)?);
+        let transport = |end| quic::transport(end, &lift, settings.idle_timeout).map(Arc::new);
+        let (client_transport, server_transport) = (transport(End::Client)?, transport(End::Server)?);
         let visitors = Visitors::new(settings.answering.as_ref().map_or(0, |answering| answering.per_address));
         let max_connections = settings.answering.as_ref().map_or(usize::MAX, |answering| answering.max_connections);
         let server = settings
             .answering
-            .map(|answering| Arc::new(handshakes::answering(lean(answering.crypto), Arc::clone(&transport))));
+            .map(|answering| Arc::new(handshakes::answering(lean(answering.crypto), server_transport)));
         let now = Instant::now();
         Ok(Self {
             connections: Connections::new(now),
             quic: quinn_proto::Endpoint::new(Arc::new(quic::endpoint(settings.shard)), server.clone(), true, None),
             server,
-            client_transport: transport,
+            client_transport,
             outbox,
             receive: Some(Box::default()),
             addressees: Addressees::default(),
