@@ -26,6 +26,7 @@ use crate::group::{Group, Loads, Way};
 use crate::handshakes;
 use crate::lean::LeanServer;
 use crate::outbox::Outbox;
+use crate::packets::Packets;
 use crate::quic::{self, SetupError};
 use crate::steering;
 use crate::timers::Wheel;
@@ -129,6 +130,7 @@ pub struct Endpoint<S> {
     /// Taken out while its packets are handled.
     receive: Option<Box<ReceiveBatch>>,
     addressees: Addressees,
+    packets: Packets,
     /// Where a packet is opened.
     scratch: BytesMut,
     wheel: Wheel,
@@ -171,6 +173,7 @@ impl<S> Endpoint<S> {
             outbox,
             receive: Some(Box::default()),
             addressees: Addressees::default(),
+            packets: Packets::default(),
             scratch: BytesMut::with_capacity(crate::udp::RECEIVE_BUFFER),
             wheel: Wheel::new(now),
             due: Vec::new(),
@@ -372,7 +375,7 @@ impl<S> Endpoint<S> {
                     if matches!(way, Way::Here) && self.read_lean(train.remote, datagram) {
                         continue;
                     }
-                    let (bytes, ecn) = (BytesMut::from(datagram), train.ecn);
+                    let (bytes, ecn) = (self.packets.copy(datagram), train.ecn);
                     let packet = ForeignPacket { remote: train.remote, local: train.local, ecn, bytes, given: false };
                     self.handle_or_pass(packet, way);
                 }
