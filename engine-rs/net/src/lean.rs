@@ -10,7 +10,6 @@
 
 mod crypto;
 mod flight;
-mod frames;
 mod numbers;
 mod received;
 mod rewrite;
@@ -22,10 +21,10 @@ use bytes::BytesMut;
 use quinn_proto::crypto::{HeaderKey, KeyPair, PacketKey};
 
 use crate::congestion::Window;
+use crate::frames::{Frame, Frames, expand};
 use crate::prefetch::prefetch;
 pub(crate) use crypto::{Greeting, LeanServer};
 use flight::Flight;
-use frames::{Frame, Frames};
 use numbers::Numbers;
 use received::Received;
 
@@ -213,7 +212,7 @@ impl State {
             match frame.ok()?.0 {
                 Frame::Padding => {}
                 Frame::Ack(ack) if !self.numbers.concern(ack.ranges()).ok()? => acknowledges = true,
-                Frame::Ack(_) | Frame::Other => return None,
+                Frame::Ack(_) | Frame::Datagram(_) | Frame::Other => return None,
             }
         }
         if !acknowledges {
@@ -232,20 +231,6 @@ impl State {
 /// How long the peer says to have waited; with the exponent that nearly everybody uses (RFC 9000 §18.2), as it is a hint only.
 fn held(delay: u64) -> Duration {
     Duration::from_micros(delay.min(1 << 20) << 3)
-}
-
-/// RFC 9000 §A.3.
-fn expand(truncated: &[u8], expected: u64) -> u64 {
-    let window = 1u64 << (truncated.len() * 8);
-    let low = truncated.iter().fold(0, |value, byte| value << 8 | u64::from(*byte));
-    let candidate = expected & !(window - 1) | low;
-    if candidate + window / 2 <= expected && candidate + window <= frames::MAX_NUMBER {
-        candidate + window
-    } else if candidate > expected + window / 2 && candidate >= window {
-        candidate - window
-    } else {
-        candidate
-    }
 }
 
 #[cfg(feature = "fuzzing")]

@@ -13,6 +13,7 @@ pub mod downlink;
 pub mod endpoint;
 pub mod events;
 mod express;
+pub mod frames;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod group;

@@ -2,8 +2,8 @@
 
 use bytes::BytesMut;
 
-use super::frames::{Frame, Frames, MAX_NUMBER};
 use super::{State, held};
+use crate::frames::{Frame, Frames, MAX_NUMBER};
 
 /// What an acknowledgement of a datagram says to quinn-proto about how long it was held back: longer than any limit.
 ///
