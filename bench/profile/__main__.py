@@ -1,11 +1,12 @@
 """Where each microsecond goes: `make bench-profile`.
 
-One round of `spaces bench` with perf beside it. Samples are sorted by what the work is for (`categories.py`), and the server's
-own processor time is divided by the packets that came to listeners. Prints a table in Markdown; `--json` writes the same.
+One round of `spaces bench` with perf beside it. Samples are sorted by what the work is for (`categories.py`), and the
+server's own processor time is divided by the packets that came to listeners. Prints a table in Markdown; `--json FILE`
+writes the same.
 
-perf adds about 2 µs a sample, 2,000 times a second: half a per cent. On a machine without hardware counters it samples by a
-timer that does not fire while the kernel has interrupts off: within the kernel, what is charged to a function may have been
-spent shortly before it.
+perf adds about 2 µs a sample, 2,000 times a second: half a per cent. On a machine without hardware counters it samples
+by a timer that does not fire while the kernel has interrupts off: within the kernel, what is charged to a function may
+have been spent shortly before it.
 """
 
 from __future__ import annotations
@@ -68,9 +69,15 @@ class Profile:
     def markdown(self) -> str:
         """The table."""
         lines = [
-            f"{self.listeners} listeners on `{self.tier}`, {self.speakers} speakers, {self.seconds} s: {self.packets} packets, "
-            f"{self.server_cpu_seconds:.2f} s of the server's processor, **{self.us_per_packet:.2f} µs a packet** "
+            f"{self.listeners} listeners on `{self.tier}`, {self.speakers} speakers, {self.seconds} s: "
+            f"{self.packets} packets, {self.server_cpu_seconds:.2f} s of the server's processor, "
+            f"**{self.us_per_packet:.2f} µs a packet** "
             f"(loss {self.loss:.4%}, {self.samples} samples)",
+            *(
+                ["", "**Compare nothing with this: a round with loss measures the load, or the machine.**"]
+                if self.loss > 0.01
+                else []
+            ),
             "",
             "| where | % | µs a packet |",
             "|---|---|---|",
@@ -134,7 +141,10 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--programs", type=Path, default=Path("target/release"), help="where `load` and `speakers` are")
     parser.add_argument(
-        "--engine", type=Path, default=Path("target/bench/profiled"), help="directory with a build of spaces_ctl, not stripped"
+        "--engine",
+        type=Path,
+        default=Path("target/bench/profiled"),
+        help="directory with a build of spaces_ctl, not stripped",
     )
     parser.add_argument("--json", type=Path, help="write it there as well")
     parser.add_argument("--functions", action="store_true", help="print the functions with most samples, too")
@@ -147,9 +157,10 @@ def main(words: Sequence[str] | None = None) -> int:
         seconds=options.seconds,
         curve=Linear(500.0),
     )
-    tools = Tools(programs=options.programs, peers=Path("target/bench/peers"), engine=options.engine.absolute())
+    engine = options.engine.absolute()
+    tools = Tools(programs=options.programs, peers=Path("target/bench/peers"), engine=engine)
     try:
-        profile = asyncio.run(_run(what, tools, tools.engine / "spaces_ctl" / "_engine.abi3.so"))
+        profile = asyncio.run(_run(what, tools, engine / "spaces_ctl" / "_engine.abi3.so"))
     except (BenchFailed, Missing) as error:
         print(f"profile: {error}", file=sys.stderr)
         return 1

@@ -50,36 +50,52 @@ class _Rule:
 
 OTHER = "other"
 _SEND = r"sendmmsg|sendmsg"
-_CRYPTO = r"aes_|ghash|gcm_|chacha|ring::aead|ring::cpu|ring_core|quinn_proto::crypto::(rustls|ring)|rustls::crypto::ring::quic"
+_CRYPTO = (
+    r"aes_|ghash|gcm_|chacha|ring::aead|ring_core|/ring-\d|quinn_proto::crypto|quinn-proto-[^/]*/src/crypto"
+    r"|rustls::|/rustls-\d"
+)
 _COPY = r"mem(cpy|move|set)|__mem|copy_nonoverlapping"
-# The first that fits. What the kernel does is told by the call that led there, all else by the innermost function that says
-# something: a copy made for the engine is a copy.
+_SEALS, _OPENS = r"\b(encrypt|encrypt_in_place|seal)\b|aes_gcm_enc", r"\b(decrypt|decrypt_in_place|open)\b|aes_gcm_dec"
+# The first that fits. What the kernel does is told by the call that led there, all else by the innermost function that
+# says something: a copy made for the engine is a copy. Of functions that were inlined only the short name is known, so
+# files tell.
 _RULES = (
-    _Rule("kernel: receive softirq of loopback, listeners' wake-ups", kernel=True, outer=rf"net_rx_action[\s\S]*({_SEND})"),
+    _Rule(
+        "kernel: receive softirq of loopback, listeners' wake-ups", kernel=True, outer=rf"net_rx_action[\s\S]*({_SEND})"
+    ),
     _Rule("kernel: sendmmsg", kernel=True, outer=_SEND),
     _Rule("kernel: recvmmsg", kernel=True, outer=r"recvmmsg|recvmsg"),
-    _Rule("kernel: waiting and waking (poll, futex, eventfd)", kernel=True, outer=r"poll|futex|eventfd|sys_read|sys_write"),
+    _Rule(
+        "kernel: waiting and waking (poll, futex, eventfd)", kernel=True, outer=r"poll|futex|eventfd|sys_read|sys_write"
+    ),
     _Rule("kernel: page faults", kernel=True, outer=r"page_fault"),
     _Rule("kernel: interrupts and the rest", kernel=True),
     _Rule("mixer", thread=r"^spaces-mixer"),
     _Rule("Python", thread=r"^(?!spaces-)", outer=r"Py|python"),
-    _Rule("AEAD + header protection, sending", inner=_CRYPTO, outer=r"::seal|Key>::encrypt|poll_transmit|aes_gcm_enc"),
-    _Rule("AEAD + header protection, acknowledgements", inner=_CRYPTO, outer=r"::open|Key>::decrypt|aes_gcm_dec"),
+    _Rule("AEAD + header protection, sending", inner=_CRYPTO, outer=_SEALS),
+    _Rule("AEAD + header protection, acknowledgements", inner=_CRYPTO, outer=_OPENS),
     _Rule("AEAD + header protection, either way", inner=_CRYPTO),
     _Rule("copy", inner=_COPY),
     _Rule("allocator", inner=r"malloc|^_?_?(libc_)?c?free|realloc|_int_free|rdl_|rust_(de)?alloc"),
     _Rule("clock", inner=r"clock_gettime|vdso"),
-    _Rule("batches for the socket", inner=r"net/src/(udp|outbox)\.rs"),
-    _Rule("acknowledgements: state", outer=r"State::open|read_lean|Flight::on_ack|Lane::open"),
-    _Rule("QUIC send state", outer=r"State::seal|send_lean|Flight::on_sent|Lane::seal"),
-    _Rule("quinn-proto (joins, uplinks, once a second)", outer=r"quinn_proto::"),
-    _Rule("receive: whose packet", outer=r"Endpoint<.*>::receive|addressees"),
-    _Rule("timers and housekeeping", outer=r"timers::|keep_house|expire_timers|next_timeout|Endpoint<.*>::wait"),
-    _Rule("engine, cursors, framing", outer=r"spaces_core::|net/src/downlink\.rs|Downlink|Shard"),
+    _Rule("batches for the socket", inner=r"net/src/(udp|outbox)\.rs|(send|recv)mmsg"),
+    _Rule("quinn-proto (joins, uplinks, once a second)", outer=r"quinn_proto::|/quinn-proto-"),
+    _Rule(
+        "acknowledgements: state", outer=r"read_lean|open .*/lean\.rs|on_ack .*/flight\.rs|/lean/(frames|received)\.rs"
+    ),
+    _Rule("QUIC send state", outer=r"send_lean|seal .*/lean\.rs|/lean/(flight|numbers)\.rs|net/src/congestion\.rs"),
+    _Rule("acknowledgements: whose packet", outer=r"net/src/(addressees|group)\.rs|receive .*net/src/endpoint\.rs"),
+    _Rule(
+        "timers and housekeeping",
+        outer=r"net/src/timers\.rs|keep_house|expire_timers|next_timeout|wait .*net/src/endpoint",
+    ),
+    _Rule(
+        "engine, cursors, framing", outer=r"spaces_core::|/core/src/[^/]*\.rs|net/src/(downlink|connections|shard)\.rs"
+    ),
 )
-CATEGORIES = tuple(dict.fromkeys(rule.category for rule in _RULES)) + (OTHER,)
+CATEGORIES = (*dict.fromkeys(rule.category for rule in _RULES), OTHER)
 # Functions of the language that only do what their caller wants.
-_THROUGH = re.compile(r"^<?(core|alloc|std)::|^<.* as core::|/library/(core|alloc|std)/")
+_THROUGH = re.compile(r"/library/(core|alloc|std)/")
 
 
 def category(sample: Sample) -> str:

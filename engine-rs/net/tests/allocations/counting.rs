@@ -178,7 +178,7 @@ fn who_asked_is_the_first_on_the_way_that_is_no_container() {
              at ./src/endpoint.rs:370:40
    4: quinn_proto::connection::Connection::poll
              at /home/me/.cargo/registry/src/index.crates.io-1/quinn-proto-0.11.19/src/connection/mod.rs:1:1";
-    assert_eq!(asked_by(way), (Party::Ours, "spaces_net::endpoint::Endpoint<S>::receive (./src/endpoint.rs:370:40)".into()));
+    assert_eq!(asked_by(way), (Party::Ours, "spaces_net::endpoint::Endpoint<S>::receive (endpoint.rs:370:40)".into()));
     let theirs = way.replace("./src/endpoint.rs", "/home/me/.cargo/registry/src/index.crates.io-1/quinn-proto-0.11.19/src/a.rs");
     assert_eq!(asked_by(&theirs).0, Party::Dependency("quinn-proto-0.11.19".into()));
     let core = way.replace("./src/endpoint.rs", "/somewhere/engine-rs/core/src/ring.rs");
