@@ -79,9 +79,9 @@ pub struct Watch(usize);
 
 impl Watch {
     pub fn begin(thread: i32) -> Self {
-        let free = WATCHED.iter().position(|watched| {
-            watched.compare_exchange(0, thread, Ordering::AcqRel, Ordering::Acquire).is_ok()
-        });
+        let free = WATCHED
+            .iter()
+            .position(|watched| watched.compare_exchange(0, thread, Ordering::AcqRel, Ordering::Acquire).is_ok());
         Self(free.expect("too many watches"))
     }
 
@@ -122,8 +122,11 @@ impl Allocations {
 
     /// The places, those asked most often first.
     pub fn places(&self) -> String {
-        let mut lines: Vec<_> =
-            self.0.iter().flat_map(|(party, places)| places.iter().map(move |(at, count)| (count, party, at))).collect();
+        let mut lines: Vec<_> = self
+            .0
+            .iter()
+            .flat_map(|(party, places)| places.iter().map(move |(at, count)| (count, party, at)))
+            .collect();
         lines.sort_by(|a, b| b.cmp(a));
         lines.iter().map(|(count, party, at)| format!("{count:6} {party:?} {at}\n")).collect()
     }
@@ -179,7 +182,8 @@ fn who_asked_is_the_first_on_the_way_that_is_no_container() {
    4: quinn_proto::connection::Connection::poll
              at /home/me/.cargo/registry/src/index.crates.io-1/quinn-proto-0.11.19/src/connection/mod.rs:1:1";
     assert_eq!(asked_by(way), (Party::Ours, "spaces_net::endpoint::Endpoint<S>::receive (endpoint.rs:370:40)".into()));
-    let theirs = way.replace("./src/endpoint.rs", "/home/me/.cargo/registry/src/index.crates.io-1/quinn-proto-0.11.19/src/a.rs");
+    let theirs =
+        way.replace("./src/endpoint.rs", "/home/me/.cargo/registry/src/index.crates.io-1/quinn-proto-0.11.19/src/a.rs");
     assert_eq!(asked_by(&theirs).0, Party::Dependency("quinn-proto-0.11.19".into()));
     let core = way.replace("./src/endpoint.rs", "/somewhere/engine-rs/core/src/ring.rs");
     assert_eq!(asked_by(&core).0, Party::Ours);
