@@ -361,10 +361,13 @@ impl<S> Endpoint<S> {
         for _ in 0..RECEIVES {
             let Some(mut batch) = self.receive.take() else { break };
             let result = self.outbox.socket.receive(&mut batch);
-            for soon in [Soon::Soon, Soon::VerySoon] {
-                let ids = batch.iter().filter_map(|train| Addressees::id(train.bytes));
-                for key in ids.filter_map(|id| self.addressees.find(id)) {
-                    self.connections.expect(key, soon);
+            let mut keys = [u32::MAX; crate::udp::BATCH];
+            for (key, train) in keys.iter_mut().zip(batch.iter()) {
+                *key = Addressees::id(train.bytes).and_then(|id| self.addressees.find(id)).unwrap_or(u32::MAX);
+            }
+            for soon in [Soon::Soon, Soon::VerySoon, Soon::Next] {
+                for key in keys.iter().filter(|key| **key != u32::MAX) {
+                    self.connections.expect(*key, soon);
                 }
             }
             for train in batch.iter() {

@@ -123,6 +123,17 @@ impl Lane {
         prefetch(&*self.0);
     }
 
+    /// Brings its keys nearer: they lie elsewhere, and only the lane says where.
+    pub(crate) fn fetch_keys(&self) {
+        let state = self.lock();
+        if let (Some(seal), Some(open), Some(header)) = (&state.seal, &state.open, &state.header) {
+            prefetch(&*seal.local);
+            prefetch(&*open.remote);
+            prefetch(&*header.local);
+            prefetch(&*header.remote);
+        }
+    }
+
     /// Appends a packet with one datagram.
     pub(crate) fn seal(&self, now: Instant, datagram: &[u8], out: &mut Vec<u8>) -> Sealed {
         self.lock().seal(now, datagram, out)
