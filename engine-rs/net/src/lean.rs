@@ -28,8 +28,9 @@ use flight::Flight;
 use numbers::Numbers;
 use received::Received;
 
-/// quinn-proto hears of its peer at least so often: its idle timer and keep-alives live of it.
-const REPORT: Duration = Duration::from_secs(1);
+/// quinn-proto hears of its peer at least so often: its idle timer and keep-alives live of it. Each time costs several times what
+/// an acknowledgement costs here; a peer whose own idle timeout were shorter would be taken for lost.
+const REPORT: Duration = Duration::from_secs(2);
 /// Least UDP payload that every path carries (RFC 9000 §14).
 const PATH: usize = 1_200;
 const TAG: usize = 16;
@@ -121,6 +122,17 @@ impl Lane {
     /// Brings its memory nearer.
     pub(crate) fn fetch(&self) {
         prefetch(&*self.0);
+    }
+
+    /// Brings its keys nearer: they lie elsewhere, and only the lane says where.
+    pub(crate) fn fetch_keys(&self) {
+        let state = self.lock();
+        if let (Some(seal), Some(open), Some(header)) = (&state.seal, &state.open, &state.header) {
+            prefetch(&*seal.local);
+            prefetch(&*open.remote);
+            prefetch(&*header.local);
+            prefetch(&*header.remote);
+        }
     }
 
     /// Appends a packet with one datagram.

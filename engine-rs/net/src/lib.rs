@@ -26,6 +26,7 @@ mod link;
 pub mod mixer;
 mod notice;
 mod outbox;
+mod packets;
 mod peer;
 mod prefetch;
 pub mod quic;
