@@ -12,10 +12,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use quinn_proto::crypto::rustls::QuicServerConfig;
 use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, ServerConfig, TransportConfig};
 
 use spaces_core::engine::Soon;
+use spaces_moqt::seam::End;
 
 use crate::addressees::Addressees;
 use crate::application::dispatch;
@@ -27,7 +27,7 @@ use crate::handshakes;
 use crate::lean::LeanServer;
 use crate::outbox::Outbox;
 use crate::packets::Packets;
-use crate::quic::{self, SetupError};
+use crate::quic::{self, ServerTls, SetupError};
 use crate::steering;
 use crate::timers::Wheel;
 use crate::udp::{ReceiveBatch, SendReport, Socket};
@@ -50,7 +50,7 @@ const BURST: usize = 32;
 #[derive(Clone)]
 pub struct Answering {
     /// Certificate and protocols, from [`quic::server_crypto`].
-    pub crypto: Arc<QuicServerConfig>,
+    pub crypto: Arc<ServerTls>,
     /// Connections at most, half-open ones counted in; beyond it peers are refused at their first packet.
     pub max_connections: usize,
     /// Connections that one address may begin a second, twice as many at once; 0: any number.
@@ -158,18 +158,19 @@ impl<S> Endpoint<S> {
     pub fn new(settings: Settings) -> Result<Self, EndpointError> {
         let outbox = Outbox::bind(settings.bind, settings.shared)?;
         let lift = Lift::default();
-        let transport = Arc::new(quic::transport(&lift, settings.idle_timeout)?);
+        let transport = |end| quic::transport(end, &lift, settings.idle_timeout).map(Arc::new);
+        let (client_transport, server_transport) = (transport(End::Client)?, transport(End::Server)?);
         let visitors = Visitors::new(settings.answering.as_ref().map_or(0, |answering| answering.per_address));
         let max_connections = settings.answering.as_ref().map_or(usize::MAX, |answering| answering.max_connections);
         let server = settings
             .answering
-            .map(|answering| Arc::new(handshakes::answering(lean(answering.crypto), Arc::clone(&transport))));
+            .map(|answering| Arc::new(handshakes::answering(lean(answering.crypto), server_transport)));
         let now = Instant::now();
         Ok(Self {
             connections: Connections::new(now),
             quic: quinn_proto::Endpoint::new(Arc::new(quic::endpoint(settings.shard)), server.clone(), true, None),
             server,
-            client_transport: transport,
+            client_transport,
             outbox,
             receive: Some(Box::default()),
             addressees: Addressees::default(),
@@ -254,7 +255,7 @@ impl<S> Endpoint<S> {
 
     /// Answers handshakes that begin from now on with this certificate; open connections keep theirs. One that dials only
     /// goes on doing so.
-    pub fn set_crypto(&mut self, crypto: Arc<QuicServerConfig>) {
+    pub fn set_crypto(&mut self, crypto: Arc<ServerTls>) {
         if let Some(server) = &self.server {
             // All else stays, above all the key of Retry tokens: peers under way come back with theirs.
             let mut config = ServerConfig::clone(server);
@@ -592,6 +593,6 @@ impl<S> Endpoint<S> {
 }
 
 /// Every connection that is answered gets a lane.
-fn lean(tls: Arc<QuicServerConfig>) -> Arc<LeanServer> {
+fn lean(tls: Arc<ServerTls>) -> Arc<LeanServer> {
     Arc::new(LeanServer { tls, max_ack_delay: quic::MAX_ACK_DELAY })
 }

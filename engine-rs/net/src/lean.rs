@@ -13,6 +13,7 @@ mod flight;
 mod numbers;
 mod received;
 mod rewrite;
+mod tls;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
