@@ -26,6 +26,7 @@ use crate::group::{Group, Loads, Way};
 use crate::handshakes;
 use crate::lean::LeanServer;
 use crate::outbox::Outbox;
+use crate::packets::Packets;
 use crate::quic::{self, ServerTls, SetupError};
 use crate::steering;
 use crate::timers::Wheel;
@@ -129,6 +130,7 @@ pub struct Endpoint<S> {
     /// Taken out while its packets are handled.
     receive: Option<Box<ReceiveBatch>>,
     addressees: Addressees,
+    packets: Packets,
     /// Where a packet is opened.
     scratch: BytesMut,
     wheel: Wheel,
@@ -172,6 +174,7 @@ impl<S> Endpoint<S> {
             outbox,
             receive: Some(Box::default()),
             addressees: Addressees::default(),
+            packets: Packets::default(),
             scratch: BytesMut::with_capacity(crate::udp::RECEIVE_BUFFER),
             wheel: Wheel::new(now),
             due: Vec::new(),
@@ -359,10 +362,13 @@ impl<S> Endpoint<S> {
         for _ in 0..RECEIVES {
             let Some(mut batch) = self.receive.take() else { break };
             let result = self.outbox.socket.receive(&mut batch);
-            for soon in [Soon::Soon, Soon::VerySoon] {
-                let ids = batch.iter().filter_map(|train| Addressees::id(train.bytes));
-                for key in ids.filter_map(|id| self.addressees.find(id)) {
-                    self.connections.expect(key, soon);
+            let mut keys = [u32::MAX; crate::udp::BATCH];
+            for (key, train) in keys.iter_mut().zip(batch.iter()) {
+                *key = Addressees::id(train.bytes).and_then(|id| self.addressees.find(id)).unwrap_or(u32::MAX);
+            }
+            for soon in [Soon::Soon, Soon::VerySoon, Soon::Next] {
+                for key in keys.iter().filter(|key| **key != u32::MAX) {
+                    self.connections.expect(*key, soon);
                 }
             }
             for train in batch.iter() {
@@ -373,7 +379,7 @@ impl<S> Endpoint<S> {
                     if matches!(way, Way::Here) && self.read_lean(train.remote, datagram) {
                         continue;
                     }
-                    let (bytes, ecn) = (BytesMut::from(datagram), train.ecn);
+                    let (bytes, ecn) = (self.packets.copy(datagram), train.ecn);
                     let packet = ForeignPacket { remote: train.remote, local: train.local, ecn, bytes, given: false };
                     self.handle_or_pass(packet, way);
                 }
