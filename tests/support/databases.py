@@ -4,6 +4,8 @@ In a conftest: `from tests.support.databases import *` brings the fixtures
 - `database_url` and `database`, each test that takes one runs on SQLite and on PostgreSQL, with all tables, empty;
 - `empty_database_url`, the same without tables;
 - `postgres_cluster`, the session's own server.
+
+Who needs a SQLite database beside these: `sqlite_with_tables`.
 """
 
 from __future__ import annotations
@@ -31,7 +33,6 @@ __all__ = [
     "database_url",
     "empty_database_url",
     "postgres_cluster",
-    "sqlite_template",
 ]
 
 _STARTS_WITHIN_S = 60
@@ -67,6 +68,8 @@ BEGIN
 END $$"""
 """Without rows and with sequences as they began. Most tests fill few of the tables."""
 _numbers = itertools.count(1)
+_copied: list[bytes] = []
+"""The SQLite file with all tables, once there is one."""
 
 
 class PostgresCluster:
@@ -226,6 +229,19 @@ async def _create_tables(url: str) -> None:
     await database.aclose()
 
 
+async def sqlite_with_tables(file: Path) -> str:
+    """Makes a SQLite database with all tables, empty: its URL. The tables are created once a process, and copied."""
+    assert not file.exists(), "it would be lost"
+    url = f"sqlite:///{file}"
+    if _copied:
+        file.write_bytes(_copied[0])
+        return url
+    await _create_tables(url)
+    assert not file.with_name(f"{file.name}-wal").exists(), "the file is all of it"
+    _copied.append(file.read_bytes())
+    return url
+
+
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[PostgresCluster]:
     cluster = PostgresCluster()
@@ -233,21 +249,11 @@ def postgres_cluster() -> Iterator[PostgresCluster]:
     cluster.remove()
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the SQLite file with all tables is, to be copied; made by the first test that needs it."""
-    return tmp_path_factory.mktemp("sqlite") / "template.db"
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
     """URL of a fresh database with all tables."""
     if request.param == "sqlite":
-        template: Path = request.getfixturevalue("sqlite_template")
-        if not template.exists():
-            await _create_tables(f"sqlite:///{template}")
-        shutil.copy(template, tmp_path / "spaces.db")
-        yield f"sqlite:///{tmp_path / 'spaces.db'}"
+        yield await sqlite_with_tables(tmp_path / "spaces.db")
         return
     cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
     name = await cluster.lend()

@@ -32,6 +32,7 @@ from spaces_ctl.policy.limits import Limits
 from spaces_ctl.service.fake_graph import FakeGraph
 from spaces_ctl.service.journal import Journal
 from spaces_ctl.store.database import Database
+from tests.support.databases import sqlite_with_tables
 from tests.support.worlds import World
 
 NOBODY = 999
@@ -88,9 +89,7 @@ async def a_deployment(
 ) -> AsyncIterator[Deployment]:
     """Engine, database (SQLite in `directory`, unless `url`), service, and the loop that follows the engine."""
     signer = TokenSigner.generate()
-    db = await Database.open(url or f"sqlite:///{directory / 'spaces.db'}", synchronous="normal")
-    if url is None:
-        await db.create_tables()
+    db = await Database.open(url or await sqlite_with_tables(directory / "spaces.db"), synchronous="normal")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(db.aclose)
         journal = await Journal.open(directory / "journal")
