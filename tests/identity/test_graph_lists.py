@@ -45,7 +45,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(steps)
 def test_nobody_follows_whom_they_block_and_counts_are_right(todo: list[tuple[str, int, int]]) -> None:
     asyncio.run(_play(todo))

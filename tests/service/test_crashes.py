@@ -144,9 +144,7 @@ class Run:
             assert self.space not in self.world.engine.spaces
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(plan=steps)
 def test_after_any_crash_the_engine_is_what_the_log_says(
     tmp_path: Path, plan: list[tuple[int, c.SpaceCommand, str, int, bool]]
