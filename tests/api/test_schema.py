@@ -29,6 +29,7 @@ from tests.support.api_every_scenario import EVERY, STREAMS, places
 from tests.support.api_scenarios import ROLES, Ready, Scenario, standing
 from tests.support.api_server import serving
 from tests.support.api_world import ApiWorld, bearer
+from tests.support.patience import PATIENCE_S
 
 CHECKS = [
     not_a_server_error,
@@ -59,12 +60,12 @@ class Deployment:
 
     def __enter__(self) -> Deployment:
         self._thread.start()
-        assert self._ready.wait(30)
+        assert self._ready.wait(PATIENCE_S)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(30)
+        self._thread.join(PATIENCE_S)
 
     async def _run(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -78,7 +79,7 @@ class Deployment:
             await self.world.aclose()
 
     def do(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(PATIENCE_S)
 
 
 @pytest.fixture(scope="module")

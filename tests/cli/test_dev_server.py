@@ -18,6 +18,7 @@ import pytest
 from spaces_ctl import client as api
 from tests.support.commands import Ran, spaces
 from tests.support.dev_server import DevServer, dev_server
+from tests.support.patience import PATIENCE_S
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "host_a_space.py"
 
@@ -112,7 +113,7 @@ async def test_the_websocket_tells_the_same(server: DevServer) -> None:
                     break
             return seen
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             by_sse, by_websocket = await names("sse"), await names("websocket")
     assert by_sse == by_websocket
     assert by_sse[0] == (1, "created")
@@ -130,7 +131,7 @@ def test_there_are_topics_and_a_space_is_found_by_its_host_and_topic(server: Dev
     topics = httpx.get(f"{server.url}/api/v1/topics", headers=bearer(server, "lee")).json()["data"]
     assert "film-tv" in [topic["id"] for topic in topics]
     space = run("space", "create", "Evening", "--topic", "film-tv", "--start", "--json", by="lee").json["id"]
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     # The index gets its names from a reader of the log.
     while space not in run("space", "list", "--search", "lee TV").out:
         assert time.monotonic() < until
@@ -211,7 +212,7 @@ async def test_a_report_from_the_queue_to_its_end(run: Any, server: DevServer) -
             (one["id"] for one in run("moderation", "queue", "--json", by="mo").json if one["space"] == space.id), None
         )
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         # The queue is filled by a reader of the log.
         while (number := await asyncio.to_thread(case)) is None:
             await asyncio.sleep(0.1)

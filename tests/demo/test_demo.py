@@ -16,6 +16,7 @@ import pytest
 
 from spaces_ctl.demo import script, speech
 from tests.support import audio
+from tests.support.patience import PATIENCE_S
 
 DEMO = [sys.executable, "-c", "from spaces_ctl.cli import main; main()", "demo", "--no-tui"]
 
@@ -36,7 +37,7 @@ def children_of(pid: int) -> dict[int, str]:
     return found
 
 
-def gone(pids: Iterator[int] | list[int], within: float = 5.0) -> bool:
+def gone(pids: Iterator[int] | list[int], within: float = PATIENCE_S) -> bool:
     deadline = time.monotonic() + within
     left = list(pids)
     while left and time.monotonic() < deadline:
@@ -67,7 +68,7 @@ class Running:
         return next(pid for pid, command in self.children.items() if f"demo.child {role}" in command)
 
     def ended(self) -> tuple[int, str]:
-        _, errors = self.process.communicate(timeout=30)
+        _, errors = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, errors
 
     def close(self) -> None:
@@ -249,9 +250,9 @@ def test_the_link_shows_the_room_of_the_web_app(tmp_path: Path) -> None:
 
     running = Running("--listeners", "1", "--speakers", "1", "--recordings", str(tmp_path))
     try:
-        page = httpx.get(running.page, headers={"accept": "text/html"}, timeout=10)
+        page = httpx.get(running.page, headers={"accept": "text/html"}, timeout=PATIENCE_S)
         origin, _, name = running.page.partition("/s/")
-        space = httpx.get(f"{origin}/api/v1/spaces/{name}", timeout=10).json()
+        space = httpx.get(f"{origin}/api/v1/spaces/{name}", timeout=PATIENCE_S).json()
     finally:
         running.close()
     assert '<div id="app">' in page.text
@@ -295,7 +296,7 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
             [*DEMO, "--port", str(port), "--listeners", "1", "--recordings", str(tmp_path)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=2 * PATIENCE_S,
             check=False,
             env=environment(),
         )
@@ -325,7 +326,7 @@ def test_own_recordings_are_spoken(tmp_path: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=2 * PATIENCE_S,
         check=False,
         env=environment(),
     )

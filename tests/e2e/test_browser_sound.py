@@ -174,7 +174,7 @@ async def test_the_network_goes_dark_and_comes_back(at: Place, said: Pcm) -> Non
             await page.until("Object.keys(l.levels).length === 0")
             await page.rest(3)
             proxy.dark = False
-            await page.until(f"{LIVE} && {heard(stage)}", 30)
+            await page.until(f"{LIVE} && {heard(stage)}")
             # What was missed is skipped, not played late.
             await page.until("l.quality?.bufferMs < 400")
 
@@ -310,7 +310,7 @@ async def test_udp_that_is_blocked_under_way_is_left_for_a_websocket(at: Place, 
             await page.listen(await stage.admission(proxy))
             await page.until(f"l.path === 'webtransport' && {heard(stage)}")
             proxy.dark = True
-            await page.until(f"{LIVE} && l.path === 'websocket' && {heard(stage)}", 40)
+            await page.until(f"{LIVE} && l.path === 'websocket' && {heard(stage)}")
             assert "reconnecting" in await page.phases()
 
 

@@ -114,7 +114,7 @@ async def test_where_nothing_else_works_the_mix_comes_by_hls(at: Place, said: Pc
         await stage.open(page)
         given = await stage.admission()
         await page.listen(given | {"urls": []})
-        await page.until("l.phase === 'live' && l.path === 'hls'", 60)
+        await page.until("l.phase === 'live' && l.path === 'hls'")
         await page.rest(5)
         assert (await page.look())["phase"] == "live"
         await page.call("close")

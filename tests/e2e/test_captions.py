@@ -33,6 +33,7 @@ from spaces_ctl.service.captions import CaptionLine, Captions
 from spaces_ctl.store import captions as store
 from spaces_ctl.store.bus import LocalBus
 from tests.support.captions import CountingRecogniser, utterances, word_error_rate, words
+from tests.support.patience import PATIENCE_S
 from tests.support.real_server import RealServer
 from tests.support.rooms import GONE, Deployment, a_deployment
 from tests.support.watching import Watcher, listener
@@ -44,10 +45,6 @@ PASSWORD = "correct horse"
 LATEST_IN_FLIGHT_MS = 250
 MISSED = 0.01
 """The share of frames that a busy machine may lose by itself."""
-LIVE_S = 3.0
-"""How old live captions may be."""
-SLACK_S = 5.0
-"""For a machine that does other things, and a process of low priority."""
 
 
 def at_48_khz(pcm: Pcm) -> bytes:
@@ -103,7 +100,7 @@ class Lines:
                 self.seen.append(json.loads(line.payload))
                 self.came.append(line.received_at_us)
 
-    async def until(self, number: int, *, within_s: float = 30) -> None:
+    async def until(self, number: int, *, within_s: float = PATIENCE_S) -> None:
         async with asyncio.timeout(within_s):
             while len(self.seen) < number:
                 await asyncio.sleep(0.02)
@@ -170,7 +167,7 @@ async def _an_hour(
     )
     await asyncio.gather(mouth.flush(), other.flush())
     said = [one for one in lines.seen if one["final"]]
-    async with asyncio.timeout(LIVE_S + SLACK_S + 10):
+    async with asyncio.timeout(PATIENCE_S):
         while word_error_rate(shown_text, " ".join(str(one["text"]) for one in said)) > 0.25:
             await asyncio.sleep(0.1)
             said = [one for one in lines.seen if one["final"]]
@@ -192,7 +189,7 @@ async def _an_hour(
     await mouth.speak_pcm(at_48_khz(consenting[1][0]))
     await mouth.flush()
     await lines.until(number + 1)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while "respectable" not in str(lines.seen[number:]):
             await asyncio.sleep(0.1)
     after = server.captions_process()
@@ -355,7 +352,7 @@ async def test_a_recogniser_that_stalls_leaves_a_marked_gap_and_nobody_misses_a_
         await asyncio.sleep(4)
         assert len(it.watched) == shown
         it.recogniser.go.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not any(line.text == "" for line in it.watched):
                 await asyncio.sleep(0.02)
         gap = next(line for line in it.watched if line.text == "")

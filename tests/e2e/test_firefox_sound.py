@@ -82,7 +82,7 @@ async def test_firefox_without_udp_plays_over_a_websocket(at: Place, card: Sound
             proxy.dark = True
             await stage.open(page)
             await page.listen(await stage.admission(proxy))
-            await page.until(f"{LIVE} && l.path === 'websocket' && l.levels['{stage.host_account}'] < 60", 40)
+            await page.until(f"{LIVE} && l.path === 'websocket' && l.levels['{stage.host_account}'] < 60")
 
 
 async def test_a_microphone_in_firefox_is_heard_by_others(

@@ -24,6 +24,7 @@ from spaces_ctl.service.services import Services, open_services
 from spaces_ctl.service.upkeep import Watchdog
 from spaces_ctl.store.database import Database
 from tests.support.child_service import signer
+from tests.support.patience import PATIENCE_S
 from tests.support.rooms import GONE, Ear, speech, talk
 from tests.support.worlds import ANN, BEN, CID, HOST
 
@@ -73,13 +74,13 @@ class Child:
     async def _line(self) -> str:
         assert self._process is not None
         assert self._process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             return (await self._process.stdout.readline()).decode().strip()
 
 
 async def again(connect: Callable[[], Awaitable[T]]) -> T:
     """As a client does: tries until the server is back; a Space that is not known yet is one of the reasons to wait."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 return await connect()
@@ -270,7 +271,7 @@ async def test_the_control_loop_dies_and_the_talk_goes_on(tmp_path: Path) -> Non
         # The loop was dead for DEAD_S, which is 15 groups; a frame may be late on a busy machine.
         assert min(gaps) >= 1, "none comes twice"
         assert max(gaps) <= DEAD_S / 0.02 / 3
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while BEN not in (await lives.call(lambda services: services.spaces.get(space))).away_until:
                 await asyncio.sleep(0.02)
         state = await lives.do(HOST, space, c.Mute(account=HOST))

@@ -26,6 +26,7 @@ from spaces_ctl.model import SpaceId
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.spaces import Outcome
 from spaces_ctl.service.tables import Tables
+from tests.support.patience import PATIENCE_S
 from tests.support.rooms import GONE, Deployment, Ear, MixEar, a_deployment, speech, talk
 from tests.support.worlds import who
 
@@ -136,7 +137,7 @@ class Room:
 
     async def insist(self, command: c.SpaceCommand) -> Outcome:
         """Until the engine knows that the speaker is back."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
                     return await self.d.do(self.account, self.space, command)

@@ -23,6 +23,7 @@ from spaces_ctl.media.archive import Archive, Keys
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.media.spool import Spool, spool_of
 from tests.support.audio import decode
+from tests.support.patience import PATIENCE_S
 from tests.support.proxy import a_proxy
 from tests.support.real_server import RealServer, real_server
 from tests.support.rooms import GONE, Ear
@@ -163,7 +164,7 @@ async def names(store: str, space: int) -> list[str]:
 
 async def gone(directory: Path) -> None:
     """The spool of a Space: emptied when all of it is in the store."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         while directory.exists():
             await asyncio.sleep(0.05)
 
@@ -229,7 +230,7 @@ async def test_the_store_is_away_and_nobody_hears_it(tmp_path: Path, voices: lis
                 groups = [frame.group for frame in await kept_frames(server, store, talk.id) if frame.seat == 0]
                 spoken = {group for group in groups if during[0] <= group <= during[-1]}
                 assert spoken == set(during), "all of it was heard, and all of it is kept"
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(PATIENCE_S):
                     while (await web.get("/readyz")).json()["recordings"] != "ok":
                         await asyncio.sleep(0.1)
 

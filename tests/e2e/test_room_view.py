@@ -12,8 +12,9 @@ from spaces_ctl.api.pages import SITE
 from spaces_ctl.client import SpacesClient
 from tests.support.dev_server import DevServer, dev_server
 from tests.support.live_harness import CHROMIUM, FLAGS
+from tests.support.patience import PATIENCE_S
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = PATIENCE_S * 1000
 SIGN_IN = """async (name) => {
   const body = JSON.stringify({name, password: "spaces-dev", session: "cookie"});
   const headers = {"content-type": "application/json"};

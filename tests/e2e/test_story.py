@@ -15,6 +15,7 @@ from spaces_ctl.client import Forbidden, PaymentRequired, SpacesClient, Unauthor
 from spaces_ctl.engine import Listener, Speaker
 from spaces_ctl.model import Ticketing
 from spaces_ctl.policy.limits import Limits
+from tests.support.patience import PATIENCE_S
 from tests.support.real_server import RealServer, real_server
 from tests.support.rooms import GONE, Ear
 from tests.support.watching import Watcher, listener, loudest, speaker, tone
@@ -83,7 +84,7 @@ async def test_an_evening_with_friends(server: RealServer) -> None:
         for watcher in (by_host, by_sam, by_lee, by_mel, by_guest):
             await watcher.sees("started")
         assert by_guest.told("subscribed") is None
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             while not (notes := (await people.call(lee, "GET", "/me/notifications"))["data"]):
                 await asyncio.sleep(0.05)
         assert planned.id in str(notes)
@@ -215,7 +216,7 @@ async def test_a_ticket_bought_on_the_sandboxs_page(server: RealServer) -> None:
 
 
 async def _listens_for_good(ears: Listener) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         async for _ in ears.frames():
             pass
 

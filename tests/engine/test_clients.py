@@ -22,6 +22,7 @@ from spaces_ctl.engine import (
     frame_hash,
 )
 from tests.engine.conftest import SPACE, Run, a_stage, voice
+from tests.support.patience import PATIENCE_S
 
 WAYS: list[dict[str, Any]] = [
     {"transport": transport, "protocol": protocol}
@@ -40,7 +41,7 @@ async def _silence_until_told(speaker: Speaker) -> None:
 async def take(listener: Listener, seats: dict[int, int]) -> list[Frame]:
     """Frames until so many of each seat are there."""
     frames: list[Frame] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async for batch in listener.frames():
             frames += batch
             count = Counter(frame.seat for frame in frames)

@@ -20,6 +20,7 @@ from spaces_ctl.engine import (
     UpsertSpace,
 )
 from tests.engine.conftest import SPACE, Run, Stage, a_stage, voice
+from tests.support.patience import PATIENCE_S
 
 BEGAN = int(time.time() * 1_000) - 5_000
 
@@ -116,7 +117,7 @@ def test_captions_need_the_consent_of_who_sits_there_now(run: Run[None]) -> None
             async with Listener(stage.url, certificate_sha256=stage.pin, captions=True) as listener:
                 await stage.engine.caption(SPACE, 1, 1, line)
                 read: list[CaptionLine] = []
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE_S):
                     async for caption in listener.captions():
                         read.append(caption)
                         if len(read) == 2:
@@ -162,7 +163,7 @@ def test_a_tap_hears_who_consents_as_long_as_that_is_so(run: Run[None]) -> None:
                         heard.extend(frames)
 
                 async def heard_of(seat: int, generation: int) -> None:
-                    async with asyncio.timeout(10):
+                    async with asyncio.timeout(PATIENCE_S):
                         while sum((frame.seat, frame.generation) == (seat, generation) for frame in heard) < 10:
                             await asyncio.sleep(0.01)
 
@@ -207,7 +208,7 @@ def test_a_tap_is_for_services_and_a_service_for_nothing_else(run: Run[None]) ->
 
 def test_a_listener_who_is_told_takes_the_mix_to_save_data_and_gives_it_back(run: Run[None]) -> None:
     async def main() -> None:
-        async with a_stage(mix=True) as stage, asyncio.timeout(30):
+        async with a_stage(mix=True) as stage, asyncio.timeout(PATIENCE_S):
             told = Listener(stage.url, certificate_sha256=stage.pin, track="told")
             async with speaker(stage, 0) as one, told:
                 assert told.stats().tier == "stage"

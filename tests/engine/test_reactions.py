@@ -18,12 +18,13 @@ from spaces_ctl.engine import (
     space_name,
 )
 from tests.engine.conftest import SPACE, Run, a_stage
+from tests.support.patience import PATIENCE_S
 
 
 async def counted(engine: Engine, total: int) -> tuple[int, ...]:
     """The sum of the events until they are `total` reactions."""
     sums: tuple[int, ...] = ()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         async for batch in engine.events():
             for event in batch:
                 if isinstance(event, Reactions):
@@ -69,7 +70,7 @@ def test_anonymous_people_and_guests_do_not_react_and_nobody_floods(run: Run[Non
                 Listener(stage.url, token=named, certificate_sha256=pin) as flooding,
             ):
                 reacted = 0
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE_S):
                     while (refusals := (await stage.engine.stats()).refusals).get("rate.limited", 0) < 4:
                         for listener in (guest, anonymous, flooding):
                             listener.react(0)

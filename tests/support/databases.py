@@ -26,6 +26,7 @@ import asyncpg
 import pytest
 
 from spaces_ctl.store.database import Database
+from tests.support.patience import PATIENCE_S
 
 __all__ = [
     "PostgresCluster",
@@ -35,7 +36,6 @@ __all__ = [
     "postgres_cluster",
 ]
 
-_STARTS_WITHIN_S = 60
 _SCHEMA = """
 SELECT md5(string_agg(line, '|' ORDER BY line)) FROM (
     SELECT concat_ws(' ', relname, relkind, attname, atttypid, attnotnull, pg_get_expr(adbin, adrelid)) AS line
@@ -110,7 +110,7 @@ class PostgresCluster:
                 cwd=self.directory,
                 **self._as_user(),
             )
-        until = time.monotonic() + _STARTS_WITHIN_S
+        until = time.monotonic() + PATIENCE_S
         status = self.directory / "data" / "postmaster.pid"
         while not (status.exists() and status.read_text().splitlines()[7:8] == ["ready   "]):
             if self._server.poll() is not None or time.monotonic() > until:
@@ -126,13 +126,13 @@ class PostgresCluster:
         """Stops the server; data stay."""
         if self._server.poll() is None:
             self._server.send_signal(signal.SIGINT)
-            self._server.wait(_STARTS_WITHIN_S)
+            self._server.wait(PATIENCE_S)
 
     def kill(self) -> None:
         """Stops the server as a crash would; its children notice and go."""
         if self._server.poll() is None:
             self._server.send_signal(signal.SIGQUIT)
-            self._server.wait(_STARTS_WITHIN_S)
+            self._server.wait(PATIENCE_S)
 
     def remove(self) -> None:
         """Stops the server and deletes everything."""

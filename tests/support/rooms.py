@@ -33,6 +33,7 @@ from spaces_ctl.service.fake_graph import FakeGraph
 from spaces_ctl.service.journal import Journal
 from spaces_ctl.store.database import Database
 from tests.support.databases import sqlite_with_tables
+from tests.support.patience import PATIENCE_S
 from tests.support.worlds import World
 
 NOBODY = 999
@@ -168,7 +169,7 @@ class Ear:
         """All but the newest."""
         del self.frames[:-10]
 
-    async def hears(self, seat: int, frames: int, timeout_s: float = 10) -> None:
+    async def hears(self, seat: int, frames: int, timeout_s: float = PATIENCE_S) -> None:
         """Returns when so many more frames of the seat have come from now on."""
         heard = len(self.frames)
         async with asyncio.timeout(timeout_s):

@@ -19,12 +19,14 @@ from spaces_ctl.demo.speech import write_wav
 from tests.support.audio import Pcm
 from tests.support.dev_server import DevServer
 from tests.support.live_harness import CHROMIUM, FLAGS
+from tests.support.patience import PATIENCE_S
 from tests.support.recognised_voices import closeness
 
 __all__ = ["CLEAR", "People", "Tab", "people"]
 
 PASSWORD = "spaces-dev"
-PATIENCE_MS = 20_000
+PATIENCE_MS = PATIENCE_S * 1000
+expect.set_options(timeout=PATIENCE_MS)
 CLEAR = 0.9
 """Speech with this STOI is as good as clean."""
 SETTLED_S = 1.0
