@@ -30,7 +30,7 @@ from tests.support.sound_card import SoundCard, sound_card
 pytestmark = pytest.mark.alone
 
 SECONDS = 8
-TRIES = 3
+TRIES = 6
 LIVE = "l.phase === 'live'"
 
 
