@@ -59,6 +59,18 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
+def test_what_stays_is_found_and_what_goes_is_not(browser: Browser) -> None:
+    page = browser.new_page()
+    page.set_content("<html lang=en><title>Two buttons</title><main><h1>Two</h1><button id=stays></button>")
+    page.add_script_tag(path=AXE)
+    page.evaluate(
+        """() => { document.querySelector("main").append(Object.assign(document.createElement("button"), {id: "goes"}));
+                   setTimeout(() => document.querySelector("#goes").remove(), 300); }"""
+    )
+    assert stays(page) == ["button-name: Buttons must have discernible text: #stays"]
+    page.close()
+
+
 @pytest.mark.parametrize("who", [None, "host", "cohost", "sam", "sue", "lee", "mo"])
 def test_axe_finds_nothing_serious(browser: Browser, server: DevServer, scene: dict[str, str], who: str | None) -> None:
     shown = [view for view in views(scene) if view.who == who]

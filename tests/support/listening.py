@@ -52,8 +52,8 @@ def again_if_spoilt(test: Test) -> Test:
             for _ in range(TRIES - 1):
                 try:
                     return await test(*arguments, **named)
-                except Spoilt as spoilt:
-                    print(f"again: {spoilt}")
+                except (Spoilt, BaseExceptionGroup) as error:
+                    _forgive(error)
             return await test(*arguments, **named)
 
         return done  # type: ignore[return-value]  # pytest sees the test's own signature
@@ -63,8 +63,15 @@ def again_if_spoilt(test: Test) -> Test:
         for _ in range(TRIES - 1):
             try:
                 return test(*arguments, **named)
-            except Spoilt as spoilt:
-                print(f"again: {spoilt}")
+            except (Spoilt, BaseExceptionGroup) as error:
+                _forgive(error)
         return test(*arguments, **named)
 
     return done_at_once  # type: ignore[return-value]  # pytest sees the test's own signature
+
+
+def _forgive(error: BaseException) -> None:
+    """Tells of it and returns if it is nothing but what was spoilt, in a task group or not; else raises it."""
+    if isinstance(error, BaseExceptionGroup) and error.split(Spoilt)[1] is not None:
+        raise error
+    print(f"again: {error!r}")
