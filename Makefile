@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help build run test test-rust test-lanes test-python fuzz check check-rust check-python check-web bench bench-build bench-peers \
-	bench-kernels bench-boundary results bench-control peers wasm web types screenshots wheel clean system
+	bench-kernels bench-boundary bench-profile results bench-control peers wasm web types screenshots wheel clean system
 
 PYTHON ?= python3
 VENV := .venv
@@ -48,6 +48,7 @@ help:
 	@echo "make results        everything that bench/RESULTS.md says, measured again (an hour; QUICK=1 shows that it works)"
 	@echo "make bench-kernels  criterion: AEAD, bundles, ring and cursors, the mix"
 	@echo "make bench-boundary pytest-benchmark: what a call from Python into the engine costs"
+	@echo "make bench-profile  where each microsecond of a packet goes (perf)"
 	@echo "make bench-control  what a large audience costs the Python side"
 	@echo "make fuzz           every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) seconds"
 	@echo "make peers          the heavier independent peers (not in CI)"
@@ -197,6 +198,15 @@ results: bench-build bench-peers
 
 bench-kernels: $(TOOLS)
 	cargo bench --locked -p spaces-core --features opus --bench kernels -- $(ARGS)
+
+# The wheel's engine once more, with the symbols and line tables that wheels are stripped of: the code is the same.
+bench-profile: bench-build
+	tools/system-packages perf:linux-perf addr2line:binutils
+	cargo build --release --locked -p spaces-py
+	rm -rf $(BENCH)/profiled
+	cp -r $(BENCH)/python $(BENCH)/profiled
+	cp --remove-destination $(or $(CARGO_TARGET_DIR),target)/release/lib_engine.so $(BENCH)/profiled/spaces_ctl/_engine.abi3.so
+	python -m bench.profile $(ARGS)
 
 bench-boundary: build
 	pip install -q 'pytest-benchmark>=5'

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from spaces_ctl.bench import load, processes
@@ -49,8 +50,13 @@ class Round:
     load_hosts: Sequence[str] = ()
 
 
-async def measure(what: Round, tools: Tools) -> Measurement:
-    """Runs it. Raises BenchFailed, and Missing if a program is not there."""
+async def measure(
+    what: Round, tools: Tools, beside: Callable[[int], AbstractAsyncContextManager[None]] = lambda _: nullcontext()
+) -> Measurement:
+    """Runs it, and `beside` (given the server's process id) while it is measured.
+
+    Raises BenchFailed, and Missing if a program is not there.
+    """
     start = SERVERS.get(what.server)
     if start is None:
         raise BenchFailed(f"no server is called {what.server!r}: {', '.join(SERVERS)}")
@@ -86,10 +92,11 @@ async def measure(what: Round, tools: Tools) -> Measurement:
             await loads.ready(_patience_s(what))
             await asyncio.sleep(_SETTLE_S)
             full = processes.resident_bytes(target.pid)
-            before = processes.cpu_seconds(target.pid)
-            await loads.begin(what.seconds)
-            await loads.end(what.seconds)
-            cpu = processes.cpu_seconds(target.pid) - before
+            async with beside(target.pid):
+                before = processes.cpu_seconds(target.pid)
+                await loads.begin(what.seconds)
+                await loads.end(what.seconds)
+                cpu = processes.cpu_seconds(target.pid) - before
             report = await loads.report()
         if target.speaking.returncode is not None:
             raise BenchFailed(f"the speakers stopped, with code {target.speaking.returncode}")

@@ -14,6 +14,7 @@ from spaces_ctl.bench.comparing import LIVEKIT
 from spaces_ctl.bench.limit import Ceiling
 from spaces_ctl.bench.plots import draw
 from spaces_ctl.bench.rows import BadResults, Measurement, median, read
+from spaces_ctl.bench.targets import targets
 
 __all__ = ["Run", "markdown", "read_run", "write"]
 
@@ -150,6 +151,9 @@ def markdown(run: Run, pictures: Sequence[Path]) -> str:
     broken = sum(one.broken for one in run.measurements)
     checked = sum(one.checked for one in run.measurements)
     lines += [f"{checked:,} payloads were checked byte by byte; {broken:,} were not what was sent.", ""]
+    if aims := targets(run.measurements, run.ceilings):
+        rows = [[aim.what, aim.wanted, aim.measured, "yes" if aim.reached else "**no**"] for aim in aims]
+        lines += ["## Targets", "", *_table(("what", "wanted", "measured (medians)", "reached"), rows), ""]
     names = list(dict.fromkeys(one.scenario.split("-")[0] for one in run.measurements))
     for name in names:
         rounds = [one for one in run.measurements if one.scenario.split("-")[0] == name]
@@ -204,16 +208,4 @@ def _limit(run: Run) -> list[str]:
         for size in sizes
     }
     rows = [[str(size), str(together), f"{value:,.0f}"] for (size, together), value in best.items()]
-    lines = ["## Limit", "", *_table(("bytes", "packets a message", "packets per core-second"), rows), ""]
-    ours = [
-        one.frames_per_core_second
-        for one in run.measurements
-        if one.scenario.startswith("pairs-1") and one.server == "spaces"
-    ]
-    ceiling = best.get((126, 1))
-    if ours and ceiling:
-        lines += [
-            f"With one speaker, where a frame is a packet, our server reaches {median(ours) / ceiling:.0%} of it.",
-            "",
-        ]
-    return lines
+    return ["## Limit", "", *_table(("bytes", "packets a message", "packets per core-second"), rows), ""]

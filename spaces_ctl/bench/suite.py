@@ -7,7 +7,9 @@ from dataclasses import replace
 from spaces_ctl.bench.load import Group, Linear, Network
 from spaces_ctl.bench.measuring import JOINERS, Round
 
-__all__ = ["SCENARIOS", "quick", "scenario"]
+__all__ = ["FEWER", "SCENARIOS", "quick", "scenario"]
+
+_FAST = Linear(1_000.0)
 
 
 _STORM = Group(
@@ -34,7 +36,7 @@ SCENARIOS: dict[str, list[Round]] = {
         Round(scenario="growth-stage", listeners=listeners) for listeners in (200, 500, 1_000, 1_500, 2_000, 3_000)
     ],
     "growth-mix": [
-        Round(scenario="growth-mix", tier="mix", listeners=listeners)
+        Round(scenario="growth-mix", tier="mix", listeners=listeners, curve=_FAST)
         for listeners in (1_000, 2_000, 4_000, 7_000, 10_000)
     ],
     "shards": [
@@ -66,6 +68,9 @@ SCENARIOS: dict[str, list[Round]] = {
     ],
 }
 """Lists of rounds that alternate."""
+
+FEWER = {"growth-stage", "shards", "spaces", "networks"}
+"""Scenarios that no target is judged by: three rounds do."""
 
 
 def scenario(name: str) -> list[Round]:

@@ -192,6 +192,13 @@ impl Crowd {
         listener.and_then(|listener| self.crew(listener)).map_or(Behaviour::Well, |crew| crew.group.behaviour)
     }
 
+    /// Whether `id` stays until the end, and does nothing unusual.
+    #[must_use]
+    pub fn settles(&self, id: Id) -> bool {
+        let group = self.listeners.get(id as usize).and_then(|listener| self.crew(listener)).map(|crew| &crew.group);
+        group.is_none_or(|group| group.stays == Stays::Always && group.behaviour == Behaviour::Well)
+    }
+
     fn crew(&self, listener: &Listener) -> Option<&Crew> {
         self.crews.get(usize::from(listener.group?))
     }
@@ -272,7 +279,7 @@ impl Crowd {
     }
 
     /// `id` received a packet of the mix, whose first tick is `group`.
-    pub fn mix(&mut self, id: Id, tick: u64, payload: &bytes::Bytes, now_us: u64) -> Next {
+    pub fn mix(&mut self, id: Id, tick: u64, payload: &[u8], now_us: u64) -> Next {
         let Some(listener) = self.listeners.get(id as usize) else { return Next::Leave };
         let (group, number, space) = (listener.group, listener.number, listener.space);
         let Some(crew) = group.and_then(|group| self.crews.get_mut(usize::from(group))) else { return Next::Stay };
@@ -344,6 +351,6 @@ impl Crowd {
     }
 }
 
-fn is_whole_mix(tick: u64, payload: &bytes::Bytes) -> bool {
-    mix_bundle::parse(tick, payload).is_ok_and(|packet| !packet.opus.is_empty())
+fn is_whole_mix(tick: u64, payload: &[u8]) -> bool {
+    mix_bundle::parse(tick, &bytes::Bytes::copy_from_slice(payload)).is_ok_and(|packet| !packet.opus.is_empty())
 }

@@ -1,10 +1,11 @@
-//! Thousands of QUIC connections on one thread: quinn-proto driven by hand, in slots of 1 ms like the servers beside it.
+//! Thousands of QUIC connections on one thread: quinn-proto driven by hand, in slots of 1 ms like the servers beside it, until
+//! they have [`settled`](crate::settled).
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -19,15 +20,20 @@ use spaces_liar::{Lie, Lying};
 
 use crate::batch::{BATCH, Inbox, Outbox, connected, send_headers};
 use crate::crowd::{Crowd, Id, Next};
+use crate::ear::Overheard;
 use crate::moqt;
 use crate::network::Network;
 use crate::plan::{Behaviour, Plan, Protocol, Tier};
 use crate::run::{Failure, Transport};
+use crate::settled::{Seated, Settled};
 use crate::tls;
 use crate::wheel::Wheel;
 
 /// Receive calls for one socket before the others have their turn.
 const TURNS: usize = 16;
+
+/// From being let in: by then the handshake is confirmed, and what quinn-proto sent has arrived.
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// Number of a packet that no server has come to.
 const NEVER_SENT: u32 = 1 << 29;
@@ -42,7 +48,9 @@ struct Link {
     armed: Option<u64>,
     dirty: bool,
     /// Let in: a stalled listener says nothing from here on.
-    joined: bool,
+    joined: Option<Instant>,
+    /// What is noted of it, if it is to settle.
+    overheard: Option<Overheard>,
     /// Let in: an optimist lies from here on.
     begin: Option<Arc<AtomicBool>>,
     /// Stream on which SUBSCRIBE is answered.
@@ -50,8 +58,8 @@ struct Link {
 }
 
 impl Link {
-    fn admitted(&mut self) {
-        self.joined = true;
+    fn admitted(&mut self, now: Instant) {
+        self.joined = Some(now);
         if let Some(begin) = &self.begin {
             begin.store(true, Ordering::Relaxed);
         }
@@ -80,6 +88,9 @@ pub struct Fleet {
     due: Vec<(usize, u64)>,
     dirty: Vec<ConnectionHandle>,
     network: Network,
+    /// Whether listeners settle at all: where acknowledgements are asked for in an unusual way, or lost, they stay quinn-proto's.
+    settle: bool,
+    settled: Settled,
 }
 
 impl Fleet {
@@ -112,11 +123,13 @@ impl Fleet {
             wheel: Wheel::new(Instant::now()),
             due: Vec::new(),
             dirty: Vec::new(),
+            settle: plan.network == crate::network::Profile::default() && !plan.ack_frequency,
             network: Network::new(plan.network, plan.seed),
+            settled: Settled::new(Instant::now()),
         })
     }
 
-    fn receive(&mut self, now: Instant, now_us: u64) -> io::Result<()> {
+    fn receive(&mut self, now: Instant, now_us: u64, crowd: &mut Crowd) -> io::Result<()> {
         let mut ready = [EpollEvent::empty(); 256];
         let count = self.epoll.wait(&mut ready, EpollTimeout::ZERO)?;
         let mut inbox = std::mem::take(&mut self.inbox);
@@ -127,7 +140,9 @@ impl Fleet {
                 let received = inbox.receive(socket)?;
                 for datagram in inbox.datagrams() {
                     if self.network.is_perfect() {
-                        self.datagram(datagram, now);
+                        if !self.settled(datagram, now, now_us, crowd) {
+                            self.datagram(datagram, now);
+                        }
                     } else if !self.network.loses() {
                         self.network.hold(index, datagram, now_us);
                     }
@@ -142,6 +157,21 @@ impl Fleet {
             self.datagram(&datagram, now);
         }
         Ok(())
+    }
+
+    /// Whether a packet was a settled listener's.
+    fn settled(&mut self, packet: &mut [u8], now: Instant, now_us: u64, crowd: &mut Crowd) -> bool {
+        let protocol = self.protocol;
+        let mut failed = None;
+        let heard = |who: Seated, datagram: &[u8]| {
+            // Who settles does not leave.
+            heard(protocol, who.tier, who.id, datagram, now_us, crowd);
+        };
+        let taken = self.settled.open(now, packet, heard, |who, why| failed = Some((who, why)));
+        if let Some((who, why)) = failed {
+            crowd.failed(who.id, || why.to_owned());
+        }
+        taken.is_some()
     }
 
     fn datagram(&mut self, datagram: &[u8], now: Instant) {
@@ -194,6 +224,12 @@ impl Fleet {
             if ended && link.connection.is_drained() {
                 continue;
             }
+            if link.joined.is_some_and(|joined| now >= joined + SETTLE)
+                && let Some((own, ear)) = link.overheard.take().and_then(|overheard| overheard.take(now))
+            {
+                self.settled.add(own, ear, Seated { id: link.id, tier: link.tier, socket: link.socket });
+                continue;
+            }
             if let Some(at) = link.connection.poll_timeout()
                 && link.armed.is_none_or(|slot| self.wheel.time_of(slot) > at)
             {
@@ -212,12 +248,12 @@ impl Fleet {
             match event {
                 Event::Connected if self.protocol == Protocol::Moqt => subscribe(link, crowd),
                 Event::Connected => {
-                    link.admitted();
+                    link.admitted(now);
                     crowd.joined(link.id, now_us);
                 }
                 Event::Stream(StreamEvent::Readable { id }) if Some(id) == link.answer => match answer(link, id) {
                     Some(moqt::SUBSCRIBE_OK) => {
-                        link.admitted();
+                        link.admitted(now);
                         crowd.joined(link.id, now_us);
                     }
                     Some(other) => {
@@ -233,7 +269,7 @@ impl Fleet {
             }
         }
         while let Some(datagram) = link.connection.datagrams().recv() {
-            if self.heard(link, &datagram, now_us, crowd) == Next::Leave {
+            if heard(self.protocol, link.tier, link.id, &datagram, now_us, crowd) == Next::Leave {
                 link.connection.close(now, VarInt::from_u32(0), Bytes::new());
                 break;
             }
@@ -241,32 +277,11 @@ impl Fleet {
         link.connection.is_closed()
     }
 
-    fn heard(&self, link: &Link, datagram: &Bytes, now_us: u64, crowd: &mut Crowd) -> Next {
-        if self.protocol == Protocol::Plain {
-            return crowd.frame(link.id, datagram, None, now_us);
-        }
-        let Some((group, payload)) = moqt::object(datagram) else { return Next::Stay };
-        if link.tier == Tier::Mix {
-            return crowd.mix(link.id, group, &datagram.slice_ref(payload), now_us);
-        }
-        for entry in bundle::entries(payload) {
-            let Ok(entry) = entry else {
-                // Told as a frame that is none.
-                return crowd.frame(link.id, &[], None, now_us);
-            };
-            let tick = group.saturating_sub(u64::from(entry.redundant));
-            if crowd.frame(link.id, entry.opus, Some(tick), now_us) == Next::Leave {
-                return Next::Leave;
-            }
-        }
-        Next::Stay
-    }
-
     fn transmit(&mut self, link: &mut Link, now: Instant) {
         loop {
             let mut datagram = self.spare.pop().unwrap_or_default();
             let transmit = link.connection.poll_transmit(now, 1, &mut datagram);
-            let silent = link.joined && link.behaviour == Behaviour::Stalled;
+            let silent = link.joined.is_some() && link.behaviour == Behaviour::Stalled;
             match transmit {
                 Some(_) if !silent && !self.network.loses() => {
                     if let Some(outbox) = self.outboxes.get_mut(link.socket) {
@@ -302,7 +317,11 @@ impl Transport for Fleet {
     fn dial(&mut self, id: Id, crowd: &mut Crowd) -> Result<(), Failure> {
         let socket = self.socket()?;
         let behaviour = crowd.behaviour(id);
+        let overheard = (self.settle && crowd.settles(id)).then(Overheard::default);
         let (config, begin) = match behaviour {
+            Behaviour::Well if let Some(overheard) = &overheard => {
+                (tls::listener(overheard.crypto(Arc::clone(&self.crypto)), false), None)
+            }
             Behaviour::Optimists => {
                 let lying = Lying::new(Arc::clone(&self.crypto), Lie::Optimist(NEVER_SENT));
                 let begin = lying.begin();
@@ -321,7 +340,8 @@ impl Transport for Fleet {
             behaviour,
             armed: None,
             dirty: true,
-            joined: false,
+            joined: None,
+            overheard,
             begin,
             answer: None,
         };
@@ -338,15 +358,38 @@ impl Transport for Fleet {
 
     fn step(&mut self, now_us: u64, crowd: &mut Crowd) -> Result<(), Failure> {
         let now = Instant::now();
-        self.receive(now, now_us)?;
+        self.receive(now, now_us, crowd)?;
         self.expire(now);
         self.settle(now, now_us, crowd);
-        let Self { sockets, outboxes, headers, spare, .. } = self;
+        let Self { sockets, outboxes, headers, spare, settled, .. } = self;
+        settled.acknowledge(now, outboxes, spare);
         for (socket, outbox) in sockets.iter().zip(outboxes).filter(|(_, outbox)| !outbox.is_empty()) {
             outbox.flush(socket, headers, spare);
         }
         Ok(())
     }
+}
+
+/// A datagram has come.
+fn heard(protocol: Protocol, tier: Tier, id: Id, datagram: &[u8], now_us: u64, crowd: &mut Crowd) -> Next {
+    if protocol == Protocol::Plain {
+        return crowd.frame(id, datagram, None, now_us);
+    }
+    let Some((group, payload)) = moqt::object(datagram) else { return Next::Stay };
+    if tier == Tier::Mix {
+        return crowd.mix(id, group, payload, now_us);
+    }
+    for entry in bundle::entries(payload) {
+        let Ok(entry) = entry else {
+            // Told as a frame that is none.
+            return crowd.frame(id, &[], None, now_us);
+        };
+        let tick = group.saturating_sub(u64::from(entry.redundant));
+        if crowd.frame(id, entry.opus, Some(tick), now_us) == Next::Leave {
+            return Next::Leave;
+        }
+    }
+    Next::Stay
 }
 
 fn subscribe(link: &mut Link, crowd: &Crowd) {

@@ -206,7 +206,7 @@ impl Audience {
         self.touched = core::mem::take(&mut self.spare);
         if core::mem::take(&mut self.fresh) {
             for index in 0..self.listeners.len() {
-                for (ahead, soon) in [(AHEAD, Soon::Soon), (AHEAD / 2, Soon::VerySoon)] {
+                for (ahead, soon) in [(AHEAD, Soon::Soon), (AHEAD / 2, Soon::VerySoon), (AHEAD / 4, Soon::Next)] {
                     if let Some(next) = self.listeners.get(index + ahead) {
                         sink.expect(next.session, soon);
                     }

@@ -210,7 +210,7 @@ pub trait Sink {
     /// Drop every queued object for `session` that has not left yet and is of what `purge` says. Nothing sent later
     /// contains it.
     fn purge(&mut self, session: SessionKey, space: SpaceId, purge: Purge);
-    /// `session` will be sent something soon, or very soon. A hint: whoever has its memory far away may fetch it.
+    /// `session` will be sent something soon, very soon, next. A hint: whoever has its memory far away may fetch it.
     fn expect(&mut self, session: SessionKey, soon: Soon) {
         let _ = (session, soon);
     }
@@ -223,6 +223,8 @@ pub enum Soon {
     Soon,
     /// A few others come first; [`Soon::Soon`] was said before.
     VerySoon,
+    /// One or two others come first; [`Soon::VerySoon`] was said before.
+    Next,
 }
 
 /// What somebody must not get any more.

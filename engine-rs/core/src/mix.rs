@@ -1,8 +1,9 @@
 //! The live mix: all seats of a Space decoded, laid onto one timeline, added, limited and encoded once, for plain players,
 //! the largest audiences and the replay.
 //!
-//! Ticks come in order and seats are aligned already (the stage did both), so there is no delay to adapt: a tick is
-//! rendered as soon as the one behind it is due, which leaves one tick in which that one's in-band FEC can repair a loss.
+//! Ticks come in order and seats are aligned already (the stage did both), so there is no delay to adapt. Who calls
+//! [`Mixer::advance`] decides when a tick is rendered: at once if everybody who talks is in it, else when the one behind it is
+//! there, so that its in-band FEC can repair the loss.
 //! What waits are packets, never sound: [`Mixer::silence`] leaves nothing of a seat behind.
 //!
 //! ```text
@@ -161,7 +162,7 @@ impl<D: Decoder, E: Encoder> Mixer<D, E> {
         }
     }
 
-    /// The tick `group` is complete: renders all that lies before it.
+    /// Renders all that lies before the tick `group`.
     pub fn advance(&mut self, group: u64) {
         while let Some(next) = self.next {
             // While the mix pauses nothing is due: it begins again with what is said next.

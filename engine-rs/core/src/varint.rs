@@ -1,6 +1,6 @@
 //! QUIC variable-length integers (RFC 9000 §16), as far as payloads of ours use them.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 /// Reads one integer from the front of `input` and moves past it. `None` if it is cut short; `input` is then unchanged.
 #[must_use]
@@ -17,7 +17,7 @@ pub fn read(input: &mut &[u8]) -> Option<u64> {
 }
 
 /// Writes `value` in its shortest form. Values over 2^62 − 1 do not exist on the wire and are written as 2^62 − 1.
-pub fn write(out: &mut BytesMut, value: u64) {
+pub fn write(out: &mut impl BufMut, value: u64) {
     let value = value.min((1 << 62) - 1);
     if value < 1 << 6 {
         out.put_u8(value as u8);
@@ -46,6 +46,8 @@ pub const fn size(value: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+
     use super::*;
 
     #[test]

@@ -1,16 +1,17 @@
 //! QUIC clients that say what is not so: what their connection means to send is replaced under the seal, so that no library has
 //! to be taught to break its own rules. For tests and benches.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{BufMut, BytesMut};
-use quinn_proto::crypto::{
-    ClientConfig as Crypto, CryptoError, ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, PacketKey, Session,
-};
+use quinn_proto::ConnectError;
+use quinn_proto::crypto::{ClientConfig as Crypto, CryptoError, KeyPair, Keys, PacketKey, Session};
 use quinn_proto::transport_parameters::TransportParameters;
-use quinn_proto::{ConnectError, ConnectionId, Side, TransportError};
+
+pub mod exchange;
+
+use exchange::{Exchange, Exchanged};
 
 /// What is said instead of the truth, once [`Lying::begin`] was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,71 +77,30 @@ impl Crypto for Lying {
         server_name: &str,
         params: &TransportParameters,
     ) -> Result<Box<dyn Session>, ConnectError> {
-        let inner = Arc::clone(&self.inner).start_session(version, server_name, params)?;
-        Ok(Box::new(LyingSession { inner, lie: self.lie, begun: Arc::clone(&self.begun), levels: 0 }))
+        let lies = Arc::new(Lies { lie: self.lie, begun: Arc::clone(&self.begun) });
+        Arc::new(Exchanged::new(Arc::clone(&self.inner), lies)).start_session(version, server_name, params)
     }
 }
 
-struct LyingSession {
-    inner: Box<dyn Session>,
+struct Lies {
     lie: Lie,
     begun: Arc<AtomicBool>,
-    levels: u8,
 }
 
-impl LyingSession {
+impl Lies {
     fn key(&self, inner: Box<dyn PacketKey>) -> Box<dyn PacketKey> {
         Box::new(LyingKey { inner, lie: self.lie, begun: Arc::clone(&self.begun) })
     }
 }
 
-impl Session for LyingSession {
-    fn initial_keys(&self, dst_cid: &ConnectionId, side: Side) -> Keys {
-        self.inner.initial_keys(dst_cid, side)
+impl Exchange for Lies {
+    fn first(&self, mut keys: Keys) -> Keys {
+        keys.packet.local = self.key(keys.packet.local);
+        keys
     }
-    fn handshake_data(&self) -> Option<Box<dyn Any>> {
-        self.inner.handshake_data()
-    }
-    fn peer_identity(&self) -> Option<Box<dyn Any>> {
-        self.inner.peer_identity()
-    }
-    fn early_crypto(&self) -> Option<(Box<dyn HeaderKey>, Box<dyn PacketKey>)> {
-        self.inner.early_crypto()
-    }
-    fn early_data_accepted(&self) -> Option<bool> {
-        self.inner.early_data_accepted()
-    }
-    fn is_handshaking(&self) -> bool {
-        self.inner.is_handshaking()
-    }
-    fn read_handshake(&mut self, buf: &[u8]) -> Result<bool, TransportError> {
-        self.inner.read_handshake(buf)
-    }
-    fn transport_parameters(&self) -> Result<Option<TransportParameters>, TransportError> {
-        self.inner.transport_parameters()
-    }
-    fn write_handshake(&mut self, buf: &mut Vec<u8>) -> Option<Keys> {
-        let mut keys = self.inner.write_handshake(buf)?;
-        self.levels += 1;
-        if self.levels == 2 {
-            keys.packet.local = self.key(keys.packet.local);
-        }
-        Some(keys)
-    }
-    fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn PacketKey>>> {
-        let keys = self.inner.next_1rtt_keys()?;
-        Some(KeyPair { local: self.key(keys.local), remote: keys.remote })
-    }
-    fn is_valid_retry(&self, orig_dst_cid: &ConnectionId, header: &[u8], payload: &[u8]) -> bool {
-        self.inner.is_valid_retry(orig_dst_cid, header, payload)
-    }
-    fn export_keying_material(
-        &self,
-        output: &mut [u8],
-        label: &[u8],
-        context: &[u8],
-    ) -> Result<(), ExportKeyingMaterialError> {
-        self.inner.export_keying_material(output, label, context)
+
+    fn next(&self, keys: KeyPair<Box<dyn PacketKey>>) -> KeyPair<Box<dyn PacketKey>> {
+        KeyPair { local: self.key(keys.local), remote: keys.remote }
     }
 }
 

@@ -31,6 +31,9 @@ impl Aliases {
         if self.given.len() >= 256 {
             self.given.retain(|(given, _)| keep(*given));
         }
+        if self.given.len() == self.given.capacity() {
+            self.given.reserve_exact(self.given.len().max(1)); // most sessions have one track
+        }
         self.given.push((alias, name.clone()));
         alias
     }

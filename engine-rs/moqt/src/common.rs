@@ -132,6 +132,15 @@ pub(crate) struct Buffer {
     counted: usize,
 }
 
+impl Buffer {
+    /// Gives its room back if nothing is in it.
+    pub(crate) fn rest(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
+        }
+    }
+}
+
 /// Datagrams that came before the message that says what they are.
 #[derive(Debug, Default)]
 pub(crate) struct Early {

@@ -14,6 +14,8 @@ pub(crate) struct Events {
     payload: usize,
     ready: bool,
     overflowed: bool,
+    /// There was an object, and so there will be more.
+    objects: bool,
     limit: usize,
     payload_limit: usize,
 }
@@ -26,6 +28,7 @@ impl Events {
             payload: 0,
             ready: false,
             overflowed: false,
+            objects: false,
             limit: limits.events,
             payload_limit: limits.event_bytes,
         }
@@ -35,7 +38,7 @@ impl Events {
     pub(crate) fn ready(&mut self, setup: Setup) {
         self.ready = true;
         self.queue.push_back(SessionEvent::Ready(setup));
-        self.queue.append(&mut self.held);
+        self.queue.extend(std::mem::take(&mut self.held));
     }
 
     /// Queues `event`. An owner that does not poll loses objects first, then the session ([`Self::overflowed`]).
@@ -47,6 +50,7 @@ impl Events {
                     return;
                 }
                 self.payload += payload.len();
+                self.objects = true;
             }
             SessionEvent::Failed { .. } => {
                 self.queue.push_back(event);
@@ -65,8 +69,14 @@ impl Events {
         self.overflowed
     }
 
+    /// The oldest. A queue that was emptied gives its room back, unless objects come through it.
     pub(crate) fn poll(&mut self) -> Option<SessionEvent> {
-        let event = self.queue.pop_front()?;
+        let Some(event) = self.queue.pop_front() else {
+            if !self.objects && self.queue.capacity() > 0 {
+                self.queue = VecDeque::new();
+            }
+            return None;
+        };
         if let SessionEvent::Object { payload, .. } = &event {
             self.payload -= payload.len();
         }

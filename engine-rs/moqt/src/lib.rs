@@ -20,5 +20,6 @@ mod names;
 mod publication;
 pub mod seam;
 pub mod session;
+mod small_map;
 mod timescale;
 mod wire;

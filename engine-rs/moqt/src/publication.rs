@@ -1,12 +1,11 @@
 //! Subscriptions of the peer to tracks of ours, in either protocol.
 
-use std::collections::BTreeMap;
-
 use bytes::BytesMut;
 
 use crate::framing::Framing;
 use crate::groups::Groups;
 use crate::seam::{FullTrackName, ObjectHeader, StreamId, SubscriptionId, Transport};
+use crate::small_map::SmallMap;
 
 /// One subscription of the peer.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ impl Publication {
 /// All of a session's, by id.
 #[derive(Debug, Default)]
 pub(crate) struct Publications {
-    by_id: BTreeMap<SubscriptionId, Publication>,
+    by_id: SmallMap<SubscriptionId, Publication>,
 }
 
 impl Publications {

@@ -16,7 +16,7 @@ use web_transport_proto::{ConnectRequest, http};
 
 use crate::express::Express;
 use crate::lean::Greeting;
-use crate::quic::{ALPN_H3, DATAGRAM_SEND_BUFFER};
+use crate::quic::{self, ALPN_H3, DATAGRAM_SEND_BUFFER};
 use crate::streams::{Half, Pending};
 use crate::webtransport::{self, Act, H3_NO_ERROR, Http3};
 
@@ -224,15 +224,15 @@ impl Connection {
     }
 
     fn on_connected(&mut self, notices: &mut VecDeque<Notice>) {
-        let data = match self.quic.crypto_session().handshake_data().map(|data| data.downcast::<Greeting>()) {
+        let alpn = match self.quic.crypto_session().handshake_data().map(|data| data.downcast::<Greeting>()) {
             Some(Ok(greeting)) => {
                 self.express = Some(Express::new(greeting.lane, self.quic.remote_address()));
-                greeting.data
+                Some(greeting.protocol)
             }
-            Some(Err(data)) => data.downcast::<HandshakeData>().ok().map(|data| *data),
+            Some(Err(data)) => data.downcast::<HandshakeData>().ok().and_then(|data| data.protocol),
             None => None,
         };
-        let alpn = data.and_then(|data| data.protocol).unwrap_or_default();
+        let alpn = alpn.unwrap_or_default();
         if alpn == ALPN_H3 {
             self.layer = Layer::Web(Box::new(Http3::new(self.end)));
             for bytes in webtransport::control_streams() {
@@ -341,6 +341,9 @@ impl Connection {
         match event {
             StreamEvent::Opened { dir } => {
                 while let Some(id) = self.quic.streams().accept(dir) {
+                    if self.end == End::Server {
+                        quic::allow_more(&mut self.quic, id);
+                    }
                     self.read_stream(id, notices);
                 }
             }

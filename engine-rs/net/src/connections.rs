@@ -91,6 +91,11 @@ impl<S> Connections<S> {
                     express.fetch();
                 }
             }
+            Soon::Next => {
+                if let Some(express) = &slot.connection.express {
+                    express.fetch_keys();
+                }
+            }
         }
     }
 

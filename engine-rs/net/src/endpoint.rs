@@ -12,10 +12,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use quinn_proto::crypto::rustls::QuicServerConfig;
 use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, ServerConfig, TransportConfig};
 
 use spaces_core::engine::Soon;
+use spaces_moqt::seam::End;
 
 use crate::addressees::Addressees;
 use crate::application::dispatch;
@@ -26,7 +26,8 @@ use crate::group::{Group, Loads, Way};
 use crate::handshakes;
 use crate::lean::LeanServer;
 use crate::outbox::Outbox;
-use crate::quic::{self, SetupError};
+use crate::packets::Packets;
+use crate::quic::{self, ServerTls, SetupError};
 use crate::steering;
 use crate::timers::Wheel;
 use crate::udp::{ReceiveBatch, SendReport, Socket};
@@ -49,7 +50,7 @@ const BURST: usize = 32;
 #[derive(Clone)]
 pub struct Answering {
     /// Certificate and protocols, from [`quic::server_crypto`].
-    pub crypto: Arc<QuicServerConfig>,
+    pub crypto: Arc<ServerTls>,
     /// Connections at most, half-open ones counted in; beyond it peers are refused at their first packet.
     pub max_connections: usize,
     /// Connections that one address may begin a second, twice as many at once; 0: any number.
@@ -129,6 +130,7 @@ pub struct Endpoint<S> {
     /// Taken out while its packets are handled.
     receive: Option<Box<ReceiveBatch>>,
     addressees: Addressees,
+    packets: Packets,
     /// Where a packet is opened.
     scratch: BytesMut,
     wheel: Wheel,
@@ -156,21 +158,23 @@ impl<S> Endpoint<S> {
     pub fn new(settings: Settings) -> Result<Self, EndpointError> {
         let outbox = Outbox::bind(settings.bind, settings.shared)?;
         let lift = Lift::default();
-        let transport = Arc::new(quic::transport(&lift, settings.idle_timeout)?);
+        let transport = |end| quic::transport(end, &lift, settings.idle_timeout).map(Arc::new);
+        let (client_transport, server_transport) = (transport(End::Client)?, transport(End::Server)?);
         let visitors = Visitors::new(settings.answering.as_ref().map_or(0, |answering| answering.per_address));
         let max_connections = settings.answering.as_ref().map_or(usize::MAX, |answering| answering.max_connections);
         let server = settings
             .answering
-            .map(|answering| Arc::new(handshakes::answering(lean(answering.crypto), Arc::clone(&transport))));
+            .map(|answering| Arc::new(handshakes::answering(lean(answering.crypto), server_transport)));
         let now = Instant::now();
         Ok(Self {
             connections: Connections::new(now),
             quic: quinn_proto::Endpoint::new(Arc::new(quic::endpoint(settings.shard)), server.clone(), true, None),
             server,
-            client_transport: transport,
+            client_transport,
             outbox,
             receive: Some(Box::default()),
             addressees: Addressees::default(),
+            packets: Packets::default(),
             scratch: BytesMut::with_capacity(crate::udp::RECEIVE_BUFFER),
             wheel: Wheel::new(now),
             due: Vec::new(),
@@ -251,7 +255,7 @@ impl<S> Endpoint<S> {
 
     /// Answers handshakes that begin from now on with this certificate; open connections keep theirs. One that dials only
     /// goes on doing so.
-    pub fn set_crypto(&mut self, crypto: Arc<QuicServerConfig>) {
+    pub fn set_crypto(&mut self, crypto: Arc<ServerTls>) {
         if let Some(server) = &self.server {
             // All else stays, above all the key of Retry tokens: peers under way come back with theirs.
             let mut config = ServerConfig::clone(server);
@@ -358,10 +362,13 @@ impl<S> Endpoint<S> {
         for _ in 0..RECEIVES {
             let Some(mut batch) = self.receive.take() else { break };
             let result = self.outbox.socket.receive(&mut batch);
-            for soon in [Soon::Soon, Soon::VerySoon] {
-                let ids = batch.iter().filter_map(|train| Addressees::id(train.bytes));
-                for key in ids.filter_map(|id| self.addressees.find(id)) {
-                    self.connections.expect(key, soon);
+            let mut keys = [u32::MAX; crate::udp::BATCH];
+            for (key, train) in keys.iter_mut().zip(batch.iter()) {
+                *key = Addressees::id(train.bytes).and_then(|id| self.addressees.find(id)).unwrap_or(u32::MAX);
+            }
+            for soon in [Soon::Soon, Soon::VerySoon, Soon::Next] {
+                for key in keys.iter().filter(|key| **key != u32::MAX) {
+                    self.connections.expect(*key, soon);
                 }
             }
             for train in batch.iter() {
@@ -372,7 +379,7 @@ impl<S> Endpoint<S> {
                     if matches!(way, Way::Here) && self.read_lean(train.remote, datagram) {
                         continue;
                     }
-                    let (bytes, ecn) = (BytesMut::from(datagram), train.ecn);
+                    let (bytes, ecn) = (self.packets.copy(datagram), train.ecn);
                     let packet = ForeignPacket { remote: train.remote, local: train.local, ecn, bytes, given: false };
                     self.handle_or_pass(packet, way);
                 }
@@ -586,6 +593,6 @@ impl<S> Endpoint<S> {
 }
 
 /// Every connection that is answered gets a lane.
-fn lean(tls: Arc<QuicServerConfig>) -> Arc<LeanServer> {
+fn lean(tls: Arc<ServerTls>) -> Arc<LeanServer> {
     Arc::new(LeanServer { tls, max_ack_delay: quic::MAX_ACK_DELAY })
 }

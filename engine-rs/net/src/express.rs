@@ -32,6 +32,11 @@ impl Express {
     pub(crate) fn fetch(&self) {
         self.lane.fetch();
     }
+
+    /// Brings its keys nearer, when the lane's memory is here.
+    pub(crate) fn fetch_keys(&self) {
+        self.lane.fetch_keys();
+    }
 }
 
 impl Connection {

@@ -10,10 +10,10 @@
 
 mod crypto;
 mod flight;
-mod frames;
 mod numbers;
 mod received;
 mod rewrite;
+mod tls;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,15 +22,16 @@ use bytes::BytesMut;
 use quinn_proto::crypto::{HeaderKey, KeyPair, PacketKey};
 
 use crate::congestion::Window;
+use crate::frames::{Frame, Frames, expand};
 use crate::prefetch::prefetch;
 pub(crate) use crypto::{Greeting, LeanServer};
 use flight::Flight;
-use frames::{Frame, Frames};
 use numbers::Numbers;
 use received::Received;
 
-/// quinn-proto hears of its peer at least so often: its idle timer and keep-alives live of it.
-const REPORT: Duration = Duration::from_secs(1);
+/// quinn-proto hears of its peer at least so often: its idle timer and keep-alives live of it. Each time costs several times what
+/// an acknowledgement costs here; a peer whose own idle timeout were shorter would be taken for lost.
+const REPORT: Duration = Duration::from_secs(2);
 /// Least UDP payload that every path carries (RFC 9000 §14).
 const PATH: usize = 1_200;
 const TAG: usize = 16;
@@ -124,6 +125,17 @@ impl Lane {
         prefetch(&*self.0);
     }
 
+    /// Brings its keys nearer: they lie elsewhere, and only the lane says where.
+    pub(crate) fn fetch_keys(&self) {
+        let state = self.lock();
+        if let (Some(seal), Some(open), Some(header)) = (&state.seal, &state.open, &state.header) {
+            prefetch(&*seal.local);
+            prefetch(&*open.remote);
+            prefetch(&*header.local);
+            prefetch(&*header.remote);
+        }
+    }
+
     /// Appends a packet with one datagram.
     pub(crate) fn seal(&self, now: Instant, datagram: &[u8], out: &mut Vec<u8>) -> Sealed {
         self.lock().seal(now, datagram, out)
@@ -213,7 +225,7 @@ impl State {
             match frame.ok()?.0 {
                 Frame::Padding => {}
                 Frame::Ack(ack) if !self.numbers.concern(ack.ranges()).ok()? => acknowledges = true,
-                Frame::Ack(_) | Frame::Other => return None,
+                Frame::Ack(_) | Frame::Datagram(_) | Frame::Other => return None,
             }
         }
         if !acknowledges {
@@ -232,20 +244,6 @@ impl State {
 /// How long the peer says to have waited; with the exponent that nearly everybody uses (RFC 9000 §18.2), as it is a hint only.
 fn held(delay: u64) -> Duration {
     Duration::from_micros(delay.min(1 << 20) << 3)
-}
-
-/// RFC 9000 §A.3.
-fn expand(truncated: &[u8], expected: u64) -> u64 {
-    let window = 1u64 << (truncated.len() * 8);
-    let low = truncated.iter().fold(0, |value, byte| value << 8 | u64::from(*byte));
-    let candidate = expected & !(window - 1) | low;
-    if candidate + window / 2 <= expected && candidate + window <= frames::MAX_NUMBER {
-        candidate + window
-    } else if candidate > expected + window / 2 && candidate >= window {
-        candidate - window
-    } else {
-        candidate
-    }
 }
 
 #[cfg(feature = "fuzzing")]

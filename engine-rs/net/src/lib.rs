@@ -13,6 +13,7 @@ pub mod downlink;
 pub mod endpoint;
 pub mod events;
 mod express;
+pub mod frames;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod group;
@@ -25,6 +26,7 @@ mod link;
 pub mod mixer;
 mod notice;
 mod outbox;
+mod packets;
 mod peer;
 mod prefetch;
 pub mod quic;

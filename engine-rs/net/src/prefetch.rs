@@ -5,9 +5,9 @@ const LINE: usize = 64;
 
 /// Brings a value's cache lines nearer. Does nothing where the processor has no such instruction that we know.
 #[inline]
-pub(crate) fn prefetch<T>(value: &T) {
+pub(crate) fn prefetch<T: ?Sized>(value: &T) {
     #[cfg(target_arch = "x86_64")]
-    for offset in (0..size_of::<T>()).step_by(LINE) {
+    for offset in (0..size_of_val(value)).step_by(LINE) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: the address is within a live value; PREFETCHh reads nothing that the program could see and never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast::<i8>().add(offset)) }

@@ -5,23 +5,30 @@ use std::time::Duration;
 
 use quinn_proto::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn_proto::{
-    AckFrequencyConfig, ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout, InvalidCid, TransportConfig,
-    VarInt,
+    AckFrequencyConfig, ConnectionId, ConnectionIdGenerator, Dir, EndpointConfig, IdleTimeout, InvalidCid, StreamId,
+    TransportConfig, VarInt,
 };
 use rand::RngExt;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use spaces_moqt::seam::Protocol;
+use spaces_moqt::seam::{End, Protocol};
 
 use crate::congestion::{AudioFactory, Lift};
 use crate::connection::Target;
 
 /// ALPN of HTTP/3, under which WebTransport runs.
 pub(crate) const ALPN_H3: &[u8] = b"h3";
-/// Streams of each kind that a peer may have open: memory per connection is 13 KB with 16, 148 KB with 1,024 (measured).
+/// Streams of each kind that a peer may have open. quinn-proto has room for all of them, opened or not.
 const STREAMS: u32 = 16;
+/// What the answering end allows at first, enough for those who listen. Whoever has opened so many is allowed [`STREAMS`].
+const fn few(dir: Dir) -> u32 {
+    match dir {
+        Dir::Bi => 8,
+        Dir::Uni => 5,
+    }
+}
 /// Datagrams in quinn-proto's send buffer: the few ticks that a joiner gets at once. What is left over after a transmit keeps
 /// new ones out, so that nothing stale piles up.
 pub(crate) const DATAGRAM_SEND_BUFFER: usize = 8 * 1_024;
@@ -51,14 +58,23 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
-/// The transport parameters of both ends.
-pub(crate) fn transport(lift: &Lift, idle_timeout: Duration) -> Result<TransportConfig, SetupError> {
+/// Lets a peer of the answering end open more streams, if it has opened `stream` and with it all that it was allowed at first.
+pub(crate) fn allow_more(connection: &mut quinn_proto::Connection, stream: StreamId) {
+    let dir = stream.dir();
+    if stream.index() + 1 >= u64::from(few(dir)) && connection.max_concurrent_streams(dir) < u64::from(STREAMS) {
+        connection.set_max_concurrent_streams(dir, VarInt::from_u32(STREAMS));
+    }
+}
+
+/// The transport parameters of either end.
+pub(crate) fn transport(end: End, lift: &Lift, idle_timeout: Duration) -> Result<TransportConfig, SetupError> {
+    let streams = |dir| VarInt::from_u32(if end == End::Server { few(dir) } else { STREAMS });
     let mut ack_frequency = AckFrequencyConfig::default();
     ack_frequency.ack_eliciting_threshold(VarInt::from_u32(9)).max_ack_delay(Some(MAX_ACK_DELAY));
     let mut config = TransportConfig::default();
     config
-        .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS))
-        .max_concurrent_uni_streams(VarInt::from_u32(STREAMS))
+        .max_concurrent_bidi_streams(streams(Dir::Bi))
+        .max_concurrent_uni_streams(streams(Dir::Uni))
         .stream_receive_window(VarInt::from_u32(32 * 1_024))
         .receive_window(VarInt::from_u32(128 * 1_024))
         .send_window(SEND_WINDOW)
@@ -74,6 +90,13 @@ pub(crate) fn transport(lift: &Lift, idle_timeout: Duration) -> Result<Transport
     Ok(config)
 }
 
+/// TLS of the answering end, from [`server_crypto`].
+pub struct ServerTls {
+    /// Keys of what comes before the handshake, which depend on nothing that is configured.
+    pub(crate) quic: Arc<QuicServerConfig>,
+    pub(crate) tls: Arc<rustls::ServerConfig>,
+}
+
 /// TLS of the answering end: HTTP/3 and both raw protocols on one port; no early data until requests are replay-safe.
 ///
 /// # Errors
@@ -81,7 +104,7 @@ pub(crate) fn transport(lift: &Lift, idle_timeout: Duration) -> Result<Transport
 pub fn server_crypto(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-) -> Result<Arc<QuicServerConfig>, SetupError> {
+) -> Result<Arc<ServerTls>, SetupError> {
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()
@@ -93,7 +116,8 @@ pub fn server_crypto(
     // One ticket without server state: a reconnect storm costs no signatures.
     config.send_tls13_tickets = 1;
     config.ticketer = rustls::crypto::ring::Ticketer::new()?;
-    Ok(Arc::new(QuicServerConfig::try_from(config)?))
+    let tls = Arc::new(config);
+    Ok(Arc::new(ServerTls { quic: Arc::new(QuicServerConfig::try_from(Arc::clone(&tls))?), tls }))
 }
 
 /// Whom a dialling end believes.

@@ -257,6 +257,7 @@ impl Desk {
                     session.end_subscribe(connection, *older);
                     peer.tracks.retain(|(subscribed, _)| *subscribed != track);
                 }
+                peer.tracks.reserve_exact(1); // most have one, and all of them few
                 peer.tracks.push((track, id));
             }
             Err(refusal) => {

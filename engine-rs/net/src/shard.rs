@@ -7,7 +7,6 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use quinn_proto::crypto::rustls::QuicServerConfig;
 use spaces_core::command::{Applied, ApplyError, Command};
 use spaces_core::engine::{Listed, Output};
 use spaces_core::event::Counts;
@@ -26,6 +25,7 @@ use crate::link::Link;
 use crate::mail::{Inbox, Mail, Mailbox, Neighbour};
 use crate::mixer::MixerHandle;
 use crate::peer::Peer;
+use crate::quic::ServerTls;
 use crate::session::Desk;
 use crate::stats::{ShardStats, thread_cpu};
 use crate::token::TokenVerifier;
@@ -45,7 +45,7 @@ pub(crate) enum Order {
     /// Those of the commands that stand at these places, in order.
     ApplyAll(Arc<[Command]>, Vec<usize>, Sender<Vec<Result<Applied, ApplyError>>>),
     SetVerifier(Arc<TokenVerifier>, Sender<()>),
-    SetCrypto(Arc<QuicServerConfig>, Arc<rustls::ServerConfig>, Sender<()>),
+    SetCrypto(Arc<ServerTls>, Arc<rustls::ServerConfig>, Sender<()>),
     Counts(SpaceId, Sender<Option<Counts>>),
     Present(SpaceId, Arc<[u64]>, bool, Sender<Vec<u64>>),
     Roster(SpaceId, AccountId, usize, Sender<Vec<Listed>>),

@@ -14,7 +14,6 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use quinn_proto::crypto::rustls::QuicServerConfig;
 use spaces_core::engine::{Config, Engine};
 use spaces_core::ids::SpaceId;
 
@@ -26,6 +25,7 @@ use crate::handshakes::WAITING;
 use crate::mail::{Door, Mailbox, Neighbour};
 use crate::mixer::Mixers;
 use crate::peer::Peer;
+use crate::quic::ServerTls;
 use crate::recorder::Recorder;
 use crate::server::{Handle, StartError};
 use crate::session::Desk;
@@ -67,7 +67,7 @@ impl Plan {
 /// Certificate and key in force.
 #[derive(Clone)]
 pub(crate) struct Certified {
-    pub(crate) quic: Arc<QuicServerConfig>,
+    pub(crate) quic: Arc<ServerTls>,
     pub(crate) tls: Arc<rustls::ServerConfig>,
 }
 

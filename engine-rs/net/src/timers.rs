@@ -10,19 +10,35 @@ const SLOT: Duration = Duration::from_millis(1);
 /// Slots; the horizon is 4,095 ms.
 const SLOTS: usize = 4_096;
 
-/// The wheel.
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+/// A key in a slot, and the entry after it: in the same slot, or of those that are free.
+#[derive(Clone, Copy)]
+struct Entry {
+    key: u32,
+    after: u32,
+}
+
+/// The wheel. All slots share one store of entries: once that has grown to the most that were ever armed at once, nothing is
+/// allocated any more, whichever slots they are in.
 pub(crate) struct Wheel {
     origin: Instant,
     /// Every slot before this one has been emptied.
     next: u64,
-    slots: Vec<Vec<u32>>,
+    /// The first entry of each slot.
+    slots: Box<[u32]>,
+    entries: Vec<Entry>,
+    /// The first free entry.
+    free: u32,
     occupied: [u64; SLOTS / 64],
 }
 
 impl Wheel {
     /// An empty wheel whose time begins at `now`.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { origin: now, next: 0, slots: vec![Vec::new(); SLOTS], occupied: [0; SLOTS / 64] }
+        let slots = vec![NONE; SLOTS].into_boxed_slice();
+        Self { origin: now, next: 0, slots, entries: Vec::new(), free: NONE, occupied: [0; SLOTS / 64] }
     }
 
     /// Will fire `key` at the first slot that ends at or after `at`. Returns that slot's number, which tells it from other
@@ -31,8 +47,19 @@ impl Wheel {
         let micros = at.saturating_duration_since(self.origin).as_micros() as u64;
         let slot = micros.div_ceil(SLOT.as_micros() as u64).clamp(self.next, self.next + SLOTS as u64 - 1);
         let index = slot as usize % SLOTS;
-        if let Some(keys) = self.slots.get_mut(index) {
-            keys.push(key);
+        if let Some(first) = self.slots.get_mut(index) {
+            let entry = Entry { key, after: *first };
+            *first = match self.entries.get_mut(self.free as usize) {
+                Some(free) => {
+                    let at = std::mem::replace(&mut self.free, free.after);
+                    *free = entry;
+                    at
+                }
+                None => {
+                    self.entries.push(entry);
+                    self.entries.len() as u32 - 1
+                }
+            };
         }
         if let Some(word) = self.occupied.get_mut(index / 64) {
             *word |= 1 << (index % 64);
@@ -69,11 +96,16 @@ impl Wheel {
         while self.next <= last {
             let (slot, index) = (self.next, self.next as usize % SLOTS);
             let bit = 1 << (index % 64);
-            if let (Some(word), Some(keys)) = (self.occupied.get_mut(index / 64), self.slots.get_mut(index))
+            if let (Some(word), Some(first)) = (self.occupied.get_mut(index / 64), self.slots.get_mut(index))
                 && *word & bit != 0
             {
                 *word &= !bit;
-                due.extend(keys.drain(..).map(|key| (key, slot)));
+                let mut at = std::mem::replace(first, NONE);
+                while let Some(entry) = self.entries.get_mut(at as usize) {
+                    due.push((entry.key, slot));
+                    let after = std::mem::replace(&mut entry.after, self.free);
+                    self.free = std::mem::replace(&mut at, after);
+                }
             }
             self.next += 1;
         }
@@ -93,7 +125,9 @@ mod tests {
     fn fired(wheel: &mut Wheel, now: Instant) -> Vec<u32> {
         let mut due = Vec::new();
         wheel.expire(now, &mut due);
-        due.into_iter().map(|(key, _)| key).collect()
+        let mut keys: Vec<_> = due.into_iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        keys
     }
 
     #[test]
@@ -122,6 +156,20 @@ mod tests {
         assert_eq!(fired(&mut wheel, at(origin, 10_000_000)), [1]);
         assert_eq!(fired(&mut wheel, at(origin, 14_094_999)), [0; 0]);
         assert_eq!(fired(&mut wheel, at(origin, 14_096_000)), [2]);
+    }
+
+    #[test]
+    fn entries_are_used_again_whichever_slot_they_were_in() {
+        let origin = Instant::now();
+        let mut wheel = Wheel::new(origin);
+        for round in 0..10_000u64 {
+            let now = at(origin, round * 7_000);
+            for key in 0..5 {
+                wheel.set(key, at(origin, round * 7_000 + 1_000 + u64::from(key) * (round % 13) * 100));
+            }
+            assert_eq!(fired(&mut wheel, now + Duration::from_micros(6_999)), [0, 1, 2, 3, 4]);
+        }
+        assert_eq!(wheel.entries.len(), 5);
     }
 
     #[test]

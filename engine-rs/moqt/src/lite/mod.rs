@@ -8,7 +8,7 @@ mod message;
 mod publisher;
 mod subscriber;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
@@ -16,6 +16,7 @@ use crate::common::{Buffer, Common, Early, is_bidirectional};
 use crate::error::{Abandon, Violation};
 use crate::names::Namespace;
 use crate::seam::{End, Protocol, SessionEvent, Setup, StreamId, SubscriptionId, Transport};
+use crate::small_map::SmallMap;
 use data::Group;
 use subscriber::{Subscription, Wanted};
 
@@ -68,8 +69,8 @@ pub(crate) struct Lite {
     setup: Setup,
     started: bool,
     peer_setup: bool,
-    streams: BTreeMap<StreamId, Stream>,
-    subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    streams: SmallMap<StreamId, Stream>,
+    subscriptions: SmallMap<SubscriptionId, Subscription>,
     next_subscribe_id: u64,
     wanted: VecDeque<Wanted>,
     early: Early,
@@ -85,8 +86,8 @@ impl Lite {
             setup,
             started: false,
             peer_setup: false,
-            streams: BTreeMap::new(),
-            subscriptions: BTreeMap::new(),
+            streams: SmallMap::default(),
+            subscriptions: SmallMap::default(),
             next_subscribe_id: 0,
             wanted: VecDeque::new(),
             early: Early::default(),
@@ -172,6 +173,10 @@ impl Lite {
         }
         if matches!(stream.kind, Kind::Ignored | Kind::Gone) {
             stream.buffer.bytes.clear();
+        }
+        // Messages are rare, objects are not.
+        if !matches!(stream.kind, Kind::Group { .. }) {
+            stream.buffer.rest();
         }
         self.common.account(&mut stream.buffer)
     }

@@ -131,6 +131,7 @@ impl Lite {
     pub(crate) fn announce(&mut self, t: &mut dyn Transport, namespace: Namespace) {
         if !self.common.announced.contains(&namespace) {
             self.tell(t, &namespace, true);
+            self.common.announced.reserve_exact(1);
             self.common.announced.push(namespace);
         }
     }
@@ -143,7 +144,7 @@ impl Lite {
     }
 
     fn tell(&self, t: &mut dyn Transport, namespace: &[Bytes], active: bool) {
-        for (id, stream) in &self.streams {
+        for (id, stream) in self.streams.iter() {
             if let Kind::Announce(Some(prefix)) = &stream.kind
                 && let Some(suffix) = suffix(namespace, prefix)
             {

@@ -14,7 +14,7 @@ mod publisher;
 mod setup;
 mod subscriber;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
@@ -23,6 +23,7 @@ use crate::common::{Buffer, Common, Early, is_bidirectional};
 use crate::error::{Abandon, Violation};
 use crate::names::Namespace;
 use crate::seam::{End, Protocol, SessionEvent, Setup, StreamId, SubscriptionId, Transport};
+use crate::small_map::SmallMap;
 use crate::wire::Reader;
 use ids::RequestIds;
 use message::Message;
@@ -76,11 +77,11 @@ pub(crate) struct Moqt {
     setup: Setup,
     control: Option<StreamId>,
     peer_control: bool,
-    streams: BTreeMap<StreamId, Stream>,
+    streams: SmallMap<StreamId, Stream>,
     aliases: Aliases,
     peer_ids: RequestIds,
     next_request: u64,
-    subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    subscriptions: SmallMap<SubscriptionId, Subscription>,
     wanted: VecDeque<Wanted>,
     early: Early,
     /// A subscription was accepted or is gone: streams that wait for an alias may go on, or go.
@@ -100,11 +101,11 @@ impl Moqt {
             setup,
             control: None,
             peer_control: false,
-            streams: BTreeMap::new(),
+            streams: SmallMap::default(),
             aliases: Aliases::default(),
             peer_ids: RequestIds::of(peer),
             next_request: ids::first(end),
-            subscriptions: BTreeMap::new(),
+            subscriptions: SmallMap::default(),
             wanted: VecDeque::new(),
             early: Early::default(),
             recheck: false,
@@ -199,6 +200,10 @@ impl Moqt {
         }
         if matches!(stream.kind, Kind::Ignored | Kind::Gone) {
             stream.buffer.bytes.clear();
+        }
+        // Messages are rare, objects are not.
+        if !matches!(stream.kind, Kind::Subgroup { .. }) {
+            stream.buffer.rest();
         }
         self.common.account(&mut stream.buffer)
     }

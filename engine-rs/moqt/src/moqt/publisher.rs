@@ -226,6 +226,7 @@ impl Moqt {
             return;
         }
         self.tell_wanting(t, &namespace, message::put_namespace_message);
+        self.common.announced.reserve_exact(1);
         self.common.announced.push(namespace.clone());
         // A server waits to be asked: whoever declared SOLICIT must not be told otherwise.
         if self.common.end == End::Client {
@@ -242,7 +243,7 @@ impl Moqt {
 
     /// Writes a message about `namespace` to everybody who asked for namespaces like it.
     fn tell_wanting(&self, t: &mut dyn Transport, namespace: &[Bytes], put: fn(&mut BytesMut, &[Bytes])) {
-        for (id, stream) in &self.streams {
+        for (id, stream) in self.streams.iter() {
             if let Kind::NamespacesWanted(prefix) = &stream.kind
                 && let Some(suffix) = suffix(namespace, prefix)
             {

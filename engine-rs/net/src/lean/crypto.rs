@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use quinn_proto::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn_proto::crypto::{
     CryptoError, ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, PacketKey, ServerConfig, Session,
     UnsupportedVersion,
@@ -19,7 +18,9 @@ use quinn_proto::{ConnectionId, Side, TransportError};
 use rand::RngExt;
 
 use super::rewrite::rewrite;
+use super::tls::TlsSession;
 use super::{Lane, Phase};
+use crate::quic::ServerTls;
 
 /// By how much a packet number may grow.
 const ROOM: usize = 3;
@@ -28,35 +29,36 @@ const NUMBER: usize = 4;
 
 /// What [`Session::handshake_data`] gives: how the handshake went, and the connection's lane.
 pub(crate) struct Greeting {
-    pub(crate) data: Option<HandshakeData>,
+    /// What ALPN has chosen.
+    pub(crate) protocol: Vec<u8>,
     pub(crate) lane: Lane,
 }
 
 /// TLS of the answering end, with a lane for each connection.
 pub(crate) struct LeanServer {
-    pub(crate) tls: Arc<QuicServerConfig>,
+    pub(crate) tls: Arc<ServerTls>,
     /// How long peers may be asked to hold back acknowledgements.
     pub(crate) max_ack_delay: Duration,
 }
 
 impl ServerConfig for LeanServer {
     fn initial_keys(&self, version: u32, dst_cid: &ConnectionId) -> Result<Keys, UnsupportedVersion> {
-        self.tls.initial_keys(version, dst_cid)
+        self.tls.quic.initial_keys(version, dst_cid)
     }
 
     fn retry_tag(&self, version: u32, orig_dst_cid: &ConnectionId, packet: &[u8]) -> [u8; 16] {
-        self.tls.retry_tag(version, orig_dst_cid, packet)
+        self.tls.quic.retry_tag(version, orig_dst_cid, packet)
     }
 
     fn start_session(self: Arc<Self>, version: u32, params: &TransportParameters) -> Box<dyn Session> {
-        let inner = Arc::clone(&self.tls).start_session(version, params);
         let lane = Lane::new(Instant::now(), rand::rng().random(), self.max_ack_delay);
+        let inner = TlsSession::new(Arc::clone(&self.tls), version, params);
         Box::new(LeanSession { inner, lane, levels: 0, phases: 0 })
     }
 }
 
 struct LeanSession {
-    inner: Box<dyn Session>,
+    inner: TlsSession,
     lane: Lane,
     /// Sets of keys handed out: handshake, then 1-RTT.
     levels: u8,
@@ -84,8 +86,8 @@ impl Session for LeanSession {
     }
 
     fn handshake_data(&self) -> Option<Box<dyn Any>> {
-        let data = self.inner.handshake_data()?.downcast().ok().map(|data| *data);
-        Some(Box::new(Greeting { data, lane: self.lane.clone() }))
+        let protocol = self.inner.protocol()?.to_vec();
+        Some(Box::new(Greeting { protocol, lane: self.lane.clone() }))
     }
 
     fn peer_identity(&self) -> Option<Box<dyn Any>> {

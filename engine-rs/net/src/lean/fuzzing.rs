@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use super::frames::{Frame, Frames};
 use super::rewrite::rewrite;
 use super::{Sealed, plain};
+use crate::frames::{Frame, Frames};
 
 /// See [`crate::fuzzing::Lane`].
 #[allow(missing_debug_implementations)] // holds keys
@@ -61,7 +61,7 @@ impl Lane {
         rewrite(&mut self.lane.lock(), &mut payload);
         let others = |bytes: &[u8]| {
             let other = |frame: Result<(Frame<'_>, &[u8]), _>| match frame {
-                Ok((Frame::Other, bytes)) => Some(bytes.to_vec()),
+                Ok((Frame::Other | Frame::Datagram(_), bytes)) => Some(bytes.to_vec()),
                 _ => None,
             };
             Frames::new(bytes).filter_map(other).collect::<Vec<_>>()
@@ -70,7 +70,7 @@ impl Lane {
         for (frame, _) in Frames::new(&payload).map_while(Result::ok) {
             if let Frame::Ack(ack) = frame {
                 let known = ack.ranges().all(|(low, high)| low <= high && high < never);
-                assert!(known || ack.ranges().eq([(super::frames::MAX_NUMBER, super::frames::MAX_NUMBER)]));
+                assert!(known || ack.ranges().eq([(crate::frames::MAX_NUMBER, crate::frames::MAX_NUMBER)]));
             }
         }
         let (sent, lost) = self.lane.totals();

@@ -59,6 +59,8 @@ impl Line {
         self.mixer.tick(group, frames);
         if !self.talking() {
             self.mixer.flush(group);
+        } else if self.complete() {
+            self.mixer.advance(group.saturating_add(1));
         } else {
             self.mixer.advance(group);
         }
@@ -101,9 +103,18 @@ impl Line {
         }
     }
 
+    /// Everybody who talks is heard in the last tick: it need not wait for what the next one could repair.
+    fn complete(&self) -> bool {
+        self.talkers().all(|spoke| spoke == self.last.0)
+    }
+
+    fn talkers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.spoke.iter().flatten().copied().filter(|spoke| self.last.0.saturating_sub(*spoke) <= GONE)
+    }
+
     /// Whether more is to be expected of anybody. Who has not been heard for [`GONE`] ticks is gone.
     fn talking(&self) -> bool {
-        self.spoke.iter().flatten().any(|spoke| self.last.0.saturating_sub(*spoke) <= GONE)
+        self.talkers().next().is_some()
     }
 
     fn slack(&self) -> Duration {
@@ -189,6 +200,29 @@ mod tests {
             run.pass(ended + Duration::from_secs(40));
             assert_eq!(run.line.next_timeout(), None);
         }
+    }
+
+    #[test]
+    fn a_packet_leaves_with_its_last_tick_unless_somebody_is_missing_in_it() {
+        let mut run = Run::new();
+        let ticks = hum(30);
+        run.say(1_000, &ticks[..9]);
+        let groups: Vec<_> = run.packets.iter().map(|(_, mixed)| mixed.packet.group).collect();
+        assert_eq!(groups, [1_000, 1_003, 1_006], "the ninth tick is out before the tenth comes");
+        // Another seat begins, and is lost in the last tick of a packet: the next one may repair it.
+        let both = |n: usize| -> Arc<[RecordedFrame]> {
+            let other = RecordedFrame { seat: SeatNo::new(4).unwrap(), ..ticks[n].first().unwrap().clone() };
+            ticks[n].iter().cloned().chain([other]).collect()
+        };
+        for n in 9..11 {
+            run.line.tick(run.now, 0, 1_000 + n as u64, &both(n));
+        }
+        run.line.tick(run.now, 0, 1_011, &ticks[11]);
+        run.drain();
+        assert_eq!(run.packets.len(), 3);
+        run.line.tick(run.now, 0, 1_012, &both(12));
+        run.drain();
+        assert_eq!(run.packets.len(), 4);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The frames of a 1-RTT packet, as far as they must be told apart: acknowledgements from everything else.
+//! The frames of a 1-RTT packet, as far as they must be told apart: acknowledgements and datagrams from everything else.
 //!
 //! RFC 9000 §19, RFC 9221 §4 and draft-ietf-quic-ack-frequency-07 §6. What quinn-proto reads is read here in the same way, so that
 //! no acknowledgement reaches it untranslated.
@@ -11,29 +11,32 @@ const ACK: u64 = 0x02;
 const ACK_ECN: u64 = 0x03;
 const ACK_FREQUENCY: u64 = 0xaf;
 /// Largest packet number there is.
-pub(crate) const MAX_NUMBER: u64 = (1 << 62) - 1;
+pub const MAX_NUMBER: u64 = (1 << 62) - 1;
 
 /// One frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Frame<'a> {
+pub enum Frame<'a> {
     /// A run of PADDING.
     Padding,
     /// ACK, with or without ECN counts.
     Ack(Ack<'a>),
+    /// DATAGRAM, with or without a length: its payload.
+    Datagram(&'a [u8]),
     /// Any other.
     Other,
 }
 
 /// The bytes are no frame that this end knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
+pub struct Malformed;
 
 /// An ACK frame whose ranges were found to be sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ack<'a> {
-    pub(crate) largest: u64,
+pub struct Ack<'a> {
+    /// The highest packet number.
+    pub largest: u64,
     /// In units that the peer chose (RFC 9000 §18.2, `ack_delay_exponent`).
-    pub(crate) delay: u64,
+    pub delay: u64,
     first: u64,
     /// Pairs of gap and length.
     ranges: &'a [u8],
@@ -43,7 +46,7 @@ pub(crate) struct Ack<'a> {
 
 impl<'a> Ack<'a> {
     /// Closed ranges of packet numbers, the highest first.
-    pub(crate) fn ranges(&self) -> impl Iterator<Item = (u64, u64)> + Clone + 'a {
+    pub fn ranges(&self) -> impl Iterator<Item = (u64, u64)> + Clone + 'a {
         let mut rest = self.ranges;
         let mut low = self.largest.saturating_sub(self.first);
         let further = std::iter::from_fn(move || {
@@ -76,7 +79,7 @@ impl<'a> Ack<'a> {
     }
 
     /// Appends the frame with other ranges (closed, the highest first, none touching the next) and another delay.
-    pub(crate) fn rewrite(&self, ranges: &[(u64, u64)], delay: u64, out: &mut BytesMut) {
+    pub fn rewrite(&self, ranges: &[(u64, u64)], delay: u64, out: &mut BytesMut) {
         let Some(((low, high), further)) = ranges.split_first() else { return };
         varint::write(out, if self.ecn.is_some() { ACK_ECN } else { ACK });
         varint::write(out, *high);
@@ -95,18 +98,21 @@ impl<'a> Ack<'a> {
 
 /// Walks over a packet's payload: each frame and its bytes. Ends after the first that is malformed.
 #[derive(Clone, Debug)]
-pub(crate) struct Frames<'a> {
+pub struct Frames<'a> {
     rest: &'a [u8],
     over: bool,
 }
 
 impl<'a> Frames<'a> {
-    pub(crate) const fn new(payload: &'a [u8]) -> Self {
+    /// From a packet's payload, opened.
+    #[must_use]
+    pub const fn new(payload: &'a [u8]) -> Self {
         Self { rest: payload, over: false }
     }
 
     /// What has not been walked over.
-    pub(crate) const fn rest(&self) -> &'a [u8] {
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 }
@@ -148,11 +154,19 @@ fn read<'a>(input: &mut &'a [u8]) -> Option<Frame<'a>> {
             integers(input, 1)?;
             counted(input)?;
         }
-        // NEW_TOKEN, DATAGRAM with a length
-        0x07 | 0x31 => counted(input)?,
+        // NEW_TOKEN
+        0x07 => {
+            counted(input)?;
+        }
+        // DATAGRAM with a length
+        0x31 => return counted(input).map(Frame::Datagram),
         kind @ 0x08..=0x0f => {
             integers(input, if kind & 0x04 == 0 { 1 } else { 2 })?;
-            if kind & 0x02 == 0 { *input = &[] } else { counted(input)? }
+            if kind & 0x02 == 0 {
+                *input = &[];
+            } else {
+                counted(input)?;
+            }
         }
         // MAX_DATA, MAX_STREAMS, DATA_BLOCKED, STREAMS_BLOCKED, RETIRE_CONNECTION_ID
         0x10 | 0x12..=0x14 | 0x16 | 0x17 | 0x19 => integers(input, 1)?,
@@ -175,7 +189,7 @@ fn read<'a>(input: &mut &'a [u8]) -> Option<Frame<'a>> {
             counted(input)?;
         }
         // DATAGRAM to the end of the packet
-        0x30 => *input = &[],
+        0x30 => return Some(Frame::Datagram(std::mem::take(input))),
         ACK_FREQUENCY => integers(input, 4)?,
         _ => return None,
     }
@@ -186,12 +200,29 @@ fn integers(input: &mut &[u8], count: usize) -> Option<()> {
     (0..count).try_for_each(|_| varint::read(input).map(drop))
 }
 
-fn counted(input: &mut &[u8]) -> Option<()> {
+fn counted<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = varint::read(input)?;
-    skip(input, length)
+    let (counted, rest) = input.split_at_checked(usize::try_from(length).ok()?)?;
+    *input = rest;
+    Some(counted)
 }
 
 fn skip(input: &mut &[u8], length: u64) -> Option<()> {
     *input = input.get(usize::try_from(length).ok()?..)?;
     Some(())
+}
+
+/// The packet number whose last bytes are `truncated`, if `expected` is about the next one (RFC 9000 §A.3).
+#[must_use]
+pub fn expand(truncated: &[u8], expected: u64) -> u64 {
+    let window = 1u64 << (truncated.len() * 8);
+    let low = truncated.iter().fold(0, |value, byte| value << 8 | u64::from(*byte));
+    let candidate = expected & !(window - 1) | low;
+    if candidate + window / 2 <= expected && candidate + window <= MAX_NUMBER {
+        candidate + window
+    } else if candidate > expected + window / 2 && candidate >= window {
+        candidate - window
+    } else {
+        candidate
+    }
 }

@@ -1,0 +1,144 @@
+//! TLS of the answering end, held no longer than it is needed: of a finished handshake only what the next keys come from is kept.
+//!
+//! quinn-proto's own session keeps all of it for as long as the connection lives, four kilobytes of which nothing is asked any more.
+//! After the handshake a client has nothing to say to us in TLS: it is asked for no certificate (RFC 9001 §4.4), and keys are updated
+//! by QUIC (§6). Whatever it says all the same ends the connection.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use quinn_proto::crypto::{ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, PacketKey, ServerConfig, Session};
+use quinn_proto::transport_parameters::TransportParameters;
+use quinn_proto::{ConnectionId, Side, TransportError, TransportErrorCode};
+use rustls::AlertDescription;
+use rustls::quic::{KeyChange, Secrets, ServerConnection, Version};
+
+use crate::quic::ServerTls;
+
+/// See the module.
+pub(super) struct TlsSession {
+    server: Arc<ServerTls>,
+    version: u32,
+    /// Until the handshake is done and all that belongs to it is written.
+    handshake: Option<Box<ServerConnection>>,
+    /// Where the keys after those handed out come from.
+    next: Option<Secrets>,
+    /// What ALPN has chosen, once it has.
+    protocol: Option<Vec<u8>>,
+}
+
+impl TlsSession {
+    pub(super) fn new(server: Arc<ServerTls>, version: u32, params: &TransportParameters) -> Self {
+        let mut ours = Vec::new();
+        params.write(&mut ours);
+        // It fails if the configuration is none for QUIC; then so does every handshake.
+        let handshake = ServerConnection::new(Arc::clone(&server.tls), wire_image(version), ours).ok();
+        Self { server, version, handshake: handshake.map(Box::new), next: None, protocol: None }
+    }
+
+    /// What ALPN has chosen, once it has.
+    pub(super) fn protocol(&self) -> Option<&[u8]> {
+        self.protocol.as_deref()
+    }
+}
+
+impl Session for TlsSession {
+    fn initial_keys(&self, dst_cid: &ConnectionId, _side: Side) -> Keys {
+        // quinn-proto begins no session in a version that was refused before.
+        #[allow(clippy::expect_used)]
+        self.server.quic.initial_keys(self.version, dst_cid).expect("a version that has begun")
+    }
+
+    fn handshake_data(&self) -> Option<Box<dyn Any>> {
+        None
+    }
+
+    /// Nobody is asked for a certificate.
+    fn peer_identity(&self) -> Option<Box<dyn Any>> {
+        None
+    }
+
+    /// No early data until requests are replay-safe.
+    fn early_crypto(&self) -> Option<(Box<dyn HeaderKey>, Box<dyn PacketKey>)> {
+        None
+    }
+
+    fn early_data_accepted(&self) -> Option<bool> {
+        None
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.handshake.as_ref().is_some_and(|handshake| handshake.is_handshaking())
+    }
+
+    fn read_handshake(&mut self, buf: &[u8]) -> Result<bool, TransportError> {
+        let Some(handshake) = &mut self.handshake else {
+            return Err(failure(Some(AlertDescription::UnexpectedMessage), "nothing follows the handshake"));
+        };
+        if let Err(error) = handshake.read_hs(buf) {
+            return Err(failure(handshake.alert(), &error.to_string()));
+        }
+        let known = self.protocol.is_some();
+        if !known {
+            self.protocol = handshake.alpn_protocol().map(Vec::from);
+        }
+        Ok(!known && self.protocol.is_some())
+    }
+
+    fn transport_parameters(&self) -> Result<Option<TransportParameters>, TransportError> {
+        let theirs = self.handshake.as_ref().and_then(|handshake| handshake.quic_transport_parameters());
+        Ok(theirs.map(|mut theirs| TransportParameters::read(Side::Server, &mut theirs)).transpose()?)
+    }
+
+    fn write_handshake(&mut self, buf: &mut Vec<u8>) -> Option<Keys> {
+        let handshake = self.handshake.as_mut()?;
+        let before = buf.len();
+        let keys = match handshake.write_hs(buf) {
+            Some(KeyChange::Handshake { keys }) => keys,
+            Some(KeyChange::OneRtt { keys, next }) => {
+                self.next = Some(next);
+                keys
+            }
+            None => {
+                if buf.len() == before && self.next.is_some() && !handshake.is_handshaking() {
+                    self.handshake = None;
+                }
+                return None;
+            }
+        };
+        let (local, remote) = (keys.local, keys.remote);
+        Some(Keys {
+            header: KeyPair { local: Box::new(local.header), remote: Box::new(remote.header) },
+            packet: KeyPair { local: Box::new(local.packet), remote: Box::new(remote.packet) },
+        })
+    }
+
+    fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn PacketKey>>> {
+        let keys = self.next.as_mut()?.next_packet_keys();
+        Some(KeyPair { local: Box::new(keys.local), remote: Box::new(keys.remote) })
+    }
+
+    /// Only a client is sent one.
+    fn is_valid_retry(&self, _orig_dst_cid: &ConnectionId, _header: &[u8], _payload: &[u8]) -> bool {
+        false
+    }
+
+    /// Nobody exports keys here, and what they would come from is gone.
+    fn export_keying_material(&self, _: &mut [u8], _: &[u8], _: &[u8]) -> Result<(), ExportKeyingMaterialError> {
+        Err(ExportKeyingMaterialError)
+    }
+}
+
+/// How rustls calls the versions that quinn-proto speaks: the drafts up to 32 have labels of their own.
+const fn wire_image(version: u32) -> Version {
+    match version {
+        0xff00_001d..=0xff00_0020 => Version::V1Draft,
+        _ => Version::V1,
+    }
+}
+
+/// RFC 9001 §4.8.
+fn failure(alert: Option<AlertDescription>, reason: &str) -> TransportError {
+    let code = alert.map_or(TransportErrorCode::PROTOCOL_VIOLATION, |alert| TransportErrorCode::crypto(alert.into()));
+    TransportError { code, frame: None, reason: format!("TLS: {reason}") }
+}
