@@ -84,7 +84,7 @@ class _Session:
         number = next(self._ids)
         self._waiting[number] = asyncio.get_running_loop().create_future()
         await self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(2 * PATIENCE_S):
             answer = await self._waiting[number]
         if answer["type"] == "error":
             raise FirefoxError(f"{method}: {answer['error']}: {answer['message']}")
