@@ -191,8 +191,17 @@ def describe(
 _OPENAPI = OpenAPIConfig(title="Spaces", version="1", render_plugins=[], path="/api/v1/_openapi")
 
 
+class _OwnRouter(Router):
+    """A router that is made for one application. Litestar registers a deep copy of any other, as it may be registered
+    elsewhere too: for all of the API that is a third of what making the application takes.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _OwnRouter:
+        return self
+
+
 def _api(routers: Sequence[ControllerRouterHandler]) -> Router:
-    return Router(
+    return _OwnRouter(
         path="/api/v1",
         route_handlers=[
             *life.HANDLERS,

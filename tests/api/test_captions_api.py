@@ -18,6 +18,7 @@ from spaces_ctl.model import SYSTEM, SpaceId, Ticketing
 from tests.support.api_scenarios import stored_replay
 from tests.support.api_server import Messages, serving, sse, ws
 from tests.support.api_world import ANN, BEN, DAN, HOST, MODERATOR, ApiWorld, bearer, path
+from tests.support.patience import PATIENCE_S
 
 Client = AsyncTestClient[Litestar]
 TRANSPORTS = pytest.mark.parametrize("transport", ["sse", "ws"])
@@ -89,7 +90,7 @@ async def test_lines_come_on_the_stream_to_those_who_want_them(world: ApiWorld, 
         await other.until("edited")
         assert "caption" not in {message["event"] for message in other.seen}
     feeds = world.app.state["feeds"]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while feeds.streams:
             await asyncio.sleep(0.01)
     await feeds.close_idle()

@@ -21,6 +21,7 @@ from tests.peers.browser import CHROMIUM, FLAGS
 from tests.support.api_server import serving
 from tests.support.api_world import ANN, ApiWorld
 from tests.support.clip_logs import Bench, contents, mix, speech
+from tests.support.patience import PATIENCE_S
 
 
 async def a_clip(world: ApiWorld) -> str:
@@ -60,7 +61,7 @@ def in_chromium(url: str, do: Callable[[Any], Any]) -> tuple[Any, list[str]]:
 
 def until(page: Any, script: str) -> None:
     """Playwright's own waiting evaluates strings in the page, which the policy forbids."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while not page.evaluate(script):
         assert time.monotonic() < end, script
         page.wait_for_timeout(50)

@@ -15,6 +15,7 @@ from litestar.testing import AsyncTestClient
 from spaces_ctl.api.paging import Cursors
 from spaces_ctl.service.errors import ServiceError
 from tests.support.api_world import HOST, SETTINGS, ApiWorld, bearer, path
+from tests.support.patience import PATIENCE_S
 
 Client = AsyncTestClient[Litestar]
 
@@ -84,7 +85,7 @@ async def test_a_body_that_does_not_arrive_is_refused(tmp_path: Path) -> None:
             f"POST /api/v1/spaces HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\n"
             "content-type: application/json\r\ncontent-length: 10\r\n\r\n{".encode()
         )
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
         assert b" 408 " in head
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         assert json.loads(await reader.readexactly(length))["code"] == "request.timeout"

@@ -14,6 +14,7 @@ import pytest
 from spaces_ctl.api.tls import CertificateFiles
 from tests.support.api_server import serving
 from tests.support.certificates import subject_served, write_certificate
+from tests.support.patience import PATIENCE_S
 
 
 async def app(scope: object, receive: object, send: object) -> None:
@@ -78,7 +79,7 @@ async def test_changed_files_are_seen_without_being_told(tmp_path: Path) -> None
 
     async with CertificateFiles(*used, on_renewed=renewed, every_s=0.005):
         put(second, used)
-        await asyncio.wait_for(seen.wait(), 10)
+        await asyncio.wait_for(seen.wait(), PATIENCE_S)
 
 
 async def test_a_listener_that_fails_does_not_undo_the_renewal_and_is_told_again(tmp_path: Path) -> None:

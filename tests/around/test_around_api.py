@@ -18,6 +18,7 @@ from spaces_ctl.engine import Counts
 from spaces_ctl.model import SYSTEM, Ticketing
 from spaces_ctl.service.ports import Principal
 from tests.support.api_world import ANN, BEN, CID, HOST, MODERATOR, ApiWorld, bearer, path
+from tests.support.patience import PATIENCE_S
 
 API = "/api/v1"
 
@@ -336,7 +337,7 @@ async def test_readers_and_workers_run_until_cancelled_and_the_bus_wakes_them(cl
         space = await world.live()
         await world.enter(space, ANN)
         await world.do(HOST, space, c.Invite(account=ANN))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not (await asked(client, "GET", f"{API}/me/notifications", ANN))["data"]:
                 await asyncio.sleep(0.05)
     finally:

@@ -21,6 +21,7 @@ from spaces_ctl.service.outbound import Outbound
 from spaces_ctl.service.ports import Principal
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.notifications import Notice, PushSubscription, Settings
+from tests.support.patience import PATIENCE_S
 
 ME = Principal(account=2)
 NOTICE = Notice(
@@ -189,7 +190,7 @@ async def test_a_kill_while_sending_sends_again_after_the_claim(
     with monkeypatch.context() as patch:
         patch.setattr(pusher, "push", hang)
         killed = asyncio.create_task(deliveries.step())
-        await asyncio.wait_for(hangs.wait(), 10)
+        await asyncio.wait_for(hangs.wait(), PATIENCE_S)
         killed.cancel()
         await asyncio.gather(killed, return_exceptions=True)
     await deliver(deliveries)

@@ -19,6 +19,7 @@ from spaces_ctl.service.ports import Principal
 from spaces_ctl.service.reactor import Reactor
 from spaces_ctl.store.database import Database
 from tests.support.around import FakeLog, FakeSpaces
+from tests.support.patience import PATIENCE_S
 from tests.support.projected import Projected
 
 MODERATOR = Principal(account=90, moderator=True)
@@ -138,7 +139,7 @@ async def test_an_action_whose_process_dies_is_in_the_trail_as_asked(
 
     monkeypatch.setattr(moderation, "_execute", hang)
     task = asyncio.create_task(moderation.end(MODERATOR, 5, "why"))
-    await asyncio.wait_for(started.wait(), 10)
+    await asyncio.wait_for(started.wait(), PATIENCE_S)
     [line] = await moderation.trail(MODERATOR)
     assert (line.action, line.outcome) == ("end", "asked")
     task.cancel()

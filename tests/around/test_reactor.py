@@ -15,6 +15,7 @@ from spaces_ctl.service.reactor import Reactor, Unit, Worker
 from spaces_ctl.store import reactors
 from spaces_ctl.store.database import Database
 from tests.support.around import FakeBus, FakeLog
+from tests.support.patience import PATIENCE_S
 
 seen = sa.Table("test_reactor_seen", sa.MetaData(), sa.Column("sequence", sa.BigInteger))
 
@@ -128,7 +129,7 @@ async def test_the_bus_wakes_it_and_a_subscription_that_ended_is_renewed(
         for account in range(3):
             done.clear()
             await bus.publish([log.add(5, e.Requested(account=account))])
-            await asyncio.wait_for(done.wait(), 10)
+            await asyncio.wait_for(done.wait(), PATIENCE_S)
             bus.end_all()
     finally:
         running.cancel()
@@ -176,11 +177,11 @@ async def test_a_worker_goes_on_while_there_is_work_and_survives_an_error() -> N
 
     worker = Worker("test", step, idle_s=0.01)
     running = asyncio.create_task(worker.run())
-    await asyncio.wait_for(idle.wait(), 10)
+    await asyncio.wait_for(idle.wait(), PATIENCE_S)
     idle.clear()
     left = 5
     worker.wake()
-    await asyncio.wait_for(idle.wait(), 10)
+    await asyncio.wait_for(idle.wait(), PATIENCE_S)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert left == 0

@@ -23,6 +23,7 @@ from spaces_ctl.store import webhooks as store
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.webhooks import Endpoint
 from tests.support.around import FakeLog
+from tests.support.patience import PATIENCE_S
 from tests.support.receiver import Received, Receiver, receiving
 
 OPERATOR = Principal(operator=True)
@@ -170,7 +171,7 @@ async def test_spaces_go_side_by_side_but_an_endpoint_has_no_more_than_its_share
     steps = [asyncio.create_task(sender.step()) for _ in range(8)]
     while len(receiver.got) < 4:
         receiver.arrived.clear()
-        await asyncio.wait_for(receiver.arrived.wait(), 5)
+        await asyncio.wait_for(receiver.arrived.wait(), PATIENCE_S)
     assert not await sender.step(), "its share is under way"
     release.set()
     assert sum(await asyncio.gather(*steps)) == 4
@@ -205,7 +206,7 @@ async def test_a_slow_endpoint_does_not_keep_others_waiting(
         await reactor.drain()
         sender = make(most_per_endpoint=1)
         slow = asyncio.create_task(sender.step())
-        await asyncio.wait_for(receiver.arrived.wait(), 5)
+        await asyncio.wait_for(receiver.arrived.wait(), PATIENCE_S)
         await send_all(sender)
         assert len(quick.got) == 3
         assert len(receiver.got) == 1
@@ -233,7 +234,7 @@ async def test_a_kill_between_sending_and_booking_repeats_the_message_and_loses_
 
     receiver.answer = lambda _: hang()
     killed = asyncio.create_task(make().step())
-    await asyncio.wait_for(receiver.arrived.wait(), 5)
+    await asyncio.wait_for(receiver.arrived.wait(), PATIENCE_S)
     killed.cancel()
     await asyncio.gather(killed, return_exceptions=True)
     receiver.answer = lambda _: 200

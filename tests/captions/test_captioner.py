@@ -22,6 +22,7 @@ from spaces_ctl.captions.remote import RemoteCaptioner
 from spaces_ctl.captions.room import Packet
 from spaces_ctl.captions.voice import Budget
 from tests.support.captions import CountingRecogniser, opus_packets
+from tests.support.patience import PATIENCE_S
 
 LOUD = opus_packets((np.sin(np.arange(RATE * 2) / 5) * 8000).astype(np.int16))
 CHILD = (sys.executable, "-m", "tests.support.child_captioner")
@@ -191,7 +192,7 @@ async def test_an_error_about_one_line_does_not_end_the_others() -> None:
 
     running = asyncio.create_task(remote.run(lambda: remote.send(follow(7)), hear))
     remote.send(follow(7))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         await done.wait()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

@@ -19,6 +19,7 @@ from spaces_ctl.captions.room import Packet, Room
 from spaces_ctl.captions.voice import Budget
 from spaces_ctl.captions.websocket import WebSocketRecogniser
 from tests.support.captions import opus_packets, utterances, word_error_rate
+from tests.support.patience import PATIENCE_S
 
 SECOND: Pcm = np.zeros(RATE, np.int16)
 
@@ -151,7 +152,7 @@ async def test_a_server_that_misbehaves_fails_the_stream(server: Handler) -> Non
                 await asyncio.sleep(0.01)
 
         with pytest.raises(RecogniserFailed) as failed:
-            await asyncio.wait_for(feed(), 5)
+            await asyncio.wait_for(feed(), PATIENCE_S)
         assert "secret" not in str(failed.value)
         with pytest.raises(RecogniserFailed):
             await stream.finish()
@@ -162,7 +163,7 @@ async def test_a_server_that_never_answers_is_not_waited_for() -> None:
     async with recognising(_sleeps) as recogniser:
         stream = await recogniser.open("en")
         with pytest.raises(RecogniserFailed, match="in time"):
-            await asyncio.wait_for(stream.finish(), 5)
+            await asyncio.wait_for(stream.finish(), PATIENCE_S)
 
 
 async def test_what_was_heard_is_not_even_in_the_debug_log(caplog: pytest.LogCaptureFixture) -> None:

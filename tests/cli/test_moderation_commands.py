@@ -12,6 +12,7 @@ import pytest
 from spaces_ctl import client as api
 from tests.support.commands import Ran, spaces
 from tests.support.dev_server import DevServer, dev_server
+from tests.support.patience import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ async def reported(server: DevServer, host: str, moderation: Callable[..., Ran])
         queue = moderation("queue", "--json").json
         return next((str(one["id"]) for one in queue if one["space"] == space.id), None)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         # The queue is filled by a reader of the log.
         while (number := await asyncio.to_thread(case)) is None:
             await asyncio.sleep(0.1)

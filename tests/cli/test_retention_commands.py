@@ -12,6 +12,7 @@ import pytest
 from spaces_ctl import client as api
 from tests.support.commands import Ran, spaces
 from tests.support.dev_server import DevServer, dev_server
+from tests.support.patience import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def moderation(server: DevServer, directory: Path, *arguments: str, by: str = "m
 
 async def until(server: DevServer, directory: Path, *arguments: str) -> list[dict[str, Any]]:
     """What a list answers, as soon as there is anything in it."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not (found := (await asyncio.to_thread(moderation, server, directory, *arguments, "--json")).json):
             await asyncio.sleep(0.2)
     lines: list[dict[str, Any]] = found

@@ -28,6 +28,7 @@ from spaces_ctl.serve.systemd import Notifier
 from spaces_ctl.serve.web import WebServer
 from spaces_ctl.settings.model import Auth, Http, Logging, Media, Node, Settings
 from tests.support.certificates import write_certificate
+from tests.support.patience import PATIENCE_S
 from tests.support.small_server import lifespan
 
 # The socket
@@ -130,7 +131,7 @@ async def test_a_development_certificate_is_replaced_in_time() -> None:
     async with Engine() as engine:
         await engine.apply(UpsertSpace(space=5, version=1))
         url, first = f"https://127.0.0.1:{engine.port}/spaces/{space_name(5)}", engine.certificate_sha256
-        async with certificates.watched(engine), asyncio.timeout(10):
+        async with certificates.watched(engine), asyncio.timeout(PATIENCE_S):
             assert certificates.pin() == first
             while certificates.pin() == first:
                 await asyncio.sleep(0.005)

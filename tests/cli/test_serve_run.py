@@ -19,8 +19,8 @@ import pytest
 
 from spaces_ctl.engine import ConnectionFailed, Listener, space_name
 from tests.support.certificates import subject_served, write_certificate
+from tests.support.patience import PATIENCE_S
 
-PATIENCE_S = 20.0
 SETTINGS = """
 [http]
 port = 0

@@ -142,7 +142,7 @@ async def react(hands: Keyboard) -> None:
     await expect(hands.page.locator("[data-reaction]").first).to_be_focused()
     await hands.key("ArrowRight")
     await hands.key("Enter")
-    await hands.tab.sees(hands.page.locator("[data-kind]"))
+    await hands.tab.saw_a_reaction()
     await hands.key("Escape")
     await expect(hands.tab.at("button", "React", exact=True)).to_be_focused()
 

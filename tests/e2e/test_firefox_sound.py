@@ -16,8 +16,9 @@ import pytest
 from spaces_ctl.client import SpacesClient
 from spaces_ctl.demo.speech import voices, write_wav
 from spaces_ctl.engine import Listener
-from tests.support.audio import Pcm, Quality, compare
+from tests.support.audio import Pcm
 from tests.support.firefox import firefox
+from tests.support.listening import again_if_spoilt, clear, whole
 from tests.support.live_harness import HarnessPage
 from tests.support.live_scene import Place, live_stage, on_stage, place
 from tests.support.lossy_udp import lossy_udp
@@ -29,7 +30,7 @@ from tests.support.sound_card import SoundCard, sound_card
 pytestmark = pytest.mark.alone
 
 SECONDS = 8
-TRIES = 3
+TRIES = 6
 LIVE = "l.phase === 'live'"
 
 
@@ -57,6 +58,7 @@ async def fox_page(card: SoundCard) -> AsyncIterator[HarnessPage]:
 
 
 @pytest.mark.parametrize("protocol", ["moq-lite-05", "moqt-18"])
+@again_if_spoilt
 async def test_firefox_plays_what_is_said(at: Place, card: SoundCard, said: Pcm, protocol: str) -> None:
     async with live_stage(at) as stage, fox_page(card) as page:
         await stage.open(page, protocol=protocol)
@@ -66,11 +68,9 @@ async def test_firefox_plays_what_is_said(at: Place, card: SoundCard, said: Pcm,
         await page.until(f"l.levels['{stage.host_account}'] < 60")
         await talk
         await page.rest(1.5)
-        quality = compare(said, await page.pcm())
-        assert quality.stoi >= 0.9, (quality, await page.counts())
-        assert quality.holes_ms == (), (quality, await page.counts())
+        whole(said, await page.pcm(), about=await page.counts())
+        await page.until("Object.keys(l.levels).length === 0")
         look = await page.look()
-        assert look["levels"] == {}
         assert look["path"] == "webtransport"
         assert look["quality"]["bars"] >= 1
         assert page.problems == []
@@ -82,9 +82,10 @@ async def test_firefox_without_udp_plays_over_a_websocket(at: Place, card: Sound
             proxy.dark = True
             await stage.open(page)
             await page.listen(await stage.admission(proxy))
-            await page.until(f"{LIVE} && l.path === 'websocket' && l.levels['{stage.host_account}'] < 60", 40)
+            await page.until(f"{LIVE} && l.path === 'websocket' && l.levels['{stage.host_account}'] < 60")
 
 
+@again_if_spoilt
 async def test_a_microphone_in_firefox_is_heard_by_others(
     at: Place, card: SoundCard, said: Pcm, tmp_path: Path
 ) -> None:
@@ -113,17 +114,12 @@ async def test_a_microphone_in_firefox_is_heard_by_others(
         await page.call("setProcessing", off)
         await page.call("speak", False)
         await page.until("l.microphone.state === 'on'")
-        found: list[Quality] = []
-        # A busy machine may spoil one listening, not all of them.
-        while len(found) < TRIES and (not found or found[-1].stoi < CLEAR):
-            sound.clear()
-            with card.saying("desk", tmp_path / "spoken.wav"):
-                await page.until(f"l.levels['{at.server.ids['sam']}'] < 60")
-                await page.rest(SECONDS)
-            found.append(compare(said[48_000 : 6 * 48_000], np.frombuffer(bytes(sound), dtype="<i2").astype(np.int16)))
+        with card.saying("desk", tmp_path / "spoken.wav"):
+            await page.until(f"l.levels['{at.server.ids['sam']}'] < 60")
+            await page.rest(SECONDS)
         hearing.cancel()
         await asyncio.gather(hearing, return_exceptions=True)
-        assert found[-1].stoi >= CLEAR, found
+        clear(said[48_000 : 6 * 48_000], np.frombuffer(bytes(sound), dtype="<i2").astype(np.int16))
 
 
 async def test_a_microphone_that_is_unplugged_is_replaced_and_said(

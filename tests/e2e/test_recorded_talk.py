@@ -23,13 +23,15 @@ from spaces_ctl.media.archive import Archive, Keys
 from spaces_ctl.media.objects import Objects
 from spaces_ctl.media.spool import Spool, spool_of
 from tests.support.audio import decode
+from tests.support.patience import PATIENCE_S
 from tests.support.proxy import a_proxy
 from tests.support.real_server import RealServer, real_server
 from tests.support.rooms import GONE, Ear
 from tests.support.s3 import S3Server, s3_server
 from tests.support.watching import Watcher, listener, speaker
 
-READY_S = 5.0
+READY_S = 30.0
+"""A replay is made as people talk: at the end little is left to do. (Here it takes about a second.)"""
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,12 @@ class Talk:
     def id(self) -> int:
         return space_id(self.space)
 
+    async def has_heard(self, seat: int, frames: int) -> None:
+        """Until who listens has heard so many frames of the seat."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self.heard(seat)) < frames:
+                await asyncio.sleep(0.05)
+
     def heard(self, seat: int) -> list[Frame]:
         return [frame for frame in self.ear.frames if frame.seat == seat]
 
@@ -163,7 +171,7 @@ async def names(store: str, space: int) -> list[str]:
 
 async def gone(directory: Path) -> None:
     """The spool of a Space: emptied when all of it is in the store."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         while directory.exists():
             await asyncio.sleep(0.05)
 
@@ -176,9 +184,11 @@ async def test_speech_becomes_a_replay_within_seconds_of_the_end(
     store = str(tmp_path / "kept") if kind == "directory" else request.getfixturevalue("s3").bucket()
     with serving(tmp_path, store) as server:
         async with a_talk(server, voices, record=True) as talk:
-            await asyncio.sleep(9)
-            began_live = await names(store, talk.id)
-            assert [name for name in began_live if name.startswith("source/")], "put away while it is live"
+            async with asyncio.timeout(PATIENCE_S):
+                # Put away while it is live.
+                while not [name for name in await names(store, talk.id) if name.startswith("source/")]:
+                    await asyncio.sleep(0.2)
+            await talk.has_heard(0, 301)
             await talk.end()
             seconds = await talk.ready()
             print(f"replay ready {seconds:.2f} s after the end ({kind})")
@@ -208,12 +218,16 @@ async def test_the_store_is_away_and_nobody_hears_it(tmp_path: Path, voices: lis
                 await asyncio.sleep(5)
                 assert (await web.get("/readyz")).json()["recordings"] == "ok"
                 talk.ear.frames.clear()
+                lost = talk.ear.lost
                 await proxy.cut()
-                await asyncio.sleep(12)
+                await asyncio.sleep(8)
+                await talk.has_heard(0, 400)
+                async with asyncio.timeout(PATIENCE_S):
+                    while (ready := await web.get("/readyz")).json()["recordings"] != "degraded":
+                        await asyncio.sleep(0.2)
+                assert ready.status_code == 200
                 during = [frame.group for frame in talk.heard(0)]
-                assert len(during) >= 400
-                ready = await web.get("/readyz")
-                assert (ready.status_code, ready.json()["recordings"]) == (200, "degraded")
+                lost = talk.ear.lost - lost
                 figures = (await web.get("/metrics")).text
                 assert "spaces_recordings_store_up 0.0" in figures
                 await talk.end()
@@ -228,8 +242,9 @@ async def test_the_store_is_away_and_nobody_hears_it(tmp_path: Path, voices: lis
                 await gone(spool_of(tmp_path / "recordings", talk.id))
                 groups = [frame.group for frame in await kept_frames(server, store, talk.id) if frame.seat == 0]
                 spoken = {group for group in groups if during[0] <= group <= during[-1]}
-                assert spoken == set(during), "all of it was heard, and all of it is kept"
-                async with asyncio.timeout(15):
+                assert set(during) <= spoken, "all that was heard is kept"
+                assert len(spoken - set(during)) <= lost, "and all was heard but what a busy machine was too late for"
+                async with asyncio.timeout(PATIENCE_S):
                     while (await web.get("/readyz")).json()["recordings"] != "ok":
                         await asyncio.sleep(0.1)
 
@@ -239,13 +254,13 @@ async def test_killed_in_mid_talk_and_again_at_the_end(tmp_path: Path, voices: l
     store = str(tmp_path / "kept")
     with serving(tmp_path, store) as server:
         async with a_talk(server, voices, record=True) as talk:
-            await asyncio.sleep(6)
+            await talk.has_heard(0, 250)
             last = talk.heard(0)[-1].group
             server.kill()
             await talk.hush()
             server.start()
             await talk.talk()
-            await asyncio.sleep(2)
+            await talk.has_heard(0, 80)
             again = talk.heard(0)[0].group
             await talk.end()
             server.kill()
@@ -266,7 +281,7 @@ async def test_nothing_of_an_unrecorded_space_lies_about(
     store = str(tmp_path / "kept")
     with serving(tmp_path, store, "" if kept else "audit_copy = false") as server:
         async with a_talk(server, voices, record=False) as talk:
-            await asyncio.sleep(9)
+            await talk.has_heard(0, 350)
             packets = {frame.opus for frame in talk.ear.frames if len(frame.opus) > 30}
             spool = spool_of(tmp_path / "recordings", talk.id)
             written = b"".join(path.read_bytes() for path in spool.iterdir())

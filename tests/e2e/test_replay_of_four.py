@@ -24,6 +24,7 @@ from spaces_ctl.media.timeline import spans
 from spaces_ctl.segments import TICK_MS, Contents
 from tests.support.audio import compare
 from tests.support.mixes import level
+from tests.support.patience import PATIENCE_S
 from tests.support.players import duration_s, loudness_lufs, played
 
 pytestmark = pytest.mark.alone
@@ -67,7 +68,7 @@ async def recorded(directory: Path) -> Recorded:
 
         await asyncio.gather(*map(talk, range(4)))
         await engine.apply(EndSpace(space=SPACE, version=2))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not (contents := _read(spool)) or not contents[-1].final:
                 await asyncio.sleep(0.1)
     end_group = contents[-1].last_group + 1

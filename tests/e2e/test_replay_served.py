@@ -12,6 +12,7 @@ import pytest
 
 from spaces_ctl.demo import speech
 from tests.e2e.test_recorded_talk import a_talk, serving
+from tests.support.patience import PATIENCE_S
 from tests.support.players import duration_s, loudness_lufs, played
 
 RATE = 48_000
@@ -19,7 +20,7 @@ RATE = 48_000
 
 async def told(web: httpx.AsyncClient, space: str, **wanted: Any) -> dict[str, Any]:
     """What the API tells of the replay, as soon as it tells that."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             answer = (await web.get(f"/api/v1/spaces/{space}/replay")).json()
             if all(answer.get(name) == value for name, value in wanted.items()) and answer["urls"]["m4a"]:

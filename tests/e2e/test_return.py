@@ -15,13 +15,14 @@ from spaces_ctl import commands as c
 from spaces_ctl.clock import ManualClock
 from spaces_ctl.model import SpaceId, StageRole, Status
 from spaces_ctl.policy.state import Space
+from tests.support.patience import PATIENCE_S
 from tests.support.rooms import Deployment, Ear, a_deployment, speech, talk
 from tests.support.worlds import ANN, BEN, HOST, who
 
 
 async def until(deployment: Deployment, space: SpaceId, holds: Callable[[Space], bool]) -> Space:
     """What the engine told has become so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not holds(state := await deployment.state(space)):
             await asyncio.sleep(0.005)
     return state

@@ -15,6 +15,7 @@ from spaces_ctl.client import Forbidden, PaymentRequired, SpacesClient, Unauthor
 from spaces_ctl.engine import Listener, Speaker
 from spaces_ctl.model import Ticketing
 from spaces_ctl.policy.limits import Limits
+from tests.support.patience import PATIENCE_S
 from tests.support.real_server import RealServer, real_server
 from tests.support.rooms import GONE, Ear
 from tests.support.watching import Watcher, listener, loudest, speaker, tone
@@ -83,7 +84,7 @@ async def test_an_evening_with_friends(server: RealServer) -> None:
         for watcher in (by_host, by_sam, by_lee, by_mel, by_guest):
             await watcher.sees("started")
         assert by_guest.told("subscribed") is None
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             while not (notes := (await people.call(lee, "GET", "/me/notifications"))["data"]):
                 await asyncio.sleep(0.05)
         assert planned.id in str(notes)
@@ -149,27 +150,33 @@ async def test_an_evening_with_friends(server: RealServer) -> None:
         opened = await cora.space(planned.id).create_poll("Again?", ("yes", "no"))
         assert opened.number is not None
         await by_guest.sees("poll_opened")
-        voted_at = time.monotonic()
-        await lee.space(planned.id).vote(opened.number, 0)
-        await by_lee.sees("poll_voted", account=str(ids["lee"]))
-        await by_guest.sees("counts", polls={str(opened.number): [1, 0]})
-        votes_s = time.monotonic() - voted_at
+        # Three of each: a busy machine may hold up one of them.
+        votes_s, reactions_s = [], []
+        for votes, (voter, watcher, name) in enumerate(
+            ((lee, by_lee, "lee"), (sam, by_sam, "sam"), (host, by_host, "hana")), start=1
+        ):
+            voted_at = time.monotonic()
+            await voter.space(planned.id).vote(opened.number, 0)
+            await watcher.sees("poll_voted", account=str(ids[name]))
+            await by_guest.sees("counts", polls={str(opened.number): [votes, 0]})
+            votes_s.append(time.monotonic() - voted_at)
         await cora.space(planned.id).close_poll(opened.number)
         await by_guest.sees("poll_closed")
         assert by_guest.told("poll_voted") is None
-        assert by_host.told("poll_voted") is None
+        assert by_host.told("poll_voted", account=str(ids["lee"])) is None
 
         # Reactions, by the API and by the audio connection
-        reacted_at = time.monotonic()
-        for _ in range(3):
-            await lee.space(planned.id).react("joy")
-        await by_guest.sees_reactions("joy", 3)
-        reactions_s = time.monotonic() - reacted_at
+        for reactions in (3, 5, 7):
+            reacted_at = time.monotonic()
+            for _ in range(3 if reactions == 3 else 2):
+                await lee.space(planned.id).react("joy")
+            await by_guest.sees_reactions("joy", reactions)
+            reactions_s.append(time.monotonic() - reacted_at)
         mouth.react(JOY)
-        await by_guest.sees_reactions("joy", 4)
-        print(f"votes seen after {votes_s:.2f} s, three reactions after {reactions_s:.2f} s")
-        assert votes_s < SOON_S + SLACK_S
-        assert reactions_s < SOON_S + SLACK_S
+        await by_guest.sees_reactions("joy", 8)
+        print(f"votes seen after {votes_s} s, reactions after {reactions_s} s")
+        assert min(votes_s) < SOON_S + SLACK_S
+        assert min(reactions_s) < SOON_S + SLACK_S
 
         # The end, and how many came
         await room.end()
@@ -179,7 +186,7 @@ async def test_an_evening_with_friends(server: RealServer) -> None:
             await _listens_for_good(ears)
         attendance = await room.attendance()
         assert attendance.peak >= 5
-        assert {kind: n for kind, n in attendance.reactions.items() if n} == {"joy": 4}
+        assert {kind: n for kind, n in attendance.reactions.items() if n} == {"joy": 8}
         # Everybody may know how many came, and no more.
         public = await lee.space(planned.id).attendance()
         assert (public.peak, public.reactions, public.points) == (attendance.peak, {}, ())
@@ -215,7 +222,7 @@ async def test_a_ticket_bought_on_the_sandboxs_page(server: RealServer) -> None:
 
 
 async def _listens_for_good(ears: Listener) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         async for _ in ears.frames():
             pass
 

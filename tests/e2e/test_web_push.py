@@ -26,6 +26,7 @@ from tests.support import api_services
 from tests.support.api_server import serving
 from tests.support.api_world import ANN, ApiWorld
 from tests.support.firefox import firefox
+from tests.support.patience import PATIENCE_S
 from tests.support.push_service import push_service
 from tests.support.sound_card import sound_card
 
@@ -67,7 +68,7 @@ async def test_what_we_send_is_read_by_the_browser_that_subscribed(
                     # The first one of the page: "Notifications in this browser".
                     await page.wait_for_function("() => document.querySelector('main [role=switch]')")
                     await page.click("main [role=switch]")
-                    async with asyncio.timeout(30):
+                    async with asyncio.timeout(PATIENCE_S):
                         while not (found := await around.notifications.push_subscriptions(Principal(account=ANN))):
                             await asyncio.sleep(0.1)
                     [subscription] = found
@@ -76,7 +77,7 @@ async def test_what_we_send_is_read_by_the_browser_that_subscribed(
                     async with httpx.AsyncClient(verify=trusted, trust_env=False) as client:
                         monkeypatch.setattr(around.outbound, "_client", client)
                         assert await around.push.push(subscription, json.dumps(PUSHED).encode()) == Sent(ok=True)
-                    async with asyncio.timeout(30):
+                    async with asyncio.timeout(PATIENCE_S):
                         while not (shown := await page.evaluate(SHOWN)):
                             await asyncio.sleep(0.1)
     finally:

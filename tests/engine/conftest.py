@@ -14,6 +14,7 @@ import pytest
 import uvloop
 
 from spaces_ctl.engine import Engine, EngineConfig, StageRow, TokenSigner, UpsertSpace, space_name
+from tests.support.patience import PATIENCE_S
 
 T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, T]], T]
@@ -22,12 +23,12 @@ SPACE = 1_234_567_890_123
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Run[Any]:
-    """Runs a coroutine under the event loop of the parameter, for a minute at most."""
+    """Runs a coroutine under the event loop of the parameter, for so long at most as nothing needs that works."""
     factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
 
     def runner(main: Coroutine[Any, Any, T]) -> T:
         async def bounded() -> T:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(3 * PATIENCE_S):
                 return await main
 
         with asyncio.Runner(loop_factory=factory) as loop:

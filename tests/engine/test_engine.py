@@ -41,12 +41,13 @@ from spaces_ctl.engine import (
     space_name,
 )
 from tests.engine.conftest import SPACE, Run, a_stage, voice
+from tests.support.patience import PATIENCE_S
 
 
 async def until(engine: Engine, found: Callable[[Event], bool]) -> list[Event]:
     """Events up to the batch with the first that is meant."""
     seen: list[Event] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         async for batch in engine.events():
             seen += batch
             if any(found(event) for event in batch):
@@ -166,7 +167,7 @@ def test_who_is_barred_revoked_or_moved_off_the_stage_is_out_when_the_call_retur
                         await asyncio.sleep(0.01)
 
                 with pytest.raises(Refused) as removed:
-                    await asyncio.wait_for(babble(), 5)
+                    await asyncio.wait_for(babble(), PATIENCE_S)
                 assert removed.value.code == "participant.removed"
             await stage.engine.apply(SetRevoked(version=1, sids=[1_001]))
             verdicts = [await verdict(seat) for seat in range(3)]
@@ -297,12 +298,12 @@ def test_recordings_are_whole_when_the_block_is_left(run: Run[None], tmp_path: P
                 await speaker.speak_pcm(voice(0.5))
                 await speaker.flush()
             await engine.apply(EndSpace(space=SPACE, version=2))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while not (files := await engine.recordings(SPACE)) or not all(file.finished for file in files):
                     await asyncio.sleep(0.02)
             track = next(file for file in files if file.kind == "track")
             assert (track.seat, track.account) == (0, 100)
-            assert 480 <= track.duration_ms <= 2_000
+            assert 480 <= track.duration_ms <= 10_000
             assert track.path.read_bytes()[:4] == b"OggS"
 
     run(main())

@@ -11,6 +11,7 @@ import pytest
 
 from spaces_ctl.engine import Frame, Listener, Refused, Speaker
 from tests.engine.conftest import Run
+from tests.support.patience import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -68,7 +69,7 @@ def test_a_space_is_opened_heard_muted_and_ended_over_http(run: Run[None]) -> No
                 assert (await http.delete(f"/spaces/{space['name']}")).status_code == 204
                 for task in (hearing, talking):
                     with pytest.raises(Refused, match=r"state\.ended"):
-                        await asyncio.wait_for(task, 10)
+                        await asyncio.wait_for(task, PATIENCE_S)
             assert (await http.get(f"/spaces/{space['name']}")).status_code == 404
             assert (await http.get("/spaces/-")).status_code == 404
 

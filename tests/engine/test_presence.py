@@ -22,11 +22,12 @@ from spaces_ctl.engine import (
     UpsertSpace,
 )
 from tests.engine.conftest import SPACE, Run, Stage, a_stage
+from tests.support.patience import PATIENCE_S
 
 
 async def told(engine: Engine, kind: type[Event], account: int) -> Event:
     """The next event of the kind about the account; nobody else's may come before it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         async for batch in engine.events():
             people = [event for event in batch if isinstance(event, Joined | Left)]
             assert all(event.account == account for event in people), people
@@ -85,7 +86,7 @@ def test_who_is_kicked_is_gone_when_the_call_returns_and_may_come_again(run: Run
                         await asyncio.sleep(0.01)
 
                 with pytest.raises(Refused) as removed:
-                    await asyncio.wait_for(babble(), 5)
+                    await asyncio.wait_for(babble(), PATIENCE_S)
                 assert removed.value.code == "auth.session_revoked"
             async with Speaker(stage.url, token=token, seat=1, certificate_sha256=stage.pin):
                 await told(engine, Joined, 101)

@@ -18,12 +18,13 @@ from spaces_ctl.engine import (
     space_name,
 )
 from tests.engine.conftest import SPACE, Run, a_stage
+from tests.support.patience import PATIENCE_S
 
 
 async def counted(engine: Engine, total: int) -> tuple[int, ...]:
     """The sum of the events until they are `total` reactions."""
     sums: tuple[int, ...] = ()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         async for batch in engine.events():
             for event in batch:
                 if isinstance(event, Reactions):
@@ -69,7 +70,7 @@ def test_anonymous_people_and_guests_do_not_react_and_nobody_floods(run: Run[Non
                 Listener(stage.url, token=named, certificate_sha256=pin) as flooding,
             ):
                 reacted = 0
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE_S):
                     while (refusals := (await stage.engine.stats()).refusals).get("rate.limited", 0) < 4:
                         for listener in (guest, anonymous, flooding):
                             listener.react(0)
@@ -100,10 +101,19 @@ def test_reacting_over_http_has_the_same_rules(run: Run[None]) -> None:
             token = signer.mint(account=7, sid=1)
             async with Listener(url, token=token, certificate_sha256=engine.certificate_sha256):
                 await engine.react(SPACE, 7, 2)
-                await engine.react(SPACE, 7, 2)
+                accepted = 1
                 assert await refusal(7, 3) == "reaction.unknown"
-                assert await refusal(7, 2) == "rate.limited"
                 assert await refusal(8, 2) == "participant.not_in_space"
-                assert await counted(engine, 2) == (0, 0, 2)
+                code = ""
+                while not code:
+                    # Two at once and one a second: on a slow machine more are let through before one is too many.
+                    try:
+                        await engine.react(SPACE, 7, 2)
+                        accepted += 1
+                    except Refused as refused:
+                        code = refused.code
+                assert code == "rate.limited"
+                assert accepted >= 2
+                assert await counted(engine, accepted) == (0, 0, accepted)
 
     run(main())

@@ -12,6 +12,7 @@ from spaces_ctl.service.accounts import Accounts
 from spaces_ctl.service.graph import EmbeddedGraph
 from spaces_ctl.store.database import Database
 from tests.support.databases import *  # noqa: F403  # its fixtures; `__all__` says which
+from tests.support.databases import sqlite_with_tables
 from tests.support.identity import Identity, serving
 
 
@@ -29,8 +30,7 @@ def db(database: Database) -> Database:
 @pytest.fixture
 async def sqlite_db(tmp_path: Path) -> AsyncIterator[Database]:
     """For tests of what lies above the database: modules that need no other make it their `db`."""
-    opened = await Database.open(f"sqlite:///{tmp_path / 'spaces.db'}", synchronous="normal")
-    await opened.create_tables()
+    opened = await Database.open(await sqlite_with_tables(tmp_path / "spaces.db"), synchronous="normal")
     yield opened
     await opened.aclose()
 

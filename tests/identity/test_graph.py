@@ -21,6 +21,7 @@ from spaces_ctl.service.graph import EmbeddedGraph, WritableGraph
 from spaces_ctl.service.graph_http import HttpGraph
 from spaces_ctl.store import account_log
 from spaces_ctl.store.database import Database
+from tests.support.databases import sqlite_with_tables
 
 KEY = b"both ends know it"
 BY = Actor(account=1)
@@ -32,8 +33,7 @@ async def here(request: pytest.FixtureRequest, db: Database, tmp_path: Path) -> 
     if request.param == "embedded":
         yield db
         return
-    database = await Database.open(f"sqlite:///{tmp_path}/platform.db")
-    await database.create_tables()
+    database = await Database.open(await sqlite_with_tables(tmp_path / "platform.db"))
     yield database
     await database.aclose()
 

@@ -17,6 +17,7 @@ from spaces_ctl.service.graph import EmbeddedGraph
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.tables.accounts import accounts
 from spaces_ctl.store.tables.graph import blocks, follows
+from tests.support.databases import sqlite_with_tables
 
 
 async def test_lists_longer_than_a_page_are_whole_and_ascending(db: Database, embedded: EmbeddedGraph) -> None:
@@ -44,7 +45,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(steps)
 def test_nobody_follows_whom_they_block_and_counts_are_right(todo: list[tuple[str, int, int]]) -> None:
     asyncio.run(_play(todo))
@@ -52,8 +53,7 @@ def test_nobody_follows_whom_they_block_and_counts_are_right(todo: list[tuple[st
 
 async def _play(todo: list[tuple[str, int, int]]) -> None:
     with TemporaryDirectory() as folder:
-        database = await Database.open(f"sqlite:///{Path(folder)}/g.db")
-        await database.create_tables()
+        database = await Database.open(await sqlite_with_tables(Path(folder) / "g.db"), synchronous="normal")
         made = [{"id": n, "handle": f"p{n}", "name": "P", "created_ms": 0} for n in PEOPLE]
         await database.write(lambda c: c.execute(sa.insert(accounts), made) and None)
         graph = EmbeddedGraph(db=database)

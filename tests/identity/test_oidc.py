@@ -25,6 +25,7 @@ from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.oidc import Oidc, OidcProvider, Started
 from spaces_ctl.store.database import Database
 from tests.support.identity import Identity, serving
+from tests.support.patience import PATIENCE_S
 
 HOME = "http://spaces.test"
 
@@ -295,7 +296,7 @@ def provider() -> Iterator[str]:
         yield issuer
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 async def test_round_trip_over_http_with_an_independent_provider(db: Database, provider: str) -> None:

@@ -108,12 +108,12 @@ def test_chromium_plays_every_form_at_the_same_loudness(site: ReplaySite, name: 
         page.wait_for_function("() => own.readyState >= HTMLMediaElement.HAVE_METADATA")
         page.evaluate("() => { own.currentTime = 3.5; return own.play(); }")
         powers = []
-        for _ in range(5):
-            page.wait_for_timeout(700)
+        for place in (4.2, 4.9, 5.6, 6.3, 7.0):
+            # By the sound's own time: a busy machine may stand still.
+            page.wait_for_function("(place) => own.currentTime >= place", arg=place, polling=20)
             powers.append(10 ** (level_db(page) / 10))
         heard = 10 * np.log10(np.mean(powers))
-        at = page.evaluate("() => own.currentTime")
-        assert 5.5 < at < 9
+        assert page.evaluate("() => own.currentTime") < 9
         assert page.evaluate("() => own.duration") == pytest.approx(site.talk.seconds, abs=0.1)
         assert heard == pytest.approx(10 * np.log10(np.mean(expected.astype(np.float64) ** 2)), abs=2.5)
         assert problems == []

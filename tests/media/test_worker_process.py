@@ -20,6 +20,7 @@ from spaces_ctl.media.requests import Done, Finalize, Finalized, Follow, Open, P
 from spaces_ctl.media.spool import spool_of
 from tests.support.log_files import Recording
 from tests.support.media_worker import KEY, SPACE, named
+from tests.support.patience import PATIENCE_S
 
 COMMAND = (sys.executable, "-m", "tests.support.child_worker")
 PUBLIC = Plan(keep=True, public=True, review=True)
@@ -38,7 +39,7 @@ async def running(spool: Path, store: Path, **more: float) -> AsyncIterator[Remo
             await task
 
 
-async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 20) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], within_s: float = PATIENCE_S) -> None:
     async with asyncio.timeout(within_s):
         while not await holds():
             await asyncio.sleep(0.01)
@@ -126,17 +127,16 @@ async def test_a_stuck_worker_is_replaced_and_holds_nobody_up(spool: Path, tmp_p
     async with running(spool, tmp_path / "objects", heartbeat_s=0.05, stuck_s=1.0) as worker:
         await worker.ask("spooled", Done(), Spooled)
         first = worker.pid
-        longest = 0.0
-        asking = asyncio.create_task(worker.ask("stuck", Done(), Done, timeout_s=20))
+        turns = 0
+        asking = asyncio.create_task(worker.ask("stuck", Done(), Done, timeout_s=PATIENCE_S))
         while not asking.done():
-            before = real_time.monotonic()
             await asyncio.sleep(0.01)
-            longest = max(longest, real_time.monotonic() - before)
+            turns += 1
         with pytest.raises(WorkerGone):
             await asking
         assert (await worker.ask("spooled", Done(), Spooled)).spaces == ()
         assert worker.pid != first
-        assert longest < 0.5, "the loop was never held up"
+        assert turns > 20, "the loop went on meanwhile: a hundred turns on a quiet machine"
 
 
 async def test_an_answer_that_never_comes_is_given_up_and_the_worker_lives_on(spool: Path, tmp_path: Path) -> None:
@@ -213,4 +213,4 @@ async def test_the_worker_dies_with_the_server_even_in_the_middle_of_a_computati
     async def orphan_is_gone() -> bool:
         return gone(pid)
 
-    await until(orphan_is_gone, within_s=5)
+    await until(orphan_is_gone)

@@ -20,6 +20,7 @@ from aioquic.quic.configuration import QuicConfiguration
 from tests.peers import wire
 from tests.peers.messages import Messages
 from tests.peers.transport import Hooks, Incoming, MoqTransport
+from tests.support.patience import PATIENCE_S
 
 Way = Literal["webtransport", "quic"]
 STAGE = ("stage", "stage.1")
@@ -78,7 +79,7 @@ class Listening:
     def tell(self) -> None:
         self._changed.set()
 
-    async def until(self, condition: Callable[["Listening"], bool], timeout: float = 10.0) -> None:
+    async def until(self, condition: Callable[["Listening"], bool], timeout: float = PATIENCE_S) -> None:
         """Waits until `condition` holds; TimeoutError or [Refused] if it never will."""
         async with asyncio.timeout(timeout):
             while not condition(self):
@@ -267,7 +268,7 @@ async def listen(
         transport.hooks = hooks
         if way == "webtransport":
             transport.connect_webtransport(f"{host}:{port}", path, protocol)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 await ready
         session.start(tracks)
         yield listening

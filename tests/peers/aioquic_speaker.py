@@ -13,6 +13,7 @@ from tests.peers import wire
 from tests.peers.aioquic_listener import Refused, Way
 from tests.peers.messages import Messages
 from tests.peers.transport import Hooks, Incoming, MoqTransport
+from tests.support.patience import PATIENCE_S
 
 FRAME = 960
 
@@ -162,7 +163,7 @@ async def speak(
             session.wanted.set()
 
         transport.hooks = Hooks(ready=ready.set, stream=session.stream, datagram=lambda _data: None, closed=closed)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             if way == "webtransport":
                 transport.connect_webtransport(f"{host}:{port}", path, protocol)
                 await ready.wait()

@@ -32,6 +32,7 @@ from cryptography.x509.oid import NameOID
 from tests.peers import wire
 from tests.peers.messages import Messages
 from tests.peers.transport import Hooks, Incoming, MoqTransport
+from tests.support.patience import PATIENCE_S
 
 SPACE = "demo"
 RATE, FRAME, TICK = 48_000, 960, 0.02
@@ -335,12 +336,12 @@ def serving(space: FakeSpace) -> Iterator[FakeSpace]:
 
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
-    assert started.wait(10)
+    assert started.wait(PATIENCE_S)
     try:
         yield space
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(PATIENCE_S)
 
 
 def hum(seconds: float, pitch: float) -> Pcm:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import moq
 
+from tests.support.patience import PATIENCE_S
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -19,7 +21,7 @@ class Taken:
 
 
 async def take(
-    url: str, space: str, *, datagrams: Sequence[str], groups: Sequence[str], count: int, timeout: float = 15.0
+    url: str, space: str, *, datagrams: Sequence[str], groups: Sequence[str], count: int, timeout: float = PATIENCE_S
 ) -> Taken:
     """Waits for the announcement of `spaces/<space>`, subscribes, and takes `count` datagrams of each track named in
     `datagrams` and one group of each in `groups`.

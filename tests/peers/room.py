@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from spaces_ctl.engine import Engine, EngineConfig, SetState, StageRow, Stats, TokenSigner, UpsertSpace, space_name
+from tests.support.patience import PATIENCE_S
 
 SEATS = 13
 STATE = b'{"title":"Peers","live":true,"stage":[{"seat":0,"name":"Ada Lovelace","role":"host","muted":false}]}'
@@ -40,10 +41,10 @@ def running() -> Iterator[Room]:
     thread = threading.Thread(target=asyncio.run, args=(_serve(ready, stop),))
     thread.start()
     try:
-        yield ready.result(30)
+        yield ready.result(PATIENCE_S)
     finally:
         stop.set()
-        thread.join(15)
+        thread.join(PATIENCE_S)
 
 
 async def _serve(ready: Future[Room], stop: threading.Event) -> None:
@@ -75,7 +76,7 @@ async def _serve_until(ready: Future[Room], stop: threading.Event) -> None:
                 space=name,
                 certificate=engine.certificate_sha256,
                 tokens=[token(seat) for seat in range(SEATS)],
-                stats=lambda: asyncio.run_coroutine_threadsafe(engine.stats(), loop).result(10),
+                stats=lambda: asyncio.run_coroutine_threadsafe(engine.stats(), loop).result(PATIENCE_S),
             )
         )
         while not stop.is_set():

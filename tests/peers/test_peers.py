@@ -163,7 +163,7 @@ def test_what_is_not_there_is_refused_and_the_rest_goes_on(room: Room, way: Way,
 def test_a_wrong_token_is_refused(room: Room) -> None:
     async def run() -> None:
         async with listen(room.host, room.port, room.space, token="e30.e30.AAAA") as listening:
-            await listening.until(lambda it: bool(it.objects), timeout=5)
+            await listening.until(lambda it: bool(it.objects))
 
     with pytest.raises(Refused):
         asyncio.run(run())

@@ -72,7 +72,7 @@ def folded(events: list[ev.SpaceEvent]) -> Space:
     return state
 
 
-@settings(max_examples=600, derandomize=True, deadline=None)
+@settings(max_examples=600)
 @given(st.lists(of(ev.SpaceEvent), max_size=25), of(c.SpaceCommand), ACTORS, FACTS, PRESET, NOW)
 def test_any_command_in_any_state_gets_an_answer(
     events: list[ev.SpaceEvent], command: c.SpaceCommand, actor: Actor, facts: Facts, limits: Limits, now_ms: int
@@ -90,7 +90,7 @@ def test_any_command_in_any_state_gets_an_answer(
         assert {(type(event), getattr(event, "how", None)) for event in answer} <= RULES[type(command)].outcomes
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=300)
 @given(
     of(c.AccountCommand),
     ACTORS,

@@ -5,7 +5,6 @@ log says, and the log holds every command that was answered.
 """
 
 import asyncio
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.fakes import FakeEngine
 from spaces_ctl.service.recovery import boot
 from spaces_ctl.store.database import Database
+from tests.support.databases import sqlite_with_tables
 from tests.support.worlds import ANN, BEN, CID, HOST, World, matches, who
 
 PEOPLE = (1, 2, 3, 4, 5)
@@ -144,23 +144,15 @@ class Run:
             assert self.space not in self.world.engine.spaces
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(plan=steps)
 def test_after_any_crash_the_engine_is_what_the_log_says(
-    sqlite_template: Path, tmp_path: Path, plan: list[tuple[int, c.SpaceCommand, str, int, bool]]
+    tmp_path: Path, plan: list[tuple[int, c.SpaceCommand, str, int, bool]]
 ) -> None:
     async def main() -> None:
-        if not sqlite_template.exists():
-            with_tables = await Database.open(f"sqlite:///{sqlite_template}", synchronous="normal")
-            await with_tables.create_tables()
-            await with_tables.aclose()
-        file = tmp_path / "crashes.db"
         for old in tmp_path.glob("crashes.db*"):
             old.unlink()
-        shutil.copy(sqlite_template, file)
-        db = await Database.open(f"sqlite:///{file}", synchronous="normal")
+        db = await Database.open(await sqlite_with_tables(tmp_path / "crashes.db"), synchronous="normal")
         try:
             run = Run(db)
             await run.begin()

@@ -22,6 +22,7 @@ from spaces_ctl.service.tables import Audience, People, tables
 from spaces_ctl.store import event_log
 from spaces_ctl.store import recordings as store
 from spaces_ctl.store.database import Database
+from tests.support.patience import PATIENCE_S
 from tests.support.worlds import HOST, World
 
 
@@ -124,7 +125,7 @@ async def test_one_that_takes_long_holds_up_no_other_space_and_its_own_waits(wor
     quick = await world.live(record=True)
     await world.do(HOST, quick, c.End())
     second = asyncio.create_task(media.drain())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while (await world.state(quick)).replay.status is not ReplayStatus.AVAILABLE:
             await asyncio.sleep(0.01)
     assert (await world.state(slow)).replay.status is ReplayStatus.PROCESSING
@@ -143,7 +144,7 @@ async def test_clips_are_cut_side_by_side_and_before_what_follows_them(world: Wo
     await world.do(HOST, space, c.End())
     gate = media.recordings.slow[space] = asyncio.Event()
     running = asyncio.create_task(media.drain())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         # All at once but the deleted one; the end waits for them.
         while len(media.recordings.cutting) < 9:
             await asyncio.sleep(0.01)
@@ -197,7 +198,7 @@ async def test_a_row_that_is_done_while_the_rows_are_read_is_not_done_again(worl
     await media.reactor.drain()
     late.answer.set()
     first = asyncio.create_task(media.work.finish())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not media.work._running or recordings.begun != [space]:
             await asyncio.sleep(0.01)
     late.answer.clear()
@@ -205,7 +206,7 @@ async def test_a_row_that_is_done_while_the_rows_are_read_is_not_done_again(worl
     second = asyncio.create_task(media.work.finish())
     await late.has_read.wait()
     recordings.slow[space].set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while await world.db.read(store.pending) or media.work._running:
             await asyncio.sleep(0.01)
     late.answer.set()

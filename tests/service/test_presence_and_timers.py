@@ -11,6 +11,7 @@ from spaces_ctl.model import SYSTEM, SpaceId, Status
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.fakes import FakeEngine
 from spaces_ctl.service.recovery import BOOT_GRACE_MS, boot
+from tests.support.patience import PATIENCE_S
 from tests.support.worlds import ANN, BEN, HOST, World, matches, who
 
 
@@ -89,7 +90,7 @@ async def test_the_loop_of_timers_wakes_early_and_catches_up(world: World) -> No
     await world.lose(space, ANN)
     world.clock.advance(days=3)
     world.spaces.wakes_timers()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while (await world.state(space)).seat_of(ANN) is not None:
             await asyncio.sleep(0.01)
     running.cancel()

@@ -24,6 +24,7 @@ from spaces_ctl.store.errors import BadBackup, NotEmpty, WrongSchema
 from spaces_ctl.store.tables.all import metadata
 from tests.store.happenings import random_life
 from tests.support.databases import PostgresCluster
+from tests.support.patience import PATIENCE_S
 
 Fresh = Callable[[str], Awaitable[str]]
 
@@ -150,7 +151,7 @@ async def test_a_backup_is_one_moment_while_writing_goes_on(fresh: Fresh, tmp_pa
     def meanwhile(table: str, _done: int, _total: int) -> None:
         work = other.write(lambda c: random_life(c, random.Random(1), 1_000 + len(written), 2))
         if kind == "sqlite":
-            asyncio.run_coroutine_threadsafe(work, loop).result(20)
+            asyncio.run_coroutine_threadsafe(work, loop).result(PATIENCE_S)
         else:
             sa.util.await_only(work)
         written.append(table)

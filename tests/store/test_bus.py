@@ -16,6 +16,7 @@ from spaces_ctl.store.bus import LocalBus
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.postgres_bus import PostgresBus
 from tests.support.databases import PostgresCluster
+from tests.support.patience import PATIENCE_S
 
 Bus = LocalBus | PostgresBus
 
@@ -36,7 +37,7 @@ async def commit(database: Database, space: int, count: int = 1) -> tuple[ev.Rec
 
 
 async def take(events: AsyncIterator[ev.Recorded], count: int) -> list[ev.Recorded]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         return [await anext(events) for _ in range(count)]
 
 
@@ -60,7 +61,7 @@ async def test_a_slow_subscriber_gets_what_was_queued_then_its_end_and_harms_nob
             await bus.publish(events)
             kept += await take(quick, 1)
         assert [e.version for e in kept] == list(range(1, 9))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert [e async for e in slow] == kept[:5]
         assert bus.subscribers == 1
 
@@ -74,7 +75,7 @@ async def test_leaving_unsubscribes_and_closing_ends_iterators(database: Databas
             waiting = asyncio.create_task(anext(events, None))
             await asyncio.sleep(0)
             await bus.aclose()
-            assert await asyncio.wait_for(waiting, 10) is None
+            assert await asyncio.wait_for(waiting, PATIENCE_S) is None
         async with bus.subscribe(1) as late:
             assert [e async for e in late] == []
 

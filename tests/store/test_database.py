@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.errors import BadUrl, Unavailable, Unreachable
 from tests.support.databases import PostgresCluster
+from tests.support.patience import PATIENCE_S
 
 things = sa.Table(
     "things", sa.MetaData(), sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("name", sa.String)
@@ -93,7 +94,7 @@ async def test_a_read_sees_one_snapshot(db: Database) -> None:
         first = ids(c)
         # On another connection; committed before this returns.
         if db.dialect == "sqlite":
-            asyncio.run_coroutine_threadsafe(other.write(lambda c: insert(c, 2)), loop).result(10)
+            asyncio.run_coroutine_threadsafe(other.write(lambda c: insert(c, 2)), loop).result(PATIENCE_S)
         else:
             sa.util.await_only(other.write(lambda c: insert(c, 2)))
         return first, ids(c)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from spaces_ctl.store.database import Database
 from spaces_ctl.store.errors import Unavailable
+from tests.support.patience import PATIENCE_S
 
 things = sa.Table("things", sa.MetaData(), sa.Column("id", sa.BigInteger, primary_key=True))
 
@@ -39,7 +40,7 @@ class Gate:
 
     def unit(self, c: sa.Connection) -> None:
         self.entered.set()
-        assert self.opened.wait(10)
+        assert self.opened.wait(PATIENCE_S)
 
 
 async def queued(db: Database, count: int) -> tuple[Gate, list[asyncio.Task[None]]]:

@@ -13,9 +13,9 @@ import httpx
 import uvicorn
 import websockets
 
-__all__ = ["Messages", "serving", "sse", "ws"]
+from tests.support.patience import PATIENCE_S
 
-PATIENCE_S = 10
+__all__ = ["Messages", "serving", "sse", "ws"]
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from litestar import Litestar
 from litestar.connection import ASGIConnection
 
@@ -34,6 +35,7 @@ from spaces_ctl.store import accounts as account_store
 from spaces_ctl.store.bus import LocalBus
 from spaces_ctl.store.database import Database
 from tests.support.api_services import ROUTERS, Everything
+from tests.support.databases import sqlite_with_tables
 from tests.support.site import small_site
 from tests.support.worlds import Flaky, World
 
@@ -103,8 +105,7 @@ class ApiWorld(World):
     async def open(
         cls, directory: Path, *, settings: ApiSettings | None = None, limits: Limits | None = None, **app: Any
     ) -> ApiWorld:
-        opened = await Database.open(f"sqlite:///{directory}/api.db")
-        await opened.create_tables()
+        opened = await Database.open(await sqlite_with_tables(directory / "api.db"), synchronous="normal")
         db: Any = Flaky(opened)
         graph: Any = EmbeddedGraph(db=db)  # what a `World` says of its graph is said of the fake one
         limits = limits or Limits(reports_an_hour=1_000_000)
@@ -123,9 +124,13 @@ class ApiWorld(World):
         db: Any = self.db
         self.accounts = Accounts(db=db, graph=graph, clock=self.clock, next_id=self.ids.next, limits=self.limits)
         self.accounts.on_event(self.effects.react)
-        for account in EVERYBODY:
-            values = {"id": account, "handle": f"user{account}", "name": f"User {account}", "created_ms": 1}
-            await db.write(lambda c, values=values: account_store.insert(c, **values))
+
+        def everybody(connection: sa.Connection) -> None:
+            for account in EVERYBODY:
+                name = f"User {account}"
+                account_store.insert(connection, id=account, handle=f"user{account}", name=name, created_ms=1)
+
+        await db.write(everybody)
         tokens = Tokens(db=db, engine=self.engine, signer=TokenSigner.generate(), clock=self.clock)
         self.joins = Joins(
             spaces=self.spaces,

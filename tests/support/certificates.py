@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.patience import PATIENCE_S
+
 
 def write_certificate(directory: Path, name: str) -> tuple[Path, Path]:
     """A certificate whose subject is `name`, and its key, as PEM files."""
@@ -39,6 +41,6 @@ def write_certificate(directory: Path, name: str) -> tuple[Path, Path]:
 
 def subject_served(address: tuple[str, int]) -> str:
     """The subject of the certificate that a server shows now."""
-    pem = ssl.get_server_certificate(address, timeout=5)
+    pem = ssl.get_server_certificate(address, timeout=PATIENCE_S)
     names = x509.load_pem_x509_certificate(pem.encode()).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[0].value)

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.support.patience import PATIENCE_S
+
 
 class Ran(NamedTuple):
     """How it ended."""
@@ -34,7 +36,7 @@ def spaces(*arguments: str, cwd: Path, given: str = "", **environment: str) -> R
         input=given,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=2 * PATIENCE_S,
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)

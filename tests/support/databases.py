@@ -4,6 +4,8 @@ In a conftest: `from tests.support.databases import *` brings the fixtures
 - `database_url` and `database`, each test that takes one runs on SQLite and on PostgreSQL, with all tables, empty;
 - `empty_database_url`, the same without tables;
 - `postgres_cluster`, the session's own server.
+
+Who needs a SQLite database beside these: `sqlite_with_tables`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import asyncpg
 import pytest
 
 from spaces_ctl.store.database import Database
+from tests.support.patience import PATIENCE_S
 
 __all__ = [
     "PostgresCluster",
@@ -31,10 +34,8 @@ __all__ = [
     "database_url",
     "empty_database_url",
     "postgres_cluster",
-    "sqlite_template",
 ]
 
-_STARTS_WITHIN_S = 60
 _SCHEMA = """
 SELECT md5(string_agg(line, '|' ORDER BY line)) FROM (
     SELECT concat_ws(' ', relname, relkind, attname, atttypid, attnotnull, pg_get_expr(adbin, adrelid)) AS line
@@ -67,6 +68,8 @@ BEGIN
 END $$"""
 """Without rows and with sequences as they began. Most tests fill few of the tables."""
 _numbers = itertools.count(1)
+_copied: list[bytes] = []
+"""The SQLite file with all tables, once there is one."""
 
 
 class PostgresCluster:
@@ -107,7 +110,7 @@ class PostgresCluster:
                 cwd=self.directory,
                 **self._as_user(),
             )
-        until = time.monotonic() + _STARTS_WITHIN_S
+        until = time.monotonic() + PATIENCE_S
         status = self.directory / "data" / "postmaster.pid"
         while not (status.exists() and status.read_text().splitlines()[7:8] == ["ready   "]):
             if self._server.poll() is not None or time.monotonic() > until:
@@ -123,13 +126,13 @@ class PostgresCluster:
         """Stops the server; data stay."""
         if self._server.poll() is None:
             self._server.send_signal(signal.SIGINT)
-            self._server.wait(_STARTS_WITHIN_S)
+            self._server.wait(PATIENCE_S)
 
     def kill(self) -> None:
         """Stops the server as a crash would; its children notice and go."""
         if self._server.poll() is None:
             self._server.send_signal(signal.SIGQUIT)
-            self._server.wait(_STARTS_WITHIN_S)
+            self._server.wait(PATIENCE_S)
 
     def remove(self) -> None:
         """Stops the server and deletes everything."""
@@ -226,6 +229,19 @@ async def _create_tables(url: str) -> None:
     await database.aclose()
 
 
+async def sqlite_with_tables(file: Path) -> str:
+    """Makes a SQLite database with all tables, empty: its URL. The tables are created once a process, and copied."""
+    assert not file.exists(), "it would be lost"
+    url = f"sqlite:///{file}"
+    if _copied:
+        file.write_bytes(_copied[0])
+        return url
+    await _create_tables(url)
+    assert not file.with_name(f"{file.name}-wal").exists(), "the file is all of it"
+    _copied.append(file.read_bytes())
+    return url
+
+
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[PostgresCluster]:
     cluster = PostgresCluster()
@@ -233,21 +249,11 @@ def postgres_cluster() -> Iterator[PostgresCluster]:
     cluster.remove()
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the SQLite file with all tables is, to be copied; made by the first test that needs it."""
-    return tmp_path_factory.mktemp("sqlite") / "template.db"
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
     """URL of a fresh database with all tables."""
     if request.param == "sqlite":
-        template: Path = request.getfixturevalue("sqlite_template")
-        if not template.exists():
-            await _create_tables(f"sqlite:///{template}")
-        shutil.copy(template, tmp_path / "spaces.db")
-        yield f"sqlite:///{tmp_path / 'spaces.db'}"
+        yield await sqlite_with_tables(tmp_path / "spaces.db")
         return
     cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
     name = await cluster.lend()

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PATIENCE_S = 60.0
+from tests.support.patience import PATIENCE_S
 
 
 class DevServer(NamedTuple):

@@ -22,13 +22,12 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.support.patience import PATIENCE_S
 from tests.support.sound_card import SoundCard
 
 __all__ = ["FIREFOX", "FirefoxPage", "firefox"]
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
-STARTS_S = 60
-ANSWERS_S = 60
 _LISTENING = re.compile(rb"WebDriver BiDi listening on (ws://\S+)")
 _SAID = "__evaluated"
 _PIECE = 100_000
@@ -85,7 +84,7 @@ class _Session:
         number = next(self._ids)
         self._waiting[number] = asyncio.get_running_loop().create_future()
         await self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
-        async with asyncio.timeout(ANSWERS_S):
+        async with asyncio.timeout(2 * PATIENCE_S):
             answer = await self._waiting[number]
         if answer["type"] == "error":
             raise FirefoxError(f"{method}: {answer['error']}: {answer['message']}")
@@ -133,7 +132,7 @@ class FirefoxPage:
         self, expression: str, *, arg: Any = None, timeout: float | None = None, polling: float | None = None
     ) -> None:
         """Until `expression` gives something true; both times in ms. Raises TimeoutError."""
-        async with asyncio.timeout((timeout or 30_000) / 1000):
+        async with asyncio.timeout(PATIENCE_S if timeout is None else timeout / 1000):
             while not await self.evaluate(expression, arg):
                 await asyncio.sleep((polling or 50) / 1000)
 
@@ -150,7 +149,7 @@ class FirefoxPage:
         await self._click({"type": "accessibility", "value": {"role": role, "name": name}})
 
     async def _click(self, locator: dict[str, Any]) -> None:
-        async with asyncio.timeout(ANSWERS_S):
+        async with asyncio.timeout(PATIENCE_S):
             while not (nodes := await self._found(locator)):
                 await asyncio.sleep(0.1)
         origin = {"type": "element", "element": {"sharedId": nodes[0]["sharedId"]}}
@@ -223,7 +222,7 @@ async def _running(profile: Path, card: SoundCard) -> AsyncIterator[str]:
     said: list[bytes] = []
     draining: asyncio.Task[None] | None = None
     try:
-        async with asyncio.timeout(STARTS_S):
+        async with asyncio.timeout(PATIENCE_S):
             while not (found := _LISTENING.search(line := await process.stderr.readline())):
                 said.append(line)
                 if not line:
@@ -234,7 +233,7 @@ async def _running(profile: Path, card: SoundCard) -> AsyncIterator[str]:
         with suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), 10)
+            await asyncio.wait_for(process.wait(), PATIENCE_S)
         except TimeoutError:
             process.kill()
             await process.wait()

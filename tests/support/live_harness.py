@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from playwright.async_api import Page, async_playwright
 
+from tests.support.patience import PATIENCE_S
+
 __all__ = ["CHROMIUM", "FLAGS", "HarnessPage", "LivePage", "Scripted", "build_harness", "live_page", "serving"]
 
 WEB = Path(__file__).parents[2] / "web"
@@ -120,7 +122,7 @@ class HarnessPage:
         assert isinstance(found, dict)
         return found
 
-    async def until(self, condition: str, seconds: float = 15.0) -> None:
+    async def until(self, condition: str, seconds: float = PATIENCE_S) -> None:
         """Waits until a JavaScript expression over `l` (what `look` gives) is true; AssertionError with what it saw."""
         try:
             await self.page.wait_for_function(

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.support.patience import PATIENCE_S
+
 __all__ = ["LossyUdp", "Network", "lossy_udp", "through"]
 
 
@@ -179,12 +181,12 @@ def lossy_udp(port: int, network: Network | None = None) -> Iterator[LossyUdp]:
     thread = threading.Thread(target=proxy._run, name="lossy-udp", daemon=True)
     thread.start()
     try:
-        asyncio.run_coroutine_threadsafe(proxy._start(), proxy._loop).result(10)
+        asyncio.run_coroutine_threadsafe(proxy._start(), proxy._loop).result(PATIENCE_S)
         yield proxy
     finally:
-        asyncio.run_coroutine_threadsafe(proxy._stop(), proxy._loop).result(10)
+        asyncio.run_coroutine_threadsafe(proxy._stop(), proxy._loop).result(PATIENCE_S)
         proxy._loop.call_soon_threadsafe(proxy._loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE_S)
         proxy._loop.close()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from playwright.async_api import Page
 
 from tests.support.audio import Pcm
+from tests.support.patience import PATIENCE_S
 
 __all__ = ["hear_element", "remember_elements"]
 
@@ -61,7 +62,7 @@ async def hear_element(page: Page, seconds: float) -> Pcm:
     """What the element that plays now plays next, 48 kHz."""
     await page.wait_for_function(
         "() => spoken.some((one) => !one.paused && !one.seeking && one.readyState > 2 && one.currentTime > 0)",
-        timeout=20_000,
+        timeout=PATIENCE_S * 1000,
     )
     read = await page.evaluate(_HEAR, seconds)
     assert read["rate"] == 48_000, read["rate"]

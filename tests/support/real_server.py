@@ -18,10 +18,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.support.commands import Ran, spaces
+from tests.support.patience import PATIENCE_S
 
 __all__ = ["RealServer", "real_server"]
 
-PATIENCE_S = 60.0
 _SETTINGS = """
 [http]
 port = {http}

@@ -21,6 +21,7 @@ from spaces_ctl.media.replay_files import MANIFEST, Manifest
 from spaces_ctl.model import SYSTEM
 from tests.support.api_server import serving
 from tests.support.api_world import ANN, HOST, ApiWorld
+from tests.support.patience import PATIENCE_S
 from tests.support.replay_world import ANN as TALKING_ANN
 from tests.support.replay_world import BEN as TALKING_BEN
 from tests.support.replay_world import PREFIX, Talk, packaged, talk
@@ -55,7 +56,7 @@ class ReplaySite:
 
     def do(self, coroutine: Any) -> Any:
         """In the server's loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(PATIENCE_S)
 
     def counting(self, app: Any) -> Any:
         """The application, watched."""
@@ -135,11 +136,11 @@ def replay_site(directory: Path) -> Iterator[ReplaySite]:
 
     running = threading.Thread(target=thread)
     running.start()
-    ready.wait(60)
+    ready.wait(PATIENCE_S)
     try:
         assert not failed, failed
         yield site
     finally:
         if not failed:
             site.stop()
-        running.join(30)
+        running.join(PATIENCE_S)

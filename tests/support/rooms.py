@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from array import array
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from spaces_ctl.captions.recogniser import RATE, Pcm
 from spaces_ctl.clock import Clock, SystemClock
 from spaces_ctl.engine import (
     CaptionLine,
@@ -22,9 +24,7 @@ from spaces_ctl.engine import (
     MixFrame,
     Refused,
     Speaker,
-    StageRow,
     TokenSigner,
-    UpsertSpace,
     space_name,
 )
 from spaces_ctl.model import SpaceId
@@ -32,6 +32,9 @@ from spaces_ctl.policy.limits import Limits
 from spaces_ctl.service.fake_graph import FakeGraph
 from spaces_ctl.service.journal import Journal
 from spaces_ctl.store.database import Database
+from tests.support.captions import opus_packets
+from tests.support.databases import sqlite_with_tables
+from tests.support.patience import PATIENCE_S
 from tests.support.worlds import World
 
 NOBODY = 999
@@ -88,9 +91,7 @@ async def a_deployment(
 ) -> AsyncIterator[Deployment]:
     """Engine, database (SQLite in `directory`, unless `url`), service, and the loop that follows the engine."""
     signer = TokenSigner.generate()
-    db = await Database.open(url or f"sqlite:///{directory / 'spaces.db'}", synchronous="normal")
-    if url is None:
-        await db.create_tables()
+    db = await Database.open(url or await sqlite_with_tables(directory / "spaces.db"), synchronous="normal")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(db.aclose)
         journal = await Journal.open(directory / "journal")
@@ -111,35 +112,16 @@ async def a_deployment(
 
 async def speech() -> list[bytes]:
     """A second of continuous speech-like sound as Opus packets of 20 ms, without discontinuous transmission."""
-    signer = TokenSigner.generate()
-    async with Engine(EngineConfig(signers=[signer])) as engine:
-        await engine.apply(UpsertSpace(space=1, version=1, stage=[StageRow(seat=0, account=1, role="host")]))
-        url, pin = f"https://127.0.0.1:{engine.port}/spaces/1", engine.certificate_sha256
-        token = signer.mint(account=1, sid=1)
-        speaker = Speaker(url, token=token, seat=0, certificate_sha256=pin, dtx=False, complexity=2, bitrate=24_000)
-        heard: list[Frame] = []
-        async with speaker, Listener(url, certificate_sha256=pin) as listener:
-            speaking = asyncio.create_task(speaker.speak_pcm(_tone(1.3)))
-            async for batch in listener.frames():
-                heard += batch
-                if len(heard) >= 50:
-                    break
-            speaking.cancel()
-            with suppress(asyncio.CancelledError):
-                await speaking
-    packets = [frame.opus for frame in heard]
+    packets = (await asyncio.to_thread(opus_packets, _tone(1.2), bitrate=24_000))[2:52]
     # A frame of DTX has one or two bytes (RFC 6716, section 3.1).
-    assert all(len(packet) > 20 for packet in packets)
+    assert all(len(packet) > 10 for packet in packets)
     return packets
 
 
-def _tone(seconds: float) -> array[int]:
-    samples, phase = array("h"), 0.0
-    for n in range(int(seconds * 48_000)):
-        t = n / 48_000
-        phase += (180 + 40 * math.sin(5 * t)) / 48_000 * math.tau
-        samples.append(int((math.sin(phase) + 0.5 * math.sin(2 * phase)) * (0.6 + 0.4 * math.sin(12 * t)) * 8_000))
-    return samples
+def _tone(seconds: float) -> Pcm:
+    t = np.arange(int(seconds * RATE)) / RATE
+    phase = math.tau * np.cumsum(180 + 40 * np.sin(5 * t)) / RATE
+    return np.asarray((np.sin(phase) + 0.5 * np.sin(2 * phase)) * (0.6 + 0.4 * np.sin(12 * t)) * 8_000, np.int16)
 
 
 async def talk(speaker: Speaker, packets: list[bytes]) -> None:
@@ -165,17 +147,31 @@ class Ear:
                 self.frames += batch
                 self._arrived.set()
 
+    @property
+    def lost(self) -> int:
+        """Frames that were sent and did not arrive."""
+        return self._listener.stats().lost
+
     def forget(self) -> None:
         """All but the newest."""
         del self.frames[:-10]
 
-    async def hears(self, seat: int, frames: int, timeout_s: float = 10) -> None:
+    async def hears(self, seat: int, frames: int, timeout_s: float = PATIENCE_S) -> None:
         """Returns when so many more frames of the seat have come from now on."""
         heard = len(self.frames)
         async with asyncio.timeout(timeout_s):
             while sum(frame.seat == seat for frame in self.frames[heard:]) < frames:
                 self._arrived.clear()
                 await self._arrived.wait()
+
+    async def is_silent(self, seat: int) -> None:
+        """Returns when no frame of the seat has come for a while, though somebody speaks there."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                heard = sum(frame.seat == seat for frame in self.frames)
+                await asyncio.sleep(0.3)
+                if sum(frame.seat == seat for frame in self.frames) == heard:
+                    return
 
     async def aclose(self) -> None:
         self._task.cancel()

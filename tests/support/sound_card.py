@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.patience import PATIENCE_S
+
 __all__ = ["SoundCard", "sound_card"]
 
-STARTS_S = 20
 PULSEAUDIO = shutil.which("pulseaudio")
 
 
@@ -97,7 +98,7 @@ def sound_card() -> Iterator[SoundCard]:
 
 
 def _wait(process: subprocess.Popen[bytes], directory: Path) -> None:
-    until = time.monotonic() + STARTS_S
+    until = time.monotonic() + PATIENCE_S
     while not (directory / "native").exists():
         if process.poll() is not None or time.monotonic() > until:
             raise AssertionError(f"PulseAudio did not start: {(directory / 'log').read_text()}")

@@ -12,10 +12,9 @@ from typing import Any
 from spaces_ctl.client import SpacesClient, StreamEvent
 from spaces_ctl.client.views import Admission
 from spaces_ctl.engine import Listener, Speaker
+from tests.support.patience import PATIENCE_S
 
 __all__ = ["Watcher", "listener", "loudest", "speaker", "tone"]
-
-PATIENCE_S = 15.0
 
 
 class Watcher:

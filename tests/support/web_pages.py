@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.peers.browser import CHROMIUM, FLAGS
 from tests.support.dev_server import DevServer
+from tests.support.patience import PATIENCE_S
 from tests.support.web_scene import View
 
 __all__ = ["Look", "chromium", "opened", "signed_in"]
@@ -56,6 +57,7 @@ def signed_in(browser: Browser, server: DevServer, who: str | None, **context: A
 def opened(context: BrowserContext, server: DevServer, view: View, look: Look | None = None) -> Page:
     """The view, when it shows what it loaded; in `look` from its first paint on."""
     page = context.new_page()
+    page.set_default_timeout(PATIENCE_S * 1000)
     if look is not None:
         page.set_viewport_size({"width": look.width, "height": look.height})
         page.emulate_media(color_scheme=look.scheme, reduced_motion="reduce")

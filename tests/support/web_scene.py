@@ -21,13 +21,13 @@ from spaces_ctl.client import SpacesClient
 from spaces_ctl.demo import speech
 from spaces_ctl.engine import Speaker
 from tests.support.dev_server import DevServer
+from tests.support.patience import PATIENCE_S
 from tests.support.rooms import GONE
 from tests.support.watching import Watcher, listener, speaker
 
 __all__ = ["View", "a_scene", "views"]
 
 TALK_S = 8.0
-CASES_S = 30.0
 
 
 class View(NamedTuple):
@@ -57,7 +57,7 @@ def a_scene(server: DevServer) -> Iterator[dict[str, str]]:
     """Ids by name: `live`, `scheduled`, `ended`, `recorded` (Spaces), `community`, `post`, `case`. They talk until its
     end.
     """
-    with httpx.Client(base_url=f"{server.url}/api/v1", timeout=30) as http:
+    with httpx.Client(base_url=f"{server.url}/api/v1", timeout=PATIENCE_S) as http:
         scene = _people_and_spaces(_Api(server, http), server.ids)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -65,7 +65,7 @@ def a_scene(server: DevServer) -> Iterator[dict[str, str]]:
     stage = AsyncExitStack()
     try:
         asyncio.run_coroutine_threadsafe(_talk(server, scene, stage), loop).result()
-        with httpx.Client(base_url=f"{server.url}/api/v1", timeout=30) as http:
+        with httpx.Client(base_url=f"{server.url}/api/v1", timeout=PATIENCE_S) as http:
             scene |= _moderation(_Api(server, http), server.ids, scene)
         yield scene
     finally:
@@ -193,7 +193,7 @@ def _moderation(api: _Api, ids: dict[str, int], scene: dict[str, str]) -> dict[s
 
 def _cases(api: _Api, count: int) -> list[dict[str, Any]]:
     """Reports become cases a moment after they are made."""
-    until = time.monotonic() + CASES_S
+    until = time.monotonic() + PATIENCE_S
     while len(cases := api("mo", "GET", "/moderation/cases")["data"]) < count:
         if time.monotonic() > until:
             raise TimeoutError(f"{count} cases were expected: {cases}")

@@ -9,6 +9,7 @@ import pytest
 
 from spaces_ctl.clock import ManualClock
 from spaces_ctl.store.database import Database
+from tests.support.databases import sqlite_with_tables
 from tests.support.real_server import RealServer, real_server
 from tests.support.x_place import XPlace
 from tests.support.xapi import XWorld, served
@@ -30,8 +31,7 @@ async def place(server: RealServer) -> AsyncIterator[XPlace]:
 @pytest.fixture
 async def clocked(tmp_path: Path) -> AsyncIterator[XWorld]:
     """A deployment in this process whose clock the test moves."""
-    database = await Database.open(f"sqlite:///{tmp_path}/spaces.db", synchronous="normal")
-    await database.create_tables()
+    database = await Database.open(await sqlite_with_tables(tmp_path / "spaces.db"), synchronous="normal")
     listener = socket.create_server(("127.0.0.1", 0))
     world = XWorld(database, ManualClock(), f"http://127.0.0.1:{listener.getsockname()[1]}")
     async with served(world, listener):

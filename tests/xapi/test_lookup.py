@@ -12,6 +12,7 @@ import xdk.schemas
 from tweepy.space import SPACE_FIELDS
 
 from spaces_ctl.model import Ticketing
+from tests.support.patience import PATIENCE_S
 from tests.support.x_place import XPlace
 from tests.support.xapi import rebased_async, rebased_tweepy, run, xdk_app, xdk_user
 
@@ -45,7 +46,7 @@ async def test_tweepy_finds_a_live_space_with_all_fields_and_people(place: XPlac
             client.get_space, space.id, space_fields=SPACE_FIELDS, expansions=["host_ids", "speaker_ids", "creator_id"]
         )
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         # The engine tells once a second who is there.
         while (answer := await found()).data.participant_count != 3:
             await asyncio.sleep(0.05)
