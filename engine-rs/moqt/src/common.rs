@@ -13,7 +13,7 @@ use crate::seam::{End, Protocol, SessionEvent, StreamId, SubscriptionId, Transpo
 pub(crate) struct Common {
     pub(crate) protocol: Protocol,
     pub(crate) end: End,
-    pub(crate) limits: Limits,
+    pub(crate) limits: &'static Limits,
     pub(crate) events: Events,
     /// Namespaces that we publish in.
     pub(crate) announced: Vec<Namespace>,
@@ -32,7 +32,7 @@ impl Common {
             protocol,
             end,
             limits,
-            events: Events::new(&limits),
+            events: Events::new(limits),
             announced: Vec::new(),
             heard: Heard::default(),
             publications: Publications::default(),

@@ -16,12 +16,11 @@ pub(crate) struct Events {
     overflowed: bool,
     /// There was an object, and so there will be more.
     objects: bool,
-    limit: usize,
-    payload_limit: usize,
+    limits: &'static Limits,
 }
 
 impl Events {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &'static Limits) -> Self {
         Self {
             queue: VecDeque::new(),
             held: VecDeque::new(),
@@ -29,8 +28,7 @@ impl Events {
             ready: false,
             overflowed: false,
             objects: false,
-            limit: limits.events,
-            payload_limit: limits.event_bytes,
+            limits,
         }
     }
 
@@ -43,10 +41,10 @@ impl Events {
 
     /// Queues `event`. An owner that does not poll loses objects first, then the session ([`Self::overflowed`]).
     pub(crate) fn push(&mut self, event: SessionEvent) {
-        let full = self.queue.len() + self.held.len() >= self.limit;
+        let full = self.queue.len() + self.held.len() >= self.limits.events;
         match &event {
             SessionEvent::Object { payload, .. } => {
-                if full || self.payload + payload.len() > self.payload_limit {
+                if full || self.payload + payload.len() > self.limits.event_bytes {
                     return;
                 }
                 self.payload += payload.len();

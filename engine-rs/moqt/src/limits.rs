@@ -24,9 +24,9 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) const fn of(end: End) -> Self {
+    pub(crate) const fn of(end: End) -> &'static Self {
         match end {
-            End::Server => Self {
+            End::Server => &Self {
                 object: 16 << 10,
                 buffered: 256 << 10,
                 streams: 128,
@@ -36,7 +36,7 @@ impl Limits {
                 event_bytes: 1 << 20,
                 early_datagrams: 8,
             },
-            End::Client => Self {
+            End::Client => &Self {
                 object: 1 << 20,
                 buffered: 4 << 20,
                 streams: 256,

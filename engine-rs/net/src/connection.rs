@@ -235,6 +235,9 @@ impl Connection {
         let alpn = alpn.unwrap_or_default();
         if alpn == ALPN_H3 {
             self.layer = Layer::Web(Box::new(Http3::new(self.end)));
+            if self.end == End::Server {
+                quic::allow_web(&mut self.quic);
+            }
             for bytes in webtransport::control_streams() {
                 if let Some(id) = self.quic.streams().open(Dir::Uni) {
                     self.write_bytes(u64::from(id), &bytes, false);

@@ -5,6 +5,7 @@ use std::time::Instant;
 use spaces_core::engine::{Soon, Track};
 
 use crate::connection::Connection;
+use crate::express::Express;
 use crate::prefetch::prefetch;
 
 /// How the last object left as a datagram: what its header depends on. Holds until the connection is touched, for whoever
@@ -97,6 +98,13 @@ impl<S> Connections<S> {
                 }
             }
         }
+    }
+
+    /// Where in memory `key`'s connection lies, and its lane.
+    pub(crate) fn addresses(&self, key: u32) -> Option<[usize; 2]> {
+        let slot = self.slots.get(key as usize)?.as_deref()?;
+        let own = std::ptr::from_ref(slot).addr();
+        Some([own, slot.connection.express.as_ref().map_or(own, Express::address)])
     }
 
     /// Touches all.

@@ -33,6 +33,11 @@ impl Express {
         self.lane.fetch();
     }
 
+    /// Where in memory the lane lies.
+    pub(crate) fn address(&self) -> usize {
+        self.lane.address()
+    }
+
     /// Brings its keys nearer, when the lane's memory is here.
     pub(crate) fn fetch_keys(&self) {
         self.lane.fetch_keys();

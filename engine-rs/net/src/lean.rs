@@ -125,6 +125,11 @@ impl Lane {
         prefetch(&*self.0);
     }
 
+    /// Where in memory it lies.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// Brings its keys nearer: they lie elsewhere, and only the lane says where.
     pub(crate) fn fetch_keys(&self) {
         let state = self.lock();

@@ -27,6 +27,7 @@ pub mod mixer;
 mod notice;
 mod outbox;
 mod packets;
+mod pages;
 mod peer;
 mod prefetch;
 pub mod quic;

@@ -22,8 +22,15 @@ use crate::connection::Target;
 pub(crate) const ALPN_H3: &[u8] = b"h3";
 /// Streams of each kind that a peer may have open. quinn-proto has room for all of them, opened or not.
 const STREAMS: u32 = 16;
-/// What the answering end allows at first, enough for those who listen. Whoever has opened so many is allowed [`STREAMS`].
+/// What the answering end allows at first, enough for those who listen over raw QUIC.
 const fn few(dir: Dir) -> u32 {
+    match dir {
+        Dir::Bi => 4,
+        Dir::Uni => 2,
+    }
+}
+/// What HTTP/3 has at least: a session's stream beside those of its tracks, and three streams of its own (RFC 9114 §6.2, RFC 9204 §4.2).
+const fn few_of_web(dir: Dir) -> u32 {
     match dir {
         Dir::Bi => 8,
         Dir::Uni => 5,
@@ -58,10 +65,18 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
-/// Lets a peer of the answering end open more streams, if it has opened `stream` and with it all that it was allowed at first.
+/// The handshake has chosen HTTP/3: its peer hears together with the handshake's end that it may open more.
+pub(crate) fn allow_web(connection: &mut quinn_proto::Connection) {
+    for dir in [Dir::Bi, Dir::Uni] {
+        connection.set_max_concurrent_streams(dir, VarInt::from_u32(few_of_web(dir)));
+    }
+}
+
+/// Lets a peer of the answering end open more streams, if with `stream` it has opened all that it was allowed.
 pub(crate) fn allow_more(connection: &mut quinn_proto::Connection, stream: StreamId) {
     let dir = stream.dir();
-    if stream.index() + 1 >= u64::from(few(dir)) && connection.max_concurrent_streams(dir) < u64::from(STREAMS) {
+    let allowed = connection.max_concurrent_streams(dir);
+    if stream.index() + 1 >= allowed && allowed < u64::from(STREAMS) {
         connection.set_max_concurrent_streams(dir, VarInt::from_u32(STREAMS));
     }
 }

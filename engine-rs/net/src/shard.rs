@@ -24,6 +24,7 @@ use crate::events::EventQueue;
 use crate::link::Link;
 use crate::mail::{Inbox, Mail, Mailbox, Neighbour};
 use crate::mixer::MixerHandle;
+use crate::pages::Pages;
 use crate::peer::Peer;
 use crate::quic::ServerTls;
 use crate::session::Desk;
@@ -96,6 +97,7 @@ pub(crate) struct Beside {
     pub(crate) websockets: WebSockets,
     pub(crate) record: Option<RecordPush>,
     pub(crate) mixer: MixerHandle,
+    pub(crate) pages: Pages,
 }
 
 /// See the module.
@@ -369,7 +371,11 @@ impl Shard {
         self.housekeeping = now + HOUSEKEEPING;
         self.household = (self.household + 1) % HOUSEHOLDS;
         self.beside.websockets.report(&mut self.desk, self.household, HOUSEHOLDS, now, self.admission_timeout);
+        let connections = endpoint.connections.len();
         for key in endpoint.connections.part(self.household, HOUSEHOLDS) {
+            for address in endpoint.connections.addresses(key).into_iter().flatten() {
+                self.beside.pages.note(now, connections, address);
+            }
             endpoint.renew_key(key);
             if endpoint.connections.get(key).is_some_and(|(_, peer)| peer.overdue(now, self.admission_timeout)) {
                 if let Some((connection, peer)) = endpoint.connections.get_mut(key) {

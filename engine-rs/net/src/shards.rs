@@ -24,6 +24,7 @@ use crate::group::Loads;
 use crate::handshakes::WAITING;
 use crate::mail::{Door, Mailbox, Neighbour};
 use crate::mixer::Mixers;
+use crate::pages::Pages;
 use crate::peer::Peer;
 use crate::quic::ServerTls;
 use crate::recorder::Recorder;
@@ -160,7 +161,7 @@ impl Shards {
             let handle = recorder.handle();
             Arc::new(move |item| handle.push(item)) as RecordPush
         });
-        let beside = Beside { websockets, record, mixer: shared.mixers.handle(number) };
+        let beside = Beside { websockets, record, mixer: shared.mixers.handle(number), pages: Pages::start(number)? };
         let (orders, inbox) = channel();
         let (from_mixers, mixed) = door.lane();
         mail.add(mixed);

@@ -208,6 +208,31 @@ fn streams_and_datagrams_come_back_on_every_transport() {
 }
 
 #[test]
+fn who_uses_the_few_streams_of_the_beginning_is_allowed_more() {
+    for target in targets() {
+        let mut pair = Pair::new();
+        let key = pair.open(target);
+        let (mut bidirectional, mut unidirectional) = (Vec::new(), Vec::new());
+        while bidirectional.len() < 12 || unidirectional.len() < 12 {
+            let connection = pair.connection(key);
+            if bidirectional.len() < 12 {
+                bidirectional.extend(connection.open_bi());
+            }
+            if unidirectional.len() < 12 {
+                unidirectional.extend(connection.open_uni());
+            }
+            for id in bidirectional.iter().chain(&unidirectional) {
+                connection.write(*id, b"begun", false);
+            }
+            let last = [bidirectional.last().copied(), unidirectional.last().copied()];
+            pair.until("begun", |_, server| {
+                last.iter().flatten().all(|last| server.streams.iter().any(|(id, ..)| id == last))
+            });
+        }
+    }
+}
+
+#[test]
 fn a_close_carries_its_code_and_words_both_ways() {
     for target in targets() {
         let mut pair = Pair::new();

@@ -66,7 +66,8 @@ impl Stream {
 #[derive(Debug)]
 pub(crate) struct Lite {
     pub(crate) common: Common,
-    setup: Setup,
+    /// Until it is said.
+    setup: Option<Box<Setup>>,
     started: bool,
     peer_setup: bool,
     streams: SmallMap<StreamId, Stream>,
@@ -83,7 +84,7 @@ impl Lite {
     pub(crate) fn new(end: End, setup: Setup) -> Self {
         Self {
             common: Common::new(Protocol::Lite05, end),
-            setup,
+            setup: Some(Box::new(setup)),
             started: false,
             peer_setup: false,
             streams: SmallMap::default(),
@@ -112,8 +113,9 @@ impl Lite {
         }
         let Some(stream) = t.open_uni() else { return };
         self.started = true;
+        let setup = self.setup.take().unwrap_or_default();
         let path = match self.common.end {
-            End::Client => self.setup.path.as_deref(),
+            End::Client => setup.path.as_deref(),
             End::Server => None,
         };
         let mut out = BytesMut::new();

@@ -23,7 +23,15 @@ impl RequestIds {
 
     /// Books `id`. Streams arrive in any order, so ids may too.
     pub(crate) fn take(&mut self, id: u64) -> Result<(), Violation> {
-        if id & 1 != self.next & 1 || id < self.next || !self.above.insert(id) {
+        if id & 1 != self.next & 1 || id < self.next {
+            return Err(Violation::RequestId);
+        }
+        if id == self.next && self.above.is_empty() {
+            // Nearly always; a set that was never used has no memory.
+            self.next = self.next.saturating_add(2);
+            return Ok(());
+        }
+        if !self.above.insert(id) {
             return Err(Violation::RequestId);
         }
         if self.above.len() > LATE

@@ -74,7 +74,8 @@ impl Stream {
 #[derive(Debug)]
 pub(crate) struct Moqt {
     pub(crate) common: Common,
-    setup: Setup,
+    /// Until it is said.
+    setup: Option<Box<Setup>>,
     control: Option<StreamId>,
     peer_control: bool,
     streams: SmallMap<StreamId, Stream>,
@@ -98,7 +99,7 @@ impl Moqt {
         };
         Self {
             common: Common::new(Protocol::Moqt18, end),
-            setup,
+            setup: Some(Box::new(setup)),
             control: None,
             peer_control: false,
             streams: SmallMap::default(),
@@ -138,7 +139,8 @@ impl Moqt {
         let Some(stream) = t.open_uni() else { return };
         self.control = Some(stream);
         let mut out = BytesMut::new();
-        message::put_setup(&mut out, &setup::write(&self.setup, self.common.end));
+        let setup = self.setup.take().unwrap_or_default();
+        message::put_setup(&mut out, &setup::write(&setup, self.common.end));
         t.write(stream, &out, false);
     }
 
