@@ -100,6 +100,13 @@ def lost_before_the_fan_out(figures: dict[str, object]) -> bool:
     return lost(figures) > 0 and lost(figures) % 200 == 0
 
 
+def held_up(figures: dict[str, object]) -> bool:
+    """Frames are missing, and those that came came late: a quiet machine's come within 50 ms."""
+    latency = figures["latency_ms"]
+    assert isinstance(latency, dict)
+    return lost(figures) > 0 and latency["p99"] > 200
+
+
 def lost(figures: dict[str, object]) -> int:
     """Frames, by all listeners together."""
     return int(str(figures["expected_frames"])) - int(str(figures["delivered_frames"]))
@@ -129,7 +136,7 @@ def ten_seconds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
     Again, if a machine busy with something else held a speaker's process up for so long that the engine could only
     drop its frame, or so late that a recording lacks it: that is the jitter buffer's business. What the fan-out loses
-    is never forgiven.
+    is never forgiven, unless the server itself was held up for longer than it keeps frames for anybody.
     """
     figures: dict[str, object] = {}
     for attempt in range(TRIES):
@@ -146,7 +153,11 @@ def ten_seconds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         )
         assert done.returncode == 0, done.stderr
         figures = {**json.loads(out.read_text()), "said": done.stdout}
-        if not lost_before_the_fan_out(figures) and all(spoken_whole(figures, seat) for seat in range(3)):
+        if (
+            not lost_before_the_fan_out(figures)
+            and not held_up(figures)
+            and all(spoken_whole(figures, seat) for seat in range(3))
+        ):
             break
         print(f"attempt {attempt}: {figures}")
     return figures

@@ -76,6 +76,7 @@ async def test_firefox_plays_what_is_said(at: Place, card: SoundCard, said: Pcm,
         assert page.problems == []
 
 
+@again_if_spoilt
 async def test_firefox_without_udp_plays_over_a_websocket(at: Place, card: SoundCard, said: Pcm) -> None:
     async with live_stage(at) as stage, fox_page(card) as page, stage.talking(said):
         with lossy_udp(stage.port) as proxy:
@@ -122,6 +123,7 @@ async def test_a_microphone_in_firefox_is_heard_by_others(
         clear(said[48_000 : 6 * 48_000], np.frombuffer(bytes(sound), dtype="<i2").astype(np.int16))
 
 
+@again_if_spoilt
 async def test_a_microphone_that_is_unplugged_is_replaced_and_said(
     at: Place, card: SoundCard, said: Pcm, tmp_path: Path
 ) -> None:
@@ -148,6 +150,7 @@ async def test_a_microphone_that_is_unplugged_is_replaced_and_said(
             await page.until(heard)
 
 
+@again_if_spoilt
 async def test_a_guest_hears_the_host_on_the_built_site_in_firefox(at: Place, card: SoundCard) -> None:
     voice = voices(1)[0].samples
     async with talking_host(at.server, voice) as space, firefox(card) as page:

@@ -41,7 +41,9 @@ class SoundCard:
         return self._control("load-module", "module-null-sink", f"sink_name={name}", "rate=48000")
 
     def microphone(self, name: str) -> str:
-        """Plugs one in: what is played to the output `<name>_says` is what it hears."""
+        """Plugs one in: what is played to the output `<name>_says` is what it hears. One of that name goes first."""
+        for device in [device for device, (plugged, _) in self._microphones.items() if plugged == name]:
+            self.unplug(device)
         says = self.output(f"{name}_says")
         properties = (f"source_name={name}", f"source_properties=device.description={name}")
         source = self._control("load-module", "module-remap-source", f"master={name}_says.monitor", *properties)
