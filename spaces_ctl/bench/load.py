@@ -20,6 +20,9 @@ from spaces_ctl.bench.times import Times
 
 __all__ = ["Group", "GroupReport", "Linear", "Load", "Logistic", "Network", "Plan", "Report", "Steps", "share"]
 
+_HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""The load's memory on huge pages: half of what thousands of connections cost it is looking for where they are."""
+
 Protocol = Literal["plain", "moqt", "icecast", "mumble"]
 
 
@@ -184,7 +187,7 @@ class Load:
             # ssh hands its words to a shell.
             words = (*front, str(self.program), shlex.quote(text) if "ssh" in front[:1] else text)
             cores = () if self.hosts else self.cores
-            self._running.append(await self._stack.enter_async_context(child(cores, *words)))
+            self._running.append(await self._stack.enter_async_context(child(cores, *words, env=_HUGE_PAGES)))
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,16 +1,17 @@
 //! Who listens to a Space on this shard.
 //!
-//! One compact list, changed when somebody comes or goes, walked once per tick. Between ticks only those are visited who have
-//! just subscribed or whose connection took nothing.
+//! One compact list, changed when somebody comes or goes, walked once for each tick, each packet of the mix and each word, in
+//! parts ([`Round`]). Outside these walks only those are visited who have just subscribed or whose connection took nothing.
 
 use core::ops::Bound;
 use std::collections::BTreeSet;
 
 use crate::command::MixFor;
-use crate::cursor::{Beginnings, Listener, Offer};
+use crate::cursor::{Beginnings, Listener, News, Offer};
 use crate::engine::{Feedback, Purge, Sink, Soon, Track};
 use crate::event::Counts;
 use crate::ids::{AccountId, SeatMask, SessionKey, SpaceId};
+use crate::round::Round;
 use crate::stats::EngineStats;
 use crate::time::Time;
 
@@ -37,12 +38,11 @@ pub(crate) struct Audience {
     anonymous: Accounts,
     touched: Vec<SessionKey>,
     spare: Vec<SessionKey>,
-    fresh: bool,
+    /// For each of [`News::ALL`].
+    rounds: [Round; News::ALL.len()],
     purge: Purge,
     counts: Counts,
     services: u32,
-    /// Somebody has listened to the mix.
-    mixing: bool,
 }
 
 impl Audience {
@@ -73,6 +73,8 @@ impl Audience {
         }
         let counter = self.counter(kind);
         *counter = counter.saturating_sub(1);
+        // A walk may have been on its way to where the moved one was.
+        self.touch(slot);
         self.listeners.get(slot).map(|moved| moved.session)
     }
 
@@ -140,7 +142,6 @@ impl Audience {
     pub(crate) fn subscribe(&mut self, slot: usize, track: Track, from: &Beginnings<'_>) {
         if let Some(listener) = self.listeners.get_mut(slot) {
             listener.subscribe(track, from);
-            self.mixing |= matches!(track, Track::Mix | Track::MixGroups);
             self.touch(slot);
         }
     }
@@ -163,14 +164,12 @@ impl Audience {
         }
     }
 
-    /// There is something new for everybody.
-    pub(crate) fn refresh(&mut self) {
-        self.fresh = true;
-    }
-
-    /// There is a new packet of the mix.
-    pub(crate) fn refresh_mix(&mut self) {
-        self.fresh |= self.mixing;
+    /// There is something new for everybody whom it concerns.
+    pub(crate) fn refresh(&mut self, news: News) {
+        let length = self.listeners.len();
+        if let Some(round) = self.rounds.get_mut(news as usize) {
+            round.begin(length);
+        }
     }
 
     /// Queues of everybody must lose the sound of these seats before anything else is sent.
@@ -183,57 +182,84 @@ impl Audience {
         self.purge.words |= seats;
     }
 
-    /// Sends everybody what there is. True if somebody's connection took less: call again.
+    /// Has queues lose what they must.
+    pub(crate) fn clear_queues<S: Sink + ?Sized>(&mut self, space: SpaceId, sink: &mut S) {
+        let purge = core::mem::take(&mut self.purge);
+        if purge == Purge::default() {
+            return;
+        }
+        for listener in &self.listeners {
+            let sound = purge.sound | if listener.service() { purge.words } else { 0 };
+            if sound != 0 || listener.reads() {
+                sink.purge(listener.session, space, Purge { sound, ..purge });
+            }
+        }
+    }
+
+    /// Sends what there is, to as many as `budget` has left: it is less by those who were visited. Call it again if
+    /// [`Audience::is_waiting`] says so.
     pub(crate) fn deliver<S: Sink + ?Sized>(
         &mut self,
         now: Time,
-        space: SpaceId,
         mut offer: Offer<'_>,
         sink: &mut S,
         stats: &mut EngineStats,
+        budget: &mut usize,
         slot_of: impl Fn(SessionKey) -> Option<usize>,
-    ) -> bool {
-        let purge = core::mem::take(&mut self.purge);
-        if purge != Purge::default() {
-            for listener in &self.listeners {
-                let sound = purge.sound | if listener.service() { purge.words } else { 0 };
-                if sound != 0 || listener.reads() {
-                    sink.purge(listener.session, space, Purge { sound, ..purge });
-                }
+    ) {
+        let mut touched = core::mem::replace(&mut self.touched, core::mem::take(&mut self.spare));
+        for session in touched.drain(..) {
+            // It may have left, and its key may be somebody else's by now.
+            let listener = slot_of(session).and_then(|slot| self.listeners.get_mut(slot));
+            let Some(listener) = listener.filter(|listener| listener.session == session && listener.touched) else {
+                continue;
+            };
+            listener.touched = !listener.deliver(now, &mut offer, sink, stats);
+            if listener.touched {
+                self.touched.push(session);
             }
         }
-        let mut touched = core::mem::take(&mut self.touched);
-        self.touched = core::mem::take(&mut self.spare);
-        if core::mem::take(&mut self.fresh) {
-            for index in 0..self.listeners.len() {
-                for (ahead, soon) in [(AHEAD, Soon::Soon), (AHEAD / 2, Soon::VerySoon), (AHEAD / 4, Soon::Next)] {
-                    if let Some(next) = self.listeners.get(index + ahead) {
-                        sink.expect(next.session, soon);
-                    }
-                }
-                let Some(listener) = self.listeners.get_mut(index) else { break };
-                listener.touched = !listener.deliver(now, &mut offer, sink, stats);
-                if listener.touched {
-                    self.touched.push(listener.session);
-                }
-            }
-        } else {
-            for session in &touched {
-                // It may have left, and its key may be somebody else's by now.
-                let listener = slot_of(*session).and_then(|slot| self.listeners.get_mut(slot));
-                let Some(listener) = listener.filter(|listener| listener.session == *session && listener.touched)
-                else {
-                    continue;
-                };
-                listener.touched = !listener.deliver(now, &mut offer, sink, stats);
-                if listener.touched {
-                    self.touched.push(*session);
-                }
-            }
-        }
-        touched.clear();
         self.spare = touched;
-        !self.touched.is_empty()
+        for news in News::ALL {
+            self.go_round(news, now, &mut offer, sink, stats, budget);
+        }
+    }
+
+    fn go_round<S: Sink + ?Sized>(
+        &mut self,
+        news: News,
+        now: Time,
+        offer: &mut Offer<'_>,
+        sink: &mut S,
+        stats: &mut EngineStats,
+        budget: &mut usize,
+    ) {
+        let Self { listeners, touched, rounds, .. } = self;
+        let Some(round) = rounds.get_mut(news as usize) else { return };
+        while *budget > 0
+            && let Some(index) = round.step(listeners.len())
+        {
+            for (ahead, soon) in [(AHEAD, Soon::Soon), (AHEAD / 2, Soon::VerySoon), (AHEAD / 4, Soon::Next)] {
+                if let Some(next) = listeners.get(index + ahead).filter(|next| next.wants(news)) {
+                    sink.expect(next.session, soon);
+                }
+            }
+            let Some(listener) = listeners.get_mut(index).filter(|listener| listener.wants(news)) else { continue };
+            *budget -= 1;
+            if !listener.deliver(now, offer, sink, stats) && !core::mem::replace(&mut listener.touched, true) {
+                touched.push(listener.session);
+            }
+        }
+    }
+
+    /// Somebody is to be visited as soon as possible: the budget was too small for all.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.rounds.iter().any(Round::is_under_way)
+    }
+
+    /// Somebody's connection took less, or is still to be visited.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.touched.is_empty() || self.is_under_way()
     }
 }
 

@@ -30,6 +30,22 @@ const CAPTIONS: u16 = 1 << 8;
 /// No track: a service session, which gets of `seat/<n>` only what may be captioned.
 const SERVICE: u16 = 1 << 9;
 
+/// What there is something new of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A tick of the stage.
+    Tick,
+    /// A packet of the mix.
+    Mix,
+    /// State, catalog, captions.
+    Words,
+}
+
+impl News {
+    /// All of them, the most urgent first.
+    pub(crate) const ALL: [Self; 3] = [Self::Tick, Self::Mix, Self::Words];
+}
+
 /// What a Space says beside its ticks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Documents {
@@ -197,6 +213,15 @@ impl Listener {
             Track::MixGroups => self.tracks &= !MIX_GROUPS,
             Track::Captions => self.tracks &= !CAPTIONS,
             Track::Catalog => self.tracks &= !(CATALOG | CATALOG_OWED),
+        }
+    }
+
+    /// May have to be sent something for these news.
+    pub(crate) const fn wants(&self, news: News) -> bool {
+        match news {
+            News::Tick => self.tracks & (STAGE | STAGE_1 | GROUPS) != 0 || self.seats != 0,
+            News::Mix => self.tracks & (MIX | MIX_GROUPS) != 0,
+            News::Words => self.tracks & (STATE | CATALOG | CAPTIONS) != 0,
         }
     }
 

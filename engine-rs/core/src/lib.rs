@@ -42,6 +42,7 @@ pub mod receiver;
 pub mod record;
 pub mod refusal;
 mod ring;
+mod round;
 pub mod seat;
 pub mod segment;
 mod selection;

@@ -30,6 +30,10 @@ pub struct Engine {
     pub(crate) revoked: Revoked,
     timers: BTreeSet<(Time, SpaceId)>,
     pub(crate) ready: BTreeSet<SpaceId>,
+    /// Those, in the order in which they are served now.
+    order: Vec<SpaceId>,
+    /// Of which the first was served in part last.
+    served: SpaceId,
     pub(crate) fresh: Vec<Output>,
     out: VecDeque<Output>,
     pub(crate) stats: EngineStats,
@@ -48,6 +52,8 @@ impl Engine {
             revoked: Revoked::default(),
             timers: BTreeSet::new(),
             ready: BTreeSet::new(),
+            order: Vec::new(),
+            served: SpaceId(0),
             fresh: Vec::new(),
             out: VecDeque::new(),
             stats: EngineStats::default(),
@@ -403,14 +409,41 @@ impl Engine {
 
     /// Sends every listener what there is for it. Connections that took less are tried again in the next call.
     pub fn deliver<S: Sink + ?Sized>(&mut self, now: Time, sink: &mut S) {
-        let Self { ready, spaces, sessions, stats, .. } = self;
-        ready.retain(|id| {
-            let Some(space) = spaces.get_mut(id) else { return false };
+        while self.deliver_some(now, sink, usize::MAX) {}
+    }
+
+    /// Sends what there is to at most so many listeners, beside those who have just subscribed or whose connections took less;
+    /// what queues must lose they lose in any case. True: others wait, call it again when what came in meanwhile is handled.
+    pub fn deliver_some<S: Sink + ?Sized>(&mut self, now: Time, sink: &mut S, at_most: usize) -> bool {
+        let Self { ready, order, spaces, sessions, stats, served, .. } = self;
+        order.clear();
+        // Whoever was served in part comes first, then who came behind, so that none waits for ever.
+        order.extend(ready.range(*served..).chain(ready.range(..*served)));
+        for id in &*order {
+            if let Some(space) = spaces.get_mut(id) {
+                space.audience.clear_queues(*id, sink);
+            }
+        }
+        let (mut budget, mut more) = (at_most, None);
+        for id in &*order {
+            let Some(space) = spaces.get_mut(id) else {
+                ready.remove(id);
+                continue;
+            };
             let slot_of = |key| sessions.get(key).filter(|session| session.space == *id).map(|session| session.slot);
             let Space { ring, mix, captions, documents, audience, .. } = space;
-            let offer = Offer { ring, mix, captions, documents };
-            audience.deliver(now, *id, offer, sink, stats, slot_of)
-        });
+            audience.deliver(now, Offer { ring, mix, captions, documents }, sink, stats, &mut budget, slot_of);
+            if !audience.is_waiting() {
+                ready.remove(id);
+            }
+            if audience.is_under_way() {
+                more.get_or_insert(*id);
+            }
+        }
+        if let Some(first) = more {
+            *served = first;
+        }
+        more.is_some()
     }
 
     /// What the caller has to carry on.

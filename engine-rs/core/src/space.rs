@@ -9,7 +9,7 @@ use crate::audience::Audience;
 use crate::cadence::Cadence;
 use crate::captions::Captions;
 use crate::command::{MixFor, SpaceTable, StageRow};
-use crate::cursor::{ByAdvice, Documents};
+use crate::cursor::{ByAdvice, Documents, News};
 use crate::engine::{Advice, Config, MixBundle, Object, Output, ShardMessage, TickBundle, Track, Verdict};
 use crate::event::{Counts, Event, EventKind};
 use crate::headcount::Headcount;
@@ -298,7 +298,7 @@ impl Space {
     pub(crate) fn receive_caption(&mut self, version: u64, seat: SeatNo, generation: u32, number: u64, payload: Bytes) {
         if self.captionable(seat, generation, version) {
             self.captions.push(self.id, seat.bit(), number, payload);
-            self.audience.refresh();
+            self.audience.refresh(News::Words);
         }
     }
 
@@ -321,7 +321,7 @@ impl Space {
             out.push(Output::ToShard { shard: None, message: ShardMessage::Mix(Arc::clone(&bundle)) });
         }
         self.mix.push(&bundle, now);
-        self.audience.refresh_mix();
+        self.audience.refresh(News::Mix);
         true
     }
 
@@ -337,7 +337,7 @@ impl Space {
             return false;
         }
         self.mix.push(bundle, now);
-        self.audience.refresh_mix();
+        self.audience.refresh(News::Mix);
         true
     }
 
@@ -389,7 +389,7 @@ impl Space {
         self.pulse.owe();
         self.documents.state = Some((number, state));
         self.state_version = Some(version);
-        self.audience.refresh();
+        self.audience.refresh(News::Words);
     }
 
     /// Says what there is to say of people and reactions.
@@ -422,7 +422,7 @@ impl Space {
         };
         let [stage_only, stage, mix] = [Advice::StageOnly, Advice::Stage, Advice::Mix].map(with);
         self.documents.pulse = Some((number, ByAdvice { stage_only, stage, mix }));
-        self.audience.refresh();
+        self.audience.refresh(News::Words);
         true
     }
 
@@ -495,7 +495,7 @@ impl Space {
             }
             let captionable = self.captionable_in(&bundle);
             self.ring.push(bundle, captionable, now);
-            self.audience.refresh();
+            self.audience.refresh(News::Tick);
             stats.ticks += 1;
         }
     }
@@ -527,7 +527,7 @@ impl Space {
         let bundle = if silenced == 0 { bundle } else { Arc::new(ring::without(&bundle, silenced)) };
         let captionable = self.captionable_in(&bundle);
         self.ring.push(bundle, captionable, now);
-        self.audience.refresh();
+        self.audience.refresh(News::Tick);
         stats.ticks_received += 1;
     }
 

@@ -225,7 +225,13 @@ impl World {
             assert!(engine.next_timeout().is_none_or(|next| next > self.now), "a timeout that is due stays due");
             self.outputs(shard);
             let (tables, people) = (&self.tables, &self.people);
-            self.engines[usize::from(shard)].deliver(self.now, &mut Listeners { tables, people, shard, busy });
+            let mut sink = Listeners { tables, people, shard, busy };
+            if busy == 0 {
+                self.engines[usize::from(shard)].deliver(self.now, &mut sink);
+            } else {
+                // Commands come while some are still to be served.
+                self.engines[usize::from(shard)].deliver_some(self.now, &mut sink, usize::from(busy));
+            }
             self.outputs(shard);
         }
     }

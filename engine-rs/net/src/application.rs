@@ -47,6 +47,10 @@ pub trait Application {
     fn advance(&mut self, endpoint: &mut Endpoint<Self::State>);
     /// When `advance` has something to do by itself.
     fn next_timeout(&self) -> Option<Instant>;
+    /// `advance` has not done all that was due: it is called again as soon as what came in is handled.
+    fn is_behind(&self) -> bool {
+        false
+    }
     /// What the endpoint waits for beside its own socket; when it is readable, a turn follows.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None

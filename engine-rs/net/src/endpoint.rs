@@ -316,7 +316,8 @@ impl<S> Endpoint<S> {
     /// # Errors
     /// The socket is broken.
     pub fn turn<A: Application<State = S>>(&mut self, app: &mut A, at_most: Duration) -> io::Result<()> {
-        self.wait(app.next_timeout(), app.descriptor(), at_most)?;
+        let until = if app.is_behind() { Some(self.last_turn) } else { app.next_timeout() };
+        self.wait(until, app.descriptor(), at_most)?;
         self.connections.now = Instant::now();
         let since = self.connections.now.saturating_duration_since(self.last_turn);
         self.last_turn = self.connections.now;

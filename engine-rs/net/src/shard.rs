@@ -35,6 +35,9 @@ use crate::websocket::WebSockets;
 /// How often deadlines are looked at and a fiftieth of all connections reports to the engine: each once a second.
 const HOUSEKEEPING: Duration = Duration::from_millis(20);
 const HOUSEHOLDS: usize = 50;
+/// Listeners who are sent something before what came in meanwhile is read. About a slot's work ([`crate::endpoint`]): a speaker
+/// whose packets waited longer than that would seem to have a bad network, and a jitter buffer would be put in front of all.
+const PART: usize = 256;
 /// How long a stopping shard waits for its peers to hear of it.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Longest a turn waits for nothing.
@@ -116,6 +119,8 @@ pub(crate) struct Shard {
     pub(crate) admission_timeout: Duration,
     framings: Framings,
     purged: Vec<u32>,
+    /// Listeners wait for the next turn.
+    more: bool,
     downlink: DownlinkStats,
     mail_dropped: u64,
     record_dropped: u64,
@@ -147,6 +152,7 @@ impl Shard {
             admission_timeout: Duration::from_secs(5),
             framings: Framings::default(),
             purged: Vec::new(),
+            more: false,
             downlink: DownlinkStats::default(),
             mail_dropped: 0,
             record_dropped: 0,
@@ -300,6 +306,8 @@ impl Shard {
     fn work(&mut self, endpoint: &mut Endpoint<Peer>) {
         self.crowds.turn(self.desk.now, &mut self.desk.engine);
         self.desk.engine.advance(self.desk.now);
+        // Recorders, mixers and other shards need not wait for this one's listeners.
+        self.carry_outputs(endpoint);
         self.framings.clear();
         let mut sink = Downlink {
             connections: &mut endpoint.connections,
@@ -309,7 +317,7 @@ impl Shard {
             stats: &mut self.downlink,
             purged: &mut self.purged,
         };
-        self.desk.engine.deliver(self.desk.now, &mut sink);
+        self.more = self.desk.engine.deliver_some(self.desk.now, &mut sink, PART);
         let purged = std::mem::take(&mut self.purged);
         let (over_tcp, over_quic): (Vec<u32>, Vec<u32>) =
             purged.iter().partition(|key| self.beside.websockets.owns(**key));
@@ -429,6 +437,10 @@ impl Application for Shard {
         endpoint.tell_load(self.beside.websockets.len());
         self.keep_house(endpoint);
         self.work(endpoint);
+    }
+
+    fn is_behind(&self) -> bool {
+        self.more
     }
 
     fn next_timeout(&self) -> Option<Instant> {

@@ -11,6 +11,7 @@ mod hostile;
 #[cfg(test)]
 mod mix;
 mod networks;
+mod parts;
 #[cfg(test)]
 mod plain;
 #[cfg(test)]

@@ -414,6 +414,8 @@ pub(crate) struct World {
     epoch: u64,
     agenda: BTreeMap<(Time, u64), Action>,
     order: u64,
+    /// So many listeners are served in each turn, and the others wait for the next; `None`: all.
+    pub(crate) part: Option<usize>,
 }
 
 impl World {
@@ -437,6 +439,7 @@ impl World {
             epoch: 0,
             agenda: BTreeMap::new(),
             order: 0,
+            part: None,
         }
     }
 
@@ -705,7 +708,11 @@ impl World {
         let (engine, net) = (&mut self.engines[shard], &mut self.nets[shard]);
         net.now = self.now;
         engine.advance(self.now);
-        engine.deliver(self.now, net);
+        match self.part {
+            Some(part) => drop(engine.deliver_some(self.now, net, part)),
+            // In parts all the same, as a shard with a large audience does.
+            None => while engine.deliver_some(self.now, net, 3) {},
+        }
         while let Some(output) = self.engines[shard].poll_output() {
             match output {
                 Output::Event(event) => self.events.push((shard, event.kind)),
