@@ -11,6 +11,7 @@ mod hostile;
 #[cfg(test)]
 mod mix;
 mod networks;
+#[cfg(test)]
 mod parts;
 #[cfg(test)]
 mod plain;

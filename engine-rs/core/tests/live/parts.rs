@@ -22,12 +22,12 @@ fn a_tick_under_way() -> World {
     world.speak(&Speaker { frames: 300, ..Speaker::new(0, 0, 0) });
     world.run_ms(1_000);
     let before = last_groups(&world);
-    assert!(before.iter().all(|group| *group == before[0] && group.is_some()), "{before:?}");
+    assert!(before.iter().all(|group| group.is_some() && Some(group) == before.first()), "{before:?}");
     world.part = Some(1);
     while last_groups(&world) == before {
         world.run_ms(1);
     }
-    let served = last_groups(&world).iter().filter(|group| **group > before[0]).count();
+    let served = last_groups(&world).iter().filter(|group| Some(*group) > before.first()).count();
     assert!(served < LISTENERS as usize - 1, "{served}");
     world
 }
