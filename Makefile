@@ -12,8 +12,8 @@ VENV := .venv
 PROFILE ?= ci
 FUZZ_SECONDS ?= 20
 ARGS ?=
-# Tests marked `alone` mostly listen: three at a time leave more than half of two cores idle, and nothing else runs beside
-# them. All others run side by side, one on each core. `pytest` alone runs everything in one process.
+# Tests marked `alone` mostly listen to sound while it is spoken: one at a time, nothing else runs beside them. All others run
+# side by side, one on each core. `pytest` alone runs everything in one process.
 ALONE := grep -lr --include='test_*.py' 'mark\.alone' tests | sort
 # cmake (libopus is built from source) comes as a wheel into the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -133,7 +133,7 @@ test-lanes: $(TOOLS)
 test-python: build system
 # In the order of collection: the longest file is among the first, not left for the end.
 	pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "not alone and not heavy"
-	pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "alone and not heavy" $$($(ALONE))
+	pytest -q -m "alone and not heavy" $$($(ALONE))
 
 fuzz: $(TOOLS)
 	engine-rs/fuzz/run $(FUZZ_SECONDS)

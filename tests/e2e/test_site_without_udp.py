@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -43,6 +44,8 @@ async def test_a_listener_hears_over_a_websocket_and_is_told(server: DevServer, 
         await tab.sees_on_stage("Hana Host", "Host", "microphone on")
         await tab.hears(voice)
         await tab.sees(tab.page.get_by_text("WebSocket"))
+        # Who speaks to the page says what is written on the button (WCAG 2.5.3).
+        await tab.sees(tab.page.get_by_role("button", name=re.compile(r"^WebSocket\. Connection")))
         await tab.press("Connection: ", exact=False)
         await tab.sees(tab.dialog.get_by_text("Sound comes over a WebSocket"))
         assert cast.problems == []

@@ -22,11 +22,13 @@ use crate::connection::Target;
 pub(crate) const ALPN_H3: &[u8] = b"h3";
 /// Streams of each kind that a peer may have open. quinn-proto has room for all of them, opened or not.
 const STREAMS: u32 = 16;
-/// What the answering end allows at first, enough for those who listen over raw QUIC.
+/// What the answering end allows at first, enough for those who listen over raw QUIC. A peer of HTTP/3 must be allowed three
+/// unidirectional streams by these parameters already (RFC 9114 §6.2): Chromium counts on them when it resumes a session, and
+/// gives the connection up if the server's answer says less.
 const fn few(dir: Dir) -> u32 {
     match dir {
         Dir::Bi => 4,
-        Dir::Uni => 2,
+        Dir::Uni => 3,
     }
 }
 /// What HTTP/3 has at least: a session's stream beside those of its tracks, and three streams of its own (RFC 9114 §6.2, RFC 9204 §4.2).

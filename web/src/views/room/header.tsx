@@ -125,19 +125,21 @@ function QualityButton() {
   const bars = useComputed(() => session.audio.value?.quality.value?.bars ?? null);
   const path = session.audio.value?.path.value;
   const words = bars.value === null ? t("room.qualityUnknown") : t(`room.quality_${bars.value}`);
+  const way = path && path !== "webtransport" ? t(`room.pathShort_${path}`) : null;
+  const label = t("room.qualityIs", { quality: words, count: number(bars.value ?? 0) });
   return (
     <button
       type="button"
       class={styles.quality}
       data-poor={bars.value !== null && bars.value < 2 ? true : undefined}
-      aria-label={t("room.qualityIs", { quality: words, count: number(bars.value ?? 0) })}
+      aria-label={way ? `${way}. ${label}` : label}
       title={words}
       onClick={() => {
         open.value = { kind: "quality" };
       }}
     >
       <Bars of={bars.value ?? 0} />
-      {path && path !== "webtransport" && <span class={styles.path}>{t(`room.pathShort_${path}`)}</span>}
+      {way && <span class={styles.path}>{way}</span>}
     </button>
   );
 }
