@@ -20,8 +20,6 @@ from tests.support import audio
 from tests.support.listening import TRIES, Spoilt, again_if_spoilt, whole
 from tests.support.patience import PATIENCE_S
 
-MOST_LATE = 5
-"""As many frames of 500 may a busy machine's speakers make too late for their tick, at the last of several attempts."""
 DEMO = [sys.executable, "-c", "from spaces_ctl.cli import main; main()", "demo", "--no-tui"]
 
 
@@ -100,13 +98,6 @@ def lost_before_the_fan_out(figures: dict[str, object]) -> bool:
     return lost(figures) > 0 and lost(figures) % 200 == 0
 
 
-def held_up(figures: dict[str, object]) -> bool:
-    """Frames are missing, and those that came came late: a quiet machine's come within 50 ms."""
-    latency = figures["latency_ms"]
-    assert isinstance(latency, dict)
-    return lost(figures) > 0 and latency["p99"] > 200
-
-
 def lost(figures: dict[str, object]) -> int:
     """Frames, by all listeners together."""
     return int(str(figures["expected_frames"])) - int(str(figures["delivered_frames"]))
@@ -136,7 +127,7 @@ def ten_seconds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
     Again, if a machine busy with something else held a speaker's process up for so long that the engine could only
     drop its frame, or so late that a recording lacks it: that is the jitter buffer's business. What the fan-out loses
-    is never forgiven, unless the server itself was held up for longer than it keeps frames for anybody.
+    is never forgiven.
     """
     figures: dict[str, object] = {}
     for attempt in range(TRIES):
@@ -153,11 +144,7 @@ def ten_seconds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         )
         assert done.returncode == 0, done.stderr
         figures = {**json.loads(out.read_text()), "said": done.stdout}
-        if (
-            not lost_before_the_fan_out(figures)
-            and not held_up(figures)
-            and all(spoken_whole(figures, seat) for seat in range(3))
-        ):
+        if not lost_before_the_fan_out(figures) and all(spoken_whole(figures, seat) for seat in range(3)):
             break
         print(f"attempt {attempt}: {figures}")
     return figures
@@ -169,10 +156,8 @@ def test_every_frame_reaches_every_listener(ten_seconds: dict[str, object]) -> N
     assert ten_seconds["speakers"] == 3
     # One of three speaks at a time, 50 frames a second; DTX sends next to nothing for the others.
     assert 10 * 50 * 200 * 0.6 < int(str(ten_seconds["expected_frames"])) < 10 * 50 * 200 * 2
-    # Always all, but on a machine that was too busy to speak in time at every attempt; and then all lack the same.
-    assert lost(ten_seconds) == 0 or lost_before_the_fan_out(ten_seconds)
-    assert lost(ten_seconds) <= MOST_LATE * 200
-    assert (ten_seconds["loss_ratio"] == 0) is (lost(ten_seconds) == 0)
+    assert ten_seconds["delivered_frames"] == ten_seconds["expected_frames"]
+    assert ten_seconds["loss_ratio"] == 0
 
 
 @pytest.mark.alone
@@ -191,7 +176,7 @@ def test_the_figures_are_there_and_plausible(ten_seconds: dict[str, object]) -> 
 def test_the_recording_is_what_was_spoken(ten_seconds: dict[str, object], seat: int) -> None:
     quality = recorded(ten_seconds, seat)
     assert quality.stoi >= 0.9
-    assert quality.dropout_frames <= (MOST_LATE if lost(ten_seconds) else 0)
+    assert quality.dropout_frames == 0
     assert quality.holes_ms == ()
     assert quality.active_frames > 50
 

@@ -46,7 +46,8 @@ pytestmark = pytest.mark.alone
 PASSWORD = "correct horse"
 MISSED = 0.01
 """The share of frames that a busy machine may lose by itself."""
-HEARD_WITHIN_S = 30.0
+LATEST_IN_FLIGHT_MS = 250
+HEARD_WITHIN_S = 18.0
 """What was not recognised by then was given up, on a machine too busy for it."""
 
 
@@ -345,34 +346,41 @@ async def reading(directory: Path, limits: VoiceLimits) -> AsyncIterator[Reading
         yield it
 
 
-async def test_withdrawn_a_hundred_times_and_not_one_line_after_the_answer(tmp_path: Path) -> None:
+async def test_withdrawn_a_hundred_times_and_not_one_line_after_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At any moment of the way from the seat to the screen; lines come ten a second."""
     dice, warm, late = random.Random(20_261_121), 0, list[str]()
     async with reading(tmp_path, VoiceLimits(batch_ms=100)) as it:
-        asked = _asked(it.d)
+        asked = _asked(it.d, monkeypatch)
         for race in range(100):
             await it.captioned()
             await asyncio.sleep(dice.random() * 0.15)
             called_us = time.monotonic_ns() // 1000
             await it.d.do(ANN, it.space, c.CaptionConsent(on=False))
             answered_us, watched, rows = time.monotonic_ns() // 1000, len(it.watched), await it.rows()
-            warm += any(came > called_us - 500_000 for came in it.lines.came)
+            warm += any(came > called_us - 200_000 for came in it.lines.came)
             await asyncio.sleep(0.05 + dice.random() * 0.2)
             late += [f"{race}: shown" for _ in it.watched[watched:]]
             late += [f"{race}: kept" for row in await it.rows() if row not in rows]
             again_us = time.monotonic_ns() // 1000
-            # What was asked for before may be on its way yet, how long is the machine's matter.
+            # What was asked for before may be on its way yet, for a moment.
             late += [
                 f"{race}: on the track, asked for {(asked[payload] - answered_us) / 1000:.1f} ms after the answer"
                 for payload in it.lines.payloads
                 if answered_us < asked[payload] < again_us
+            ]
+            late += [
+                f"{race}: on the track, {(came - answered_us) / 1000:.1f} ms late"
+                for came in it.lines.came
+                if answered_us + LATEST_IN_FLIGHT_MS * 1000 < came < again_us
             ]
             await it.d.do(ANN, it.space, c.CaptionConsent(on=True))
     assert late == []
     assert warm >= 95, "there was something to stop"
 
 
-def _asked(d: Deployment) -> dict[bytes, int]:
+def _asked(d: Deployment, monkeypatch: pytest.MonkeyPatch) -> dict[bytes, int]:
     """When, in microseconds, the engine is asked to show which line; of the same line twice, the first time."""
     caption, asked = d.engine.caption, dict[bytes, int]()
 
@@ -380,7 +388,7 @@ def _asked(d: Deployment) -> dict[bytes, int]:
         asked.setdefault(payload, time.monotonic_ns() // 1000)
         await caption(space, seat, generation, payload)
 
-    d.engine.caption = noted  # type: ignore[method-assign]  # of this test's own deployment
+    monkeypatch.setattr(d.engine, "caption", noted)
     return asked
 
 

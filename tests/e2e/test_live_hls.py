@@ -18,7 +18,6 @@ from tests.support.audio import Pcm
 from tests.support.dev_server import DevServer, dev_server
 from tests.support.listening import Spoilt, again_if_spoilt
 from tests.support.live_scene import Place, Stage, live_stage
-from tests.support.patience import PATIENCE_S
 from tests.support.recognised_voices import closeness
 
 
@@ -64,11 +63,7 @@ async def test_ffmpeg_hears_what_is_said(at: Place, said: Pcm) -> None:
 async def test_it_is_at_most_twelve_seconds_behind_and_no_segment_is_missing(at: Place, said: Pcm) -> None:
     async with live_stage(at) as stage, stage.talking(said), httpx.AsyncClient(timeout=60) as http:
         seen: dict[int, str] = {}
-        behind, looks, until = 60.0, 0, time.monotonic() + PATIENCE_S
-        # Segments are cut beside other work: a busy machine may be late with one, and has to catch up.
-        while looks < 8 or behind > 12:
-            assert time.monotonic() < until, behind
-            looks += 1
+        for _ in range(8):
             answer = await http.get(f"{base(at.server, stage)}/aac.m3u8")
             assert answer.status_code == 200, answer.text
             assert answer.headers["cache-control"] == "private, no-store"
@@ -82,6 +77,7 @@ async def test_it_is_at_most_twelve_seconds_behind_and_no_segment_is_missing(at:
             behind = time.time() - (began + 2 * max(0, len(uris) - 3))
             await asyncio.sleep(1)
         assert sorted(seen) == list(range(min(seen), max(seen) + 1))
+        assert behind <= 12, behind
         newest = max(seen)
         segment = await http.get(f"{base(at.server, stage)}/{seen[newest]}")
         assert segment.status_code == 200

@@ -150,33 +150,27 @@ async def test_an_evening_with_friends(server: RealServer) -> None:
         opened = await cora.space(planned.id).create_poll("Again?", ("yes", "no"))
         assert opened.number is not None
         await by_guest.sees("poll_opened")
-        # Three of each: a busy machine may hold up one of them.
-        votes_s, reactions_s = [], []
-        for votes, (voter, watcher, name) in enumerate(
-            ((lee, by_lee, "lee"), (sam, by_sam, "sam"), (host, by_host, "hana")), start=1
-        ):
-            voted_at = time.monotonic()
-            await voter.space(planned.id).vote(opened.number, 0)
-            await watcher.sees("poll_voted", account=str(ids[name]))
-            await by_guest.sees("counts", polls={str(opened.number): [votes, 0]})
-            votes_s.append(time.monotonic() - voted_at)
+        voted_at = time.monotonic()
+        await lee.space(planned.id).vote(opened.number, 0)
+        await by_lee.sees("poll_voted", account=str(ids["lee"]))
+        await by_guest.sees("counts", polls={str(opened.number): [1, 0]})
+        votes_s = time.monotonic() - voted_at
         await cora.space(planned.id).close_poll(opened.number)
         await by_guest.sees("poll_closed")
         assert by_guest.told("poll_voted") is None
-        assert by_host.told("poll_voted", account=str(ids["lee"])) is None
+        assert by_host.told("poll_voted") is None
 
         # Reactions, by the API and by the audio connection
-        for reactions in (3, 5, 7):
-            reacted_at = time.monotonic()
-            for _ in range(3 if reactions == 3 else 2):
-                await lee.space(planned.id).react("joy")
-            await by_guest.sees_reactions("joy", reactions)
-            reactions_s.append(time.monotonic() - reacted_at)
+        reacted_at = time.monotonic()
+        for _ in range(3):
+            await lee.space(planned.id).react("joy")
+        await by_guest.sees_reactions("joy", 3)
+        reactions_s = time.monotonic() - reacted_at
         mouth.react(JOY)
-        await by_guest.sees_reactions("joy", 8)
-        print(f"votes seen after {votes_s} s, reactions after {reactions_s} s")
-        assert min(votes_s) < SOON_S + SLACK_S
-        assert min(reactions_s) < SOON_S + SLACK_S
+        await by_guest.sees_reactions("joy", 4)
+        print(f"votes seen after {votes_s:.2f} s, three reactions after {reactions_s:.2f} s")
+        assert votes_s < SOON_S + SLACK_S
+        assert reactions_s < SOON_S + SLACK_S
 
         # The end, and how many came
         await room.end()
@@ -186,7 +180,7 @@ async def test_an_evening_with_friends(server: RealServer) -> None:
             await _listens_for_good(ears)
         attendance = await room.attendance()
         assert attendance.peak >= 5
-        assert {kind: n for kind, n in attendance.reactions.items() if n} == {"joy": 8}
+        assert {kind: n for kind, n in attendance.reactions.items() if n} == {"joy": 4}
         # Everybody may know how many came, and no more.
         public = await lee.space(planned.id).attendance()
         assert (public.peak, public.reactions, public.points) == (attendance.peak, {}, ())

@@ -127,16 +127,17 @@ async def test_a_stuck_worker_is_replaced_and_holds_nobody_up(spool: Path, tmp_p
     async with running(spool, tmp_path / "objects", heartbeat_s=0.05, stuck_s=1.0) as worker:
         await worker.ask("spooled", Done(), Spooled)
         first = worker.pid
-        turns = 0
+        longest = 0.0
         asking = asyncio.create_task(worker.ask("stuck", Done(), Done, timeout_s=PATIENCE_S))
         while not asking.done():
+            before = real_time.monotonic()
             await asyncio.sleep(0.01)
-            turns += 1
+            longest = max(longest, real_time.monotonic() - before)
         with pytest.raises(WorkerGone):
             await asking
         assert (await worker.ask("spooled", Done(), Spooled)).spaces == ()
         assert worker.pid != first
-        assert turns > 20, "the loop went on meanwhile: a hundred turns on a quiet machine"
+        assert longest < 0.5, "the loop was never held up"
 
 
 async def test_an_answer_that_never_comes_is_given_up_and_the_worker_lives_on(spool: Path, tmp_path: Path) -> None:

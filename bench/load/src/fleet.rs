@@ -323,9 +323,9 @@ impl Transport for Fleet {
                 (tls::listener(overheard.crypto(Arc::clone(&self.crypto)), false), None)
             }
             Behaviour::Optimists => {
-                let lying = Lying::new(Arc::clone(&self.crypto), Lie::Optimist(NEVER_SENT));
+                let lying = Lying::new(Lie::Optimist(NEVER_SENT));
                 let begin = lying.begin();
-                (tls::listener(Arc::new(lying), false), Some(begin))
+                (tls::listener(lying.crypto(Arc::clone(&self.crypto)), false), Some(begin))
             }
             Behaviour::TinyWindows => (self.tiny.clone(), None),
             Behaviour::Well | Behaviour::Stalled => (self.well.clone(), None),

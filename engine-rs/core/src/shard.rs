@@ -1,5 +1,6 @@
 //! The engine of one shard: its verbs but [`Engine::apply`], which has its own file.
 
+use core::ops::Bound;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
@@ -32,7 +33,7 @@ pub struct Engine {
     pub(crate) ready: BTreeSet<SpaceId>,
     /// Those, in the order in which they are served now.
     order: Vec<SpaceId>,
-    /// Of which the first was served in part last.
+    /// The one that was served last: who comes behind it is first.
     served: SpaceId,
     pub(crate) fresh: Vec<Output>,
     out: VecDeque<Output>,
@@ -417,14 +418,15 @@ impl Engine {
     pub fn deliver_some<S: Sink + ?Sized>(&mut self, now: Time, sink: &mut S, at_most: usize) -> bool {
         let Self { ready, order, spaces, sessions, stats, served, .. } = self;
         order.clear();
-        // Whoever was served in part comes first, then who came behind, so that none waits for ever.
-        order.extend(ready.range(*served..).chain(ready.range(..*served)));
+        // In turns: a Space with more news than can be served keeps no other waiting.
+        let behind = (Bound::Excluded(*served), Bound::Unbounded);
+        order.extend(ready.range(behind).chain(ready.range(..=*served)));
         for id in &*order {
             if let Some(space) = spaces.get_mut(id) {
                 space.audience.clear_queues(*id, sink);
             }
         }
-        let (mut budget, mut more) = (at_most, None);
+        let (mut budget, mut more) = (at_most, false);
         for id in &*order {
             let Some(space) = spaces.get_mut(id) else {
                 ready.remove(id);
@@ -432,18 +434,17 @@ impl Engine {
             };
             let slot_of = |key| sessions.get(key).filter(|session| session.space == *id).map(|session| session.slot);
             let Space { ring, mix, captions, documents, audience, .. } = space;
+            let before = budget;
             audience.deliver(now, Offer { ring, mix, captions, documents }, sink, stats, &mut budget, slot_of);
+            if budget < before {
+                *served = *id;
+            }
             if !audience.is_waiting() {
                 ready.remove(id);
             }
-            if audience.is_under_way() {
-                more.get_or_insert(*id);
-            }
+            more |= audience.is_under_way();
         }
-        if let Some(first) = more {
-            *served = first;
-        }
-        more.is_some()
+        more
     }
 
     /// What the caller has to carry on.

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{BufMut, BytesMut};
-use quinn_proto::ConnectError;
-use quinn_proto::crypto::{ClientConfig as Crypto, CryptoError, KeyPair, Keys, PacketKey, Session};
-use quinn_proto::transport_parameters::TransportParameters;
+use quinn_proto::crypto::{ClientConfig as Crypto, CryptoError, KeyPair, Keys, PacketKey};
 
 pub mod exchange;
 
@@ -48,19 +46,18 @@ const LARGEST: u32 = (1 << 30) - 1;
 /// Room for the longest lie, taken from the tag.
 const ROOM: usize = 16;
 
-/// A client's TLS: of each 1-RTT packet that it seals, the frames are replaced by the lie, as large as they were. Tells the
-/// truth until [`Lying::begin`]. For one connection, or for several that begin together.
+/// Replaces the frames of each 1-RTT packet that a client seals by the lie, as large as they were. Tells the truth until
+/// [`Lying::begin`]. For one connection, or for several that begin together.
 pub struct Lying {
-    inner: Arc<dyn Crypto>,
     lie: Lie,
     begun: Arc<AtomicBool>,
 }
 
 impl Lying {
-    /// Around the TLS of an honest client.
+    /// Nothing is said yet.
     #[must_use]
-    pub fn new(inner: Arc<dyn Crypto>, lie: Lie) -> Self {
-        Self { inner, lie, begun: Arc::default() }
+    pub fn new(lie: Lie) -> Self {
+        Self { lie, begun: Arc::default() }
     }
 
     /// Set to true, it begins.
@@ -68,32 +65,19 @@ impl Lying {
     pub fn begin(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.begun)
     }
-}
 
-impl Crypto for Lying {
-    fn start_session(
-        self: Arc<Self>,
-        version: u32,
-        server_name: &str,
-        params: &TransportParameters,
-    ) -> Result<Box<dyn Session>, ConnectError> {
-        let lies = Arc::new(Lies { lie: self.lie, begun: Arc::clone(&self.begun) });
-        Arc::new(Exchanged::new(Arc::clone(&self.inner), lies)).start_session(version, server_name, params)
+    /// Around the TLS of an honest client.
+    #[must_use]
+    pub fn crypto(self, inner: Arc<dyn Crypto>) -> Arc<dyn Crypto> {
+        Arc::new(Exchanged::new(inner, Arc::new(self)))
     }
-}
 
-struct Lies {
-    lie: Lie,
-    begun: Arc<AtomicBool>,
-}
-
-impl Lies {
     fn key(&self, inner: Box<dyn PacketKey>) -> Box<dyn PacketKey> {
         Box::new(LyingKey { inner, lie: self.lie, begun: Arc::clone(&self.begun) })
     }
 }
 
-impl Exchange for Lies {
+impl Exchange for Lying {
     fn first(&self, mut keys: Keys) -> Keys {
         keys.packet.local = self.key(keys.packet.local);
         keys

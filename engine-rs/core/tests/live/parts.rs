@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::sim::*;
+use spaces_core::command::Command;
 use spaces_core::engine::Track;
-use spaces_core::ids::SessionKey;
+use spaces_core::ids::{SessionKey, SpaceId};
 use spaces_core::time::TICK;
 
 const LISTENERS: u32 = 7;
@@ -106,4 +107,27 @@ fn who_wants_words_is_not_asked_to_wait_for_those_who_hear() {
     world.part = Some(1);
     world.run(START + Duration::from_secs(4));
     assert_eq!(world.player(0, 100).frames, 100);
+}
+
+#[test]
+fn a_space_with_more_news_than_can_be_served_keeps_no_other_waiting() {
+    // Behind it and before it in whatever order Spaces are kept.
+    for other in [SpaceId(SPACE.0 - 2), SpaceId(SPACE.0 + 2)] {
+        let mut world = World::with_seats(8, 1);
+        for key in 1..=LISTENERS {
+            world.listen(0, key);
+        }
+        world.apply(&Command::UpsertSpace { space: other, version: 1, table: table(1) });
+        world.engines[0].admit(world.now, SessionKey(100), other, &claims(100, 777)).unwrap();
+        world.engines[0].subscribe(world.now, SessionKey(100), Track::State).unwrap();
+        world.speak(&Speaker { frames: 500, ..Speaker::new(0, 0, 0) });
+        world.part = Some(1);
+        for version in 1..=100 {
+            let snapshot = format!("{version}").into();
+            world.apply(&Command::SetState { space: other, version, snapshot });
+            world.run_ms(TICK.as_millis() as u64);
+        }
+        let told = world.player(0, 100).states.len();
+        assert!(told >= 50, "{other:?}: {told} of 100");
+    }
 }

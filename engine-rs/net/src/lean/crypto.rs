@@ -81,8 +81,8 @@ impl LeanSession {
 }
 
 impl Session for LeanSession {
-    fn initial_keys(&self, dst_cid: &ConnectionId, side: Side) -> Keys {
-        self.inner.initial_keys(dst_cid, side)
+    fn initial_keys(&self, dst_cid: &ConnectionId, _side: Side) -> Keys {
+        self.inner.initial_keys(dst_cid)
     }
 
     fn handshake_data(&self) -> Option<Box<dyn Any>> {
@@ -90,16 +90,18 @@ impl Session for LeanSession {
         Some(Box::new(Greeting { protocol, lane: self.lane.clone() }))
     }
 
+    /// Nobody is asked for a certificate.
     fn peer_identity(&self) -> Option<Box<dyn Any>> {
-        self.inner.peer_identity()
+        None
     }
 
+    /// No early data until requests are replay-safe.
     fn early_crypto(&self) -> Option<(Box<dyn HeaderKey>, Box<dyn PacketKey>)> {
-        self.inner.early_crypto()
+        None
     }
 
     fn early_data_accepted(&self) -> Option<bool> {
-        self.inner.early_data_accepted()
+        None
     }
 
     fn is_handshaking(&self) -> bool {
@@ -107,7 +109,7 @@ impl Session for LeanSession {
     }
 
     fn read_handshake(&mut self, buf: &[u8]) -> Result<bool, TransportError> {
-        self.inner.read_handshake(buf)
+        self.inner.read(buf)
     }
 
     fn transport_parameters(&self) -> Result<Option<TransportParameters>, TransportError> {
@@ -115,7 +117,7 @@ impl Session for LeanSession {
     }
 
     fn write_handshake(&mut self, buf: &mut Vec<u8>) -> Option<Keys> {
-        let keys = self.inner.write_handshake(buf)?;
+        let keys = self.inner.write(buf)?;
         self.levels = self.levels.saturating_add(1);
         if self.levels != 2 {
             return Some(keys);
@@ -136,22 +138,19 @@ impl Session for LeanSession {
     }
 
     fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn PacketKey>>> {
-        let keys = self.inner.next_1rtt_keys()?;
+        let keys = self.inner.next_keys()?;
         let phase = self.phase(keys);
         Some(self.between(&phase))
     }
 
-    fn is_valid_retry(&self, orig_dst_cid: &ConnectionId, header: &[u8], payload: &[u8]) -> bool {
-        self.inner.is_valid_retry(orig_dst_cid, header, payload)
+    /// Only a client is sent one.
+    fn is_valid_retry(&self, _: &ConnectionId, _: &[u8], _: &[u8]) -> bool {
+        false
     }
 
-    fn export_keying_material(
-        &self,
-        output: &mut [u8],
-        label: &[u8],
-        context: &[u8],
-    ) -> Result<(), ExportKeyingMaterialError> {
-        self.inner.export_keying_material(output, label, context)
+    /// Nobody exports keys here, and what they would come from is gone.
+    fn export_keying_material(&self, _: &mut [u8], _: &[u8], _: &[u8]) -> Result<(), ExportKeyingMaterialError> {
+        Err(ExportKeyingMaterialError)
     }
 }
 

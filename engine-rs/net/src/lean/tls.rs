@@ -4,10 +4,9 @@
 //! After the handshake a client has nothing to say to us in TLS: it is asked for no certificate (RFC 9001 §4.4), and keys are updated
 //! by QUIC (§6). Whatever it says all the same ends the connection.
 
-use std::any::Any;
 use std::sync::Arc;
 
-use quinn_proto::crypto::{ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, PacketKey, ServerConfig, Session};
+use quinn_proto::crypto::{KeyPair, Keys, PacketKey, ServerConfig};
 use quinn_proto::transport_parameters::TransportParameters;
 use quinn_proto::{ConnectionId, Side, TransportError, TransportErrorCode};
 use rustls::AlertDescription;
@@ -40,38 +39,18 @@ impl TlsSession {
     pub(super) fn protocol(&self) -> Option<&[u8]> {
         self.protocol.as_deref()
     }
-}
 
-impl Session for TlsSession {
-    fn initial_keys(&self, dst_cid: &ConnectionId, _side: Side) -> Keys {
-        // quinn-proto begins no session in a version that was refused before.
-        #[allow(clippy::expect_used)]
+    pub(super) fn initial_keys(&self, dst_cid: &ConnectionId) -> Keys {
+        #[expect(clippy::expect_used, reason = "quinn-proto begins no session in a version that was refused before")]
         self.server.quic.initial_keys(self.version, dst_cid).expect("a version that has begun")
     }
 
-    fn handshake_data(&self) -> Option<Box<dyn Any>> {
-        None
-    }
-
-    /// Nobody is asked for a certificate.
-    fn peer_identity(&self) -> Option<Box<dyn Any>> {
-        None
-    }
-
-    /// No early data until requests are replay-safe.
-    fn early_crypto(&self) -> Option<(Box<dyn HeaderKey>, Box<dyn PacketKey>)> {
-        None
-    }
-
-    fn early_data_accepted(&self) -> Option<bool> {
-        None
-    }
-
-    fn is_handshaking(&self) -> bool {
+    pub(super) fn is_handshaking(&self) -> bool {
         self.handshake.as_ref().is_some_and(|handshake| handshake.is_handshaking())
     }
 
-    fn read_handshake(&mut self, buf: &[u8]) -> Result<bool, TransportError> {
+    /// True: [`TlsSession::protocol`] is known from now on.
+    pub(super) fn read(&mut self, buf: &[u8]) -> Result<bool, TransportError> {
         let Some(handshake) = &mut self.handshake else {
             return Err(failure(Some(AlertDescription::UnexpectedMessage), "nothing follows the handshake"));
         };
@@ -85,12 +64,12 @@ impl Session for TlsSession {
         Ok(!known && self.protocol.is_some())
     }
 
-    fn transport_parameters(&self) -> Result<Option<TransportParameters>, TransportError> {
+    pub(super) fn transport_parameters(&self) -> Result<Option<TransportParameters>, TransportError> {
         let theirs = self.handshake.as_ref().and_then(|handshake| handshake.quic_transport_parameters());
         Ok(theirs.map(|mut theirs| TransportParameters::read(Side::Server, &mut theirs)).transpose()?)
     }
 
-    fn write_handshake(&mut self, buf: &mut Vec<u8>) -> Option<Keys> {
+    pub(super) fn write(&mut self, buf: &mut Vec<u8>) -> Option<Keys> {
         let handshake = self.handshake.as_mut()?;
         let before = buf.len();
         let keys = match handshake.write_hs(buf) {
@@ -113,19 +92,9 @@ impl Session for TlsSession {
         })
     }
 
-    fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn PacketKey>>> {
+    pub(super) fn next_keys(&mut self) -> Option<KeyPair<Box<dyn PacketKey>>> {
         let keys = self.next.as_mut()?.next_packet_keys();
         Some(KeyPair { local: Box::new(keys.local), remote: Box::new(keys.remote) })
-    }
-
-    /// Only a client is sent one.
-    fn is_valid_retry(&self, _orig_dst_cid: &ConnectionId, _header: &[u8], _payload: &[u8]) -> bool {
-        false
-    }
-
-    /// Nobody exports keys here, and what they would come from is gone.
-    fn export_keying_material(&self, _: &mut [u8], _: &[u8], _: &[u8]) -> Result<(), ExportKeyingMaterialError> {
-        Err(ExportKeyingMaterialError)
     }
 }
 

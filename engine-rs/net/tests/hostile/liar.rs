@@ -34,9 +34,9 @@ impl Liar {
     pub fn dial(crypto: Arc<dyn Crypto>, server: SocketAddr, lie: Lie, transport: TransportConfig) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
-        let crypto = Lying::new(crypto, lie);
-        let begun = crypto.begin();
-        let mut config = ClientConfig::new(Arc::new(crypto));
+        let lying = Lying::new(lie);
+        let begun = lying.begin();
+        let mut config = ClientConfig::new(lying.crypto(crypto));
         config.transport_config(Arc::new(transport));
         let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::default()), None, true, None);
         let (handle, connection) = endpoint.connect(Instant::now(), config, server, "localhost").unwrap();
