@@ -7,6 +7,7 @@ far, and the time spent by all together (people × time, from the largest of eac
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
@@ -78,30 +79,39 @@ class Analytics:
         self._get = get
         self._stored_ms: int | None = None
         self._known: set[SpaceId] = set()
+        self._ended_ms: dict[SpaceId, int] = {}
         self._reactions: dict[SpaceId, Counter[str]] = {}
+        self._lock = asyncio.Lock()
+        """Between what is stored and what is known to be stored, else a reaction would count twice or not at all."""
 
     async def step(self) -> bool:
         """Stores the counts of all Spaces in one transaction; whether it did.
 
-        Every ten seconds, since lists show them; at once when a Space has ended, which is stored for the last time.
+        Every ten seconds, since lists show them; at once when a Space has ended, and once more ten seconds later, for
+        what the engine told of its last second.
         """
         now = self._clock.now_ms()
         live = set(self._live())
         ended = self._known - live
         self._known |= live
-        if not ended and self._stored_ms is not None and now - self._stored_ms < _EVERY_MS:
+        if ended <= self._ended_ms.keys() and self._stored_ms is not None and now - self._stored_ms < _EVERY_MS:
             return False
+        self._ended_ms = {space: self._ended_ms.get(space, now) for space in ended}
         self._counters.hold(live)
-        await self._store(sorted(self._known), now)
-        self._stored_ms = now
-        for space in ended:
-            self._forget(space)
+        async with self._lock:
+            await self._store(sorted(self._known), now)
+            self._stored_ms = now
+            for space in ended:
+                if now - self._ended_ms[space] >= _EVERY_MS:
+                    self._forget(space)
         return True
 
-    async def peak(self, space: SpaceId) -> int:
-        """The most people who were there at once, until now."""
-        stored = await self._db.read(lambda c: store.analytics(c, space))
-        return max(self._counters.of(space).peak, stored.peak if stored else 0)
+    async def counted(self, space: SpaceId) -> Counted | None:
+        """What was counted until now, stored or not; None if nothing was."""
+        async with self._lock:
+            stored = await self._db.read(lambda c: store.analytics(c, space))
+            new = self._taken(space, self._clock.now_ms())
+        return new if stored is None else stored if new is None else merged(stored, new)
 
     def _forget(self, space: SpaceId) -> None:
         self._counters.close(space)
@@ -112,6 +122,7 @@ class Analytics:
         taken = [(self._counters.of(space), new) for space in spaces if (new := self._taken(space, now_ms)) is not None]
         if not taken:
             return
+        # Before the write, as counting goes on meanwhile.
         reactions = {new.space: Counter(counted.reactions) for counted, new in taken}
 
         def write(c: sa.Connection) -> None:
@@ -143,7 +154,8 @@ class Analytics:
         if not principal.operator and principal.account not in hosts:
             raise ServiceError("role.forbidden")
         self._counters.hold({space_id} & set(self._live()))
-        await self._store([space_id], self._clock.now_ms())
+        async with self._lock:
+            await self._store([space_id], self._clock.now_ms())
 
         def read(c: sa.Connection) -> tuple[Counted | None, Mapping[SpaceId, summaries.Summary]]:
             return store.analytics(c, space_id), summaries.by_ids(c, [space_id])

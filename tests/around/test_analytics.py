@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from spaces_ctl.service.analytics import Analytics
 from spaces_ctl.service.counters import Counters
 from spaces_ctl.service.errors import ServiceError
 from spaces_ctl.service.ports import Principal
+from spaces_ctl.store import discovery as store
 from spaces_ctl.store import summaries
 from spaces_ctl.store.database import Database
 from tests.support.projected import Projected
@@ -102,15 +104,50 @@ async def test_counts_survive_a_restart_and_are_not_counted_twice(world: World) 
     assert report.reactions == {"joy": 3, "fist": 1}
 
 
-async def test_a_space_that_ended_is_stored_last_and_leaves_the_memory(world: World) -> None:
+async def test_a_space_that_ended_is_stored_at_once_and_leaves_the_memory_later(world: World) -> None:
     world.people(5)
     await world.analytics.step()
     world.people(9)
     world.live = []
     assert await world.analytics.step(), "at once, not when its time has come"
-    assert await world.analytics.peak(5) == 9
+    stored = await world.db.read(lambda c: store.analytics(c, 5))
+    assert stored is not None
+    assert stored.peak == 9
+    assert not await world.analytics.step(), "nothing else has ended"
+    # What the engine told of its last second is not lost, and counts once.
+    world.counters.react(5, {"joy": 2})
+    world.clock.advance(seconds=10)
+    assert await world.analytics.step()
     assert world.counters.of(5).points == []
-    assert (await world.analytics.report(HOST, 5)).peak == 9
+    report = await world.analytics.report(HOST, 5)
+    assert (report.peak, report.reactions) == (9, {"joy": 2})
+
+
+async def test_what_was_counted_is_told_whole_wherever_it_is(world: World) -> None:
+    """An ended Space's attendance had no reactions and no points as soon as its counts had been stored."""
+    world.people(5)
+    world.counters.react(5, {"joy": 2})
+    await world.analytics.step()
+    world.counters.react(5, {"joy": 1})
+    for _ in range(3):
+        counted = await world.analytics.counted(5)
+        assert counted is not None
+        assert (counted.peak, counted.reactions, len(counted.points)) == (5, {"joy": 3}, 1)
+        world.live = []
+        world.clock.advance(seconds=10)
+        await world.analytics.step()
+    assert world.counters.of(5).reactions == {}
+    world.restart()
+    counted = await world.analytics.counted(5)
+    assert counted is not None
+    assert counted.reactions == {"joy": 3}
+
+
+async def test_a_reaction_counts_once_though_two_store_at_the_same_time(world: World) -> None:
+    world.people(5)
+    world.counters.react(5, {"joy": 3})
+    await asyncio.gather(world.analytics.step(), *(world.analytics.report(HOST, 5) for _ in range(4)))
+    assert (await world.analytics.report(HOST, 5)).reactions == {"joy": 3}
 
 
 async def test_counts_of_all_live_spaces_are_one_transaction_every_ten_seconds(

@@ -277,22 +277,19 @@ async def get_attendance(
 ) -> Attendance:
     """People now, at most, and over time; reactions. For hosts and moderators; `peak`, once it is over, for all."""
     look = await reading.look(principal.actor(), read_space(space))
-    peak = await analytics.peak(look.space.id)
+    counted = await analytics.counted(look.space.id)
+    peak = 0 if counted is None else counted.peak
     if look.space.status is Status.ENDED and not _hosts(look, principal):
         return Attendance(now=CountsView(named=0, anonymous=0, guests=0), peak=peak, reactions={}, points=[])
     if not _hosts(look, principal):
         raise ServiceError("role.forbidden")
-    own = spaces.counters.of(look.space.id)
     return Attendance(
-        now=counts_view(own.audience),
+        now=counts_view(spaces.counters.audience(look.space.id)),
         peak=peak,
-        reactions=dict(own.reactions),
+        reactions={} if counted is None else counted.reactions,
         points=[
-            PointView(
-                at=wire.timestamp(point.at_ms),
-                counts=CountsView(named=point.named, anonymous=point.anonymous, guests=point.guests),
-            )
-            for point in own.points
+            PointView(at=wire.timestamp(at_ms), counts=CountsView(named=named, anonymous=anonymous, guests=guests))
+            for at_ms, named, anonymous, guests in (() if counted is None else counted.points)
         ],
     )
 
