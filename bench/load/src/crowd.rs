@@ -294,13 +294,17 @@ impl Crowd {
             }
             return self.audio(id, now_us);
         };
-        // The packet could not leave before its last tick was spoken: what comes on top is the server's doing.
-        let due_us = origin + (tick + ticks - 1) * TICK_US;
-        if self.is_counted(due_us)
+        let due_us = |tick: u64| origin + tick * TICK_US;
+        // Not everybody's packets begin with the same tick: what counts are ticks.
+        let counted = |tick: &u64| self.is_counted(due_us(*tick));
+        let (first, counted) = ((tick..tick + ticks).find(counted), (tick..tick + ticks).filter(counted).count());
+        if let Some(first) = first
             && let Some(crew) = group.and_then(|group| self.crews.get_mut(usize::from(group)))
         {
-            crew.tally.mixed(space, tick, ticks);
-            crew.tally.heard(number as usize, 0, tick as u32, ticks as u32, now_us.saturating_sub(due_us));
+            crew.tally.mixed(space, first, counted as u64);
+            // The packet could not leave before its last tick was spoken: what comes on top is the server's doing.
+            let latency_us = now_us.saturating_sub(due_us(tick + ticks - 1));
+            crew.tally.heard(number as usize, 0, tick as u32, counted as u32, latency_us);
         }
         self.audio(id, now_us)
     }

@@ -230,6 +230,23 @@ impl Ear {
         Opened::Well
     }
 
+    /// Reads something of it; what, says nothing.
+    pub(crate) fn read(&self) -> u64 {
+        self.next + self.acks.expected() + self.phases.len() as u64
+    }
+
+    /// Reads something of the keys that [`Ear::open`] needs.
+    pub(crate) fn read_opening_keys(&self) -> u64 {
+        let keys = self.phases.get(self.phase).map_or(0, |keys| keys.remote.tag_len());
+        (self.header.remote.sample_size() + keys) as u64
+    }
+
+    /// Reads something of the keys that [`Ear::acknowledge`] needs.
+    pub(crate) fn read_sealing_keys(&self) -> u64 {
+        let keys = self.phases.get(self.phase).map_or(0, |keys| keys.local.tag_len());
+        (self.header.local.sample_size() + keys) as u64
+    }
+
     /// When [`Ear::acknowledge`] has something to do.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {

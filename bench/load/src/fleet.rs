@@ -29,8 +29,9 @@ use crate::settled::{Seated, Settled};
 use crate::tls;
 use crate::wheel::Wheel;
 
-/// Receive calls for one socket before the others have their turn.
-const TURNS: usize = 16;
+/// Receive calls for one socket before the others have their turn, and acknowledgements theirs: few, so that neither packets
+/// nor what answers them pile up.
+const TURNS: usize = 4;
 
 /// From being let in: by then the handshake is confirmed, and what quinn-proto sent has arrived.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -138,9 +139,10 @@ impl Fleet {
             for _ in 0..TURNS {
                 let Some(socket) = self.sockets.get(index) else { break };
                 let received = inbox.receive(socket)?;
-                for datagram in inbox.datagrams() {
+                self.settled.expect(inbox.datagrams().map(|datagram| &*datagram));
+                for (number, datagram) in inbox.datagrams().enumerate() {
                     if self.network.is_perfect() {
-                        if !self.settled(datagram, now, now_us, crowd) {
+                        if !self.settled(number, datagram, now, now_us, crowd) {
                             self.datagram(datagram, now);
                         }
                     } else if !self.network.loses() {
@@ -159,15 +161,15 @@ impl Fleet {
         Ok(())
     }
 
-    /// Whether a packet was a settled listener's.
-    fn settled(&mut self, packet: &mut [u8], now: Instant, now_us: u64, crowd: &mut Crowd) -> bool {
+    /// Whether a packet, so many behind the first that was expected, was a settled listener's.
+    fn settled(&mut self, number: usize, packet: &mut [u8], now: Instant, now_us: u64, crowd: &mut Crowd) -> bool {
         let protocol = self.protocol;
         let mut failed = None;
         let heard = |who: Seated, datagram: &[u8]| {
             // Who settles does not leave.
             heard(protocol, who.tier, who.id, datagram, now_us, crowd);
         };
-        let taken = self.settled.open(now, packet, heard, |who, why| failed = Some((who, why)));
+        let taken = self.settled.open(now, number, packet, heard, |who, why| failed = Some((who, why)));
         if let Some((who, why)) = failed {
             crowd.failed(who.id, || why.to_owned());
         }

@@ -4,7 +4,7 @@
 //! parts ([`Round`]). Outside these walks only those are visited who have just subscribed or whose connection took nothing.
 
 use core::ops::Bound;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::command::MixFor;
 use crate::cursor::{Beginnings, Listener, News, Offer};
@@ -38,8 +38,14 @@ pub(crate) struct Audience {
     anonymous: Accounts,
     touched: Vec<SessionKey>,
     spare: Vec<SessionKey>,
-    /// For each of [`News::ALL`].
-    rounds: [Round; News::ALL.len()],
+    /// Who is visited next, announced already. Empty between calls.
+    upcoming: VecDeque<usize>,
+    /// For each kind of news.
+    rounds: [Round; News::NUMBER],
+    /// The phase that had a packet of the mix last.
+    mix_phase: u8,
+    /// Who hears the mix next is in this phase of it, or the one that is as many behind the last as there are.
+    next_phase: u8,
     purge: Purge,
     counts: Counts,
     services: u32,
@@ -146,6 +152,16 @@ impl Audience {
         }
     }
 
+    /// The phase of the mix for whom it begins now: as many are in each. Services hear what is in `mix.groups`.
+    pub(crate) fn phase_for(&mut self, slot: usize, phases: u8) -> u8 {
+        if self.listeners.get(slot).is_none_or(Listener::service) {
+            return 0;
+        }
+        let phase = self.next_phase % phases.max(1);
+        self.next_phase = phase + 1;
+        phase
+    }
+
     pub(crate) fn unsubscribe(&mut self, slot: usize, track: Track) {
         if let Some(listener) = self.listeners.get_mut(slot) {
             listener.unsubscribe(track);
@@ -167,7 +183,10 @@ impl Audience {
     /// There is something new for everybody whom it concerns.
     pub(crate) fn refresh(&mut self, news: News) {
         let length = self.listeners.len();
-        if let Some(round) = self.rounds.get_mut(news as usize) {
+        if let News::Mix(phase) = news {
+            self.mix_phase = phase;
+        }
+        if let Some(round) = self.rounds.get_mut(news.index()) {
             round.begin(length);
         }
     }
@@ -220,7 +239,7 @@ impl Audience {
             }
         }
         self.spare = touched;
-        for news in News::ALL {
+        for news in News::all(self.mix_phase) {
             self.go_round(news, now, &mut offer, sink, stats, budget);
         }
     }
@@ -234,18 +253,26 @@ impl Audience {
         stats: &mut EngineStats,
         budget: &mut usize,
     ) {
-        let Self { listeners, touched, rounds, .. } = self;
-        let Some(round) = rounds.get_mut(news as usize) else { return };
-        while *budget > 0
-            && let Some(index) = round.step(listeners.len())
-        {
-            for (ahead, soon) in [(AHEAD, Soon::Soon), (AHEAD / 2, Soon::VerySoon), (AHEAD / 4, Soon::Next)] {
-                if let Some(next) = listeners.get(index + ahead).filter(|next| next.wants(news)) {
-                    sink.expect(next.session, soon);
+        let Self { listeners, touched, rounds, upcoming, .. } = self;
+        let Some(round) = rounds.get_mut(news.index()) else { return };
+        loop {
+            while upcoming.len() < AHEAD
+                && *budget > 0
+                && let Some(index) = round.step(listeners.len())
+            {
+                if let Some(listener) = listeners.get(index).filter(|listener| listener.wants(news)) {
+                    *budget -= 1;
+                    sink.expect(listener.session, Soon::Soon);
+                    upcoming.push_back(index);
                 }
             }
-            let Some(listener) = listeners.get_mut(index).filter(|listener| listener.wants(news)) else { continue };
-            *budget -= 1;
+            for (place, soon) in [(AHEAD / 2, Soon::VerySoon), (AHEAD / 4, Soon::Next)] {
+                if let Some(listener) = upcoming.get(place).and_then(|index| listeners.get(*index)) {
+                    sink.expect(listener.session, soon);
+                }
+            }
+            let Some(index) = upcoming.pop_front() else { return };
+            let Some(listener) = listeners.get_mut(index) else { continue };
             if !listener.deliver(now, offer, sink, stats) && !core::mem::replace(&mut listener.touched, true) {
                 touched.push(listener.session);
             }

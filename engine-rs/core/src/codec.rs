@@ -13,10 +13,10 @@ use bytes::Bytes;
 use opus::{Application, Bitrate, Channels, Signal};
 use thiserror::Error;
 
-use crate::mix::{self, EncodeError};
+use crate::mix::{self, EncodeError, MAX_TICKS};
 use crate::mix_bundle::MAX_OPUS;
 use crate::mix_receiver::MixDecoder;
-use crate::playout::{DecodeError, Decoder, Frame};
+use crate::playout::{DecodeError, Decoder, FRAME, Frame};
 use crate::uplink::{Level, MAX_FRAME, Spurt, UplinkFrame};
 
 pub use activity::{Activity, level};
@@ -192,9 +192,11 @@ impl MixEncoder {
 
 impl mix::Encoder for MixEncoder {
     fn encode(&mut self, pcm: &[i16]) -> Result<Bytes, EncodeError> {
-        // What is larger libopus makes smaller: 60 ms at 144 kbit/s fit.
+        // What is larger libopus makes smaller: 60 ms at 144 kbit/s fit, also if three packets are put into one.
         let mut packet = [0u8; MAX_OPUS];
-        let size = self.0.encode(pcm, &mut packet).map_err(|_| EncodeError)?;
+        let most = (MAX_OPUS * pcm.len() / (FRAME * MAX_TICKS)).saturating_sub(2).min(MAX_OPUS);
+        let packet = packet.get_mut(..most).unwrap_or_default();
+        let size = self.0.encode(pcm, packet).map_err(|_| EncodeError)?;
         packet.get(..size).map(Bytes::copy_from_slice).ok_or(EncodeError)
     }
 

@@ -8,7 +8,8 @@ use crate::captions::Captions;
 use crate::command::MixFor;
 use crate::engine::{Advice, Feedback, Object, Sent, Sink, Track};
 use crate::ids::{SeatMask, SeatNo, SessionKey};
-use crate::mix_ring::MixRing;
+use crate::mix::MAX_TICKS;
+use crate::mix_ring::{MixLine, MixRing};
 use crate::path::Path;
 use crate::ring::Ring;
 use crate::stats::EngineStats;
@@ -29,21 +30,39 @@ const MIX_GROUPS: u16 = 1 << 7;
 const CAPTIONS: u16 = 1 << 8;
 /// No track: a service session, which gets of `seat/<n>` only what may be captioned.
 const SERVICE: u16 = 1 << 9;
+/// No track: two bits that number the phase in which it gets packets of the mix.
+const PHASE: u32 = 10;
 
 /// What there is something new of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
     /// A tick of the stage.
     Tick,
-    /// A packet of the mix.
-    Mix,
+    /// A packet of the mix, of this phase.
+    Mix(u8),
     /// State, catalog, captions.
     Words,
 }
 
 impl News {
-    /// All of them, the most urgent first.
-    pub(crate) const ALL: [Self; 3] = [Self::Tick, Self::Mix, Self::Words];
+    /// How many there are.
+    pub(crate) const NUMBER: usize = 2 + MAX_TICKS;
+
+    /// All of them, the most urgent first: a tick, the phase of the mix that waits longest, words. `newest` is the phase
+    /// that had its packet last; they have them in turn.
+    pub(crate) fn all(newest: u8) -> [Self; Self::NUMBER] {
+        let phase = |behind: u8| Self::Mix((newest + behind) % MAX_TICKS as u8);
+        [Self::Tick, phase(1), phase(2), phase(3), Self::Words]
+    }
+
+    /// Below [`News::NUMBER`].
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::Tick => 0,
+            Self::Words => 1,
+            Self::Mix(phase) => 2 + phase as usize,
+        }
+    }
 }
 
 /// What a Space says beside its ticks.
@@ -91,6 +110,8 @@ pub(crate) struct Offer<'a> {
 pub(crate) struct Beginnings<'a> {
     pub(crate) ring: &'a Ring,
     pub(crate) mix: &'a MixRing,
+    /// In which phase of it.
+    pub(crate) phase: u8,
     pub(crate) captions: &'a Captions,
     pub(crate) documents: &'a Documents,
 }
@@ -187,12 +208,12 @@ impl Listener {
                 self.pulse = from.documents.pulse.as_ref().map_or(0, |(number, _)| *number);
             }
             Track::Mix => {
-                self.tracks |= MIX;
-                self.mix = from.mix.prefill() as u32;
+                self.tracks = self.tracks & !(0b11 << PHASE) | MIX | u16::from(from.phase) << PHASE;
+                self.mix = from.mix.line(from.phase).map_or(0, |line| line.prefill() as u32);
             }
             Track::MixGroups => {
                 self.tracks |= MIX_GROUPS;
-                self.mix_groups = from.mix.prefill() as u32;
+                self.mix_groups = from.mix.line(0).map_or(0, |line| line.prefill() as u32);
             }
             Track::Captions => {
                 self.tracks |= CAPTIONS;
@@ -220,9 +241,16 @@ impl Listener {
     pub(crate) const fn wants(&self, news: News) -> bool {
         match news {
             News::Tick => self.tracks & (STAGE | STAGE_1 | GROUPS) != 0 || self.seats != 0,
-            News::Mix => self.tracks & (MIX | MIX_GROUPS) != 0,
+            News::Mix(phase) => {
+                self.tracks & MIX != 0 && self.phase() == phase || self.tracks & MIX_GROUPS != 0 && phase == 0
+            }
             News::Words => self.tracks & (STATE | CATALOG | CAPTIONS) != 0,
         }
+    }
+
+    /// In which it gets packets of the mix.
+    const fn phase(&self) -> u8 {
+        (self.tracks >> PHASE) as u8 & 0b11
     }
 
     /// A service session.
@@ -345,14 +373,15 @@ impl Listener {
     }
 
     fn deliver_mix<S: Sink + ?Sized>(&mut self, now: Time, ring: &MixRing, out: &mut Out<'_, S>) -> bool {
+        let (Some(own), Some(first)) = (ring.line(self.phase()), ring.line(0)) else { return true };
         if self.own != 0 {
-            (self.mix, self.mix_groups) = (ring.end() as u32, ring.end() as u32);
+            (self.mix, self.mix_groups) = (own.end() as u32, first.end() as u32);
             return true;
         }
         let path = &mut self.path;
-        let datagrams = self.tracks & MIX == 0 || deliver_line(now, &mut self.mix, ring, path, MixRing::datagram, out);
+        let datagrams = self.tracks & MIX == 0 || deliver_line(now, &mut self.mix, own, path, MixLine::datagram, out);
         let groups =
-            self.tracks & MIX_GROUPS == 0 || deliver_line(now, &mut self.mix_groups, ring, path, MixRing::object, out);
+            self.tracks & MIX_GROUPS == 0 || deliver_line(now, &mut self.mix_groups, first, path, MixLine::object, out);
         datagrams && groups
     }
 
@@ -402,9 +431,9 @@ impl Listener {
 fn deliver_line<S: Sink + ?Sized>(
     now: Time,
     position: &mut u32,
-    ring: &MixRing,
+    ring: &MixLine,
     path: &mut Path,
-    object: impl Fn(&MixRing, u64) -> Option<&Object>,
+    object: impl Fn(&MixLine, u64) -> Option<&Object>,
     out: &mut Out<'_, S>,
 ) -> bool {
     let mut at = u64::from(*position);

@@ -45,6 +45,8 @@ pub struct Config {
     pub reactions: u8,
     /// Reactions a second that one session may send; twice as many at once.
     pub reaction_rate: u16,
+    /// Ticks a packet of the mix, 1 to 3.
+    pub mix_ticks: u8,
     /// The `catalog` track's only object; empty: there is no such track.
     pub catalog: Bytes,
 }
@@ -70,6 +72,7 @@ impl Default for Config {
             rates: Rates::default(),
             reactions: 5,
             reaction_rate: 5,
+            mix_ticks: 1,
             catalog: Bytes::from_static(CATALOG),
         }
     }
@@ -309,19 +312,17 @@ pub struct TickBundle {
     pub parts: Vec<Bytes>,
 }
 
-/// One packet of the mix, shared by all shards.
+/// What comes from the mixer, shared by all shards; each makes packets of it.
 #[derive(Debug)]
 pub struct MixBundle {
     /// Where.
     pub space: SpaceId,
     /// Version of the Space's table with which it passed the stage's shard.
     pub version: u64,
-    /// The packet.
+    /// A tick, or a longer packet.
     pub packet: MixPacket,
-    /// Its object id on `mix.groups`.
-    pub number: u64,
-    /// The encoded payload for `mix`.
-    pub payload: Bytes,
+    /// Nothing follows for a while.
+    pub last: bool,
 }
 
 /// Between the shards of one process.

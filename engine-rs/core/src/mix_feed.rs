@@ -59,8 +59,10 @@ pub struct Mixed {
     pub space: SpaceId,
     /// The last epoch that the mixer had seen.
     pub epoch: u64,
-    /// The packet.
+    /// The packet: a tick, or more.
     pub packet: MixPacket,
+    /// Nobody talks any more: nothing follows for a while, and what waits to be put into one packet with it must not.
+    pub last: bool,
 }
 
 /// The Space's side, on the stage's shard.
@@ -123,7 +125,7 @@ mod tests {
         let mut levels = [None; MAX_SEATS];
         levels[seat] = Some(Level(30));
         let packet = MixPacket { group, ticks: 1, spurt: Spurt::default(), levels, opus: vec![0x78].into() };
-        Mixed { space: SPACE, epoch, packet }
+        Mixed { space: SPACE, epoch, packet, last: false }
     }
 
     #[test]

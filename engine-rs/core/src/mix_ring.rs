@@ -1,53 +1,18 @@
-//! The mix's last packets on this shard, shared by all who listen to it.
+//! The mix's last packets on this shard, shared by all who listen to it in the same phase ([`crate::mix_packer`]).
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use crate::cursor::{Line, PREFILL};
 use crate::engine::{MixBundle, Object, Track};
 use crate::ids::{SeatMask, SpaceId};
-use crate::mix::MixPacket;
+use crate::mix::{MAX_TICKS, MixPacket};
 use crate::mix_bundle;
+use crate::mix_packer::Packer;
 use crate::ring::TICKS_PER_GROUP;
 use crate::time::{TICK_SAMPLES, Time};
 
 /// Packets kept.
 const RING: usize = 16;
-
-impl MixBundle {
-    /// `number`: see [`Numbers`].
-    pub(crate) fn new(space: SpaceId, version: u64, packet: MixPacket, number: u64) -> Self {
-        let payload = mix_bundle::encode(&packet);
-        Self { space, version, packet, number, payload }
-    }
-
-    /// For `mix`.
-    fn datagram(&self) -> Object {
-        Object {
-            space: self.space,
-            track: Track::Mix,
-            group: self.packet.group,
-            object: 0,
-            end_of_group: true,
-            timestamp: self.packet.group.saturating_mul(TICK_SAMPLES),
-            payload: self.payload.clone(),
-        }
-    }
-
-    /// For `mix.groups`.
-    fn object(&self) -> Object {
-        let next = self.packet.last_group().saturating_add(1);
-        let group = self.packet.group / TICKS_PER_GROUP;
-        Object {
-            track: Track::MixGroups,
-            group,
-            object: self.number,
-            end_of_group: next / TICKS_PER_GROUP != group,
-            payload: self.packet.opus.clone(),
-            ..self.datagram()
-        }
-    }
-}
 
 /// Object ids of `mix.groups`: from 0 in each group, without holes, as some players want them.
 #[derive(Debug, Default)]
@@ -76,16 +41,17 @@ struct Slot {
     objects: Option<(Object, Object)>,
 }
 
-/// See the module. Positions count packets since the ring was made, without holes.
-#[derive(Debug, Default)]
-pub(crate) struct MixRing {
+/// One phase's packets. Positions count them since the line was made, without holes.
+#[derive(Debug)]
+pub(crate) struct MixLine {
+    phase: u8,
+    packer: Packer,
+    numbers: Numbers,
     slots: VecDeque<Slot>,
     end: u64,
-    /// The last tick in it.
-    last: Option<u64>,
 }
 
-impl Line for MixRing {
+impl Line for MixLine {
     fn end(&self) -> u64 {
         self.end
     }
@@ -95,7 +61,12 @@ impl Line for MixRing {
     }
 }
 
-impl MixRing {
+impl MixLine {
+    fn new(ticks: u8, phase: u8) -> Self {
+        let packer = Packer::new(ticks, phase);
+        Self { phase, packer, numbers: Numbers::default(), slots: VecDeque::new(), end: 0 }
+    }
+
     fn start(&self) -> u64 {
         self.end - self.slots.len() as u64
     }
@@ -104,24 +75,36 @@ impl MixRing {
         self.slots.get(usize::try_from(position.checked_sub(self.start())?).ok()?)
     }
 
-    /// The last tick that was ever in a packet here.
-    pub(crate) const fn last(&self) -> Option<u64> {
-        self.last
-    }
-
     /// Where who has just come begins: with as much time as on the stage.
     pub(crate) fn prefill(&self) -> u64 {
         let ticks = self.slots.back().map_or(1, |slot| u64::from(slot.ticks.max(1)));
         self.end.saturating_sub(PREFILL.div_ceil(ticks)).max(self.start())
     }
 
-    pub(crate) fn push(&mut self, bundle: &Arc<MixBundle>, now: Time) {
+    fn push(&mut self, space: SpaceId, packet: &MixPacket, now: Time) {
         if self.slots.len() == RING {
             self.slots.pop_front();
         }
-        let (seats, ticks) = (bundle.packet.seats(), bundle.packet.ticks);
-        self.last = self.last.max(Some(bundle.packet.last_group()));
-        self.slots.push_back(Slot { at: now, seats, ticks, objects: Some((bundle.datagram(), bundle.object())) });
+        let (seats, ticks) = (packet.seats(), packet.ticks);
+        let datagram = Object {
+            space,
+            track: Track::Mix,
+            group: packet.group,
+            object: self.phase.into(),
+            end_of_group: self.packer.phases() == 1,
+            timestamp: packet.group.saturating_mul(TICK_SAMPLES),
+            payload: mix_bundle::encode(packet),
+        };
+        let group = packet.group / TICKS_PER_GROUP;
+        let object = Object {
+            track: Track::MixGroups,
+            group,
+            object: self.numbers.take(packet),
+            end_of_group: packet.last_group().saturating_add(1) / TICKS_PER_GROUP != group,
+            payload: packet.opus.clone(),
+            ..datagram.clone()
+        };
+        self.slots.push_back(Slot { at: now, seats, ticks, objects: Some((datagram, object)) });
         self.end += 1;
     }
 
@@ -134,11 +117,64 @@ impl MixRing {
     pub(crate) fn object(&self, position: u64) -> Option<&Object> {
         self.slot(position)?.objects.as_ref().map(|(_, object)| object)
     }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct MixRing {
+    /// By phase: one at least.
+    lines: Vec<MixLine>,
+    /// The last tick in a packet here.
+    last: Option<u64>,
+}
+
+impl MixRing {
+    /// For packets of so many ticks, 1 to 3.
+    pub(crate) fn new(ticks: u8) -> Self {
+        let ticks = ticks.clamp(1, MAX_TICKS as u8);
+        Self { lines: (0..ticks).map(|phase| MixLine::new(ticks, phase)).collect(), last: None }
+    }
+
+    /// How many phases there are.
+    pub(crate) fn phases(&self) -> u8 {
+        self.lines.len() as u8
+    }
+
+    /// The packets of one phase.
+    pub(crate) fn line(&self, phase: u8) -> Option<&MixLine> {
+        self.lines.get(usize::from(phase))
+    }
+
+    /// The last tick that was ever in a packet here.
+    pub(crate) const fn last(&self) -> Option<u64> {
+        self.last
+    }
+
+    /// Takes what comes from the mixer. `made` is told of each packet that is whole now, and of its phase.
+    pub(crate) fn push(&mut self, bundle: &MixBundle, now: Time, mut made: impl FnMut(u8, MixPacket)) {
+        for (phase, line) in (0..).zip(&mut self.lines) {
+            let mut whole = [None, None];
+            let mut places = whole.iter_mut();
+            line.packer.push(&bundle.packet, bundle.last, |packet| {
+                if let Some(place) = places.next() {
+                    *place = Some(packet);
+                }
+            });
+            for packet in whole.into_iter().flatten() {
+                self.last = self.last.max(Some(packet.last_group()));
+                line.push(bundle.space, &packet, now);
+                made(phase, packet);
+            }
+        }
+    }
 
     /// Removes every packet with one of `seats` in it: voices cannot be taken out of a mix.
     pub(crate) fn silence(&mut self, seats: SeatMask) {
-        for slot in self.slots.iter_mut().filter(|slot| slot.seats & seats != 0) {
-            slot.objects = None;
+        for line in &mut self.lines {
+            line.packer.silence(seats);
+            for slot in line.slots.iter_mut().filter(|slot| slot.seats & seats != 0) {
+                slot.objects = None;
+            }
         }
     }
 }

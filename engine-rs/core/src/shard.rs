@@ -138,7 +138,8 @@ impl Engine {
             _ => {}
         }
         let Space { ring, mix, captions, documents, audience, .. } = space;
-        audience.subscribe(session.slot, track, &Beginnings { ring, mix, captions, documents });
+        let phase = if track == Track::Mix { audience.phase_for(session.slot, mix.phases()) } else { 0 };
+        audience.subscribe(session.slot, track, &Beginnings { ring, mix, phase, captions, documents });
         let id = session.space;
         if track == Track::State {
             space.pulse.owe();

@@ -16,7 +16,7 @@ use crate::headcount::Headcount;
 use crate::ids::{AccountId, MAX_SEATS, SeatMask, SeatNo, SessionKey, SpaceId};
 use crate::jitter::Placed;
 use crate::mix_feed::{Feed, Mixed};
-use crate::mix_ring::{MixRing, Numbers};
+use crate::mix_ring::MixRing;
 use crate::pulse::{self, Beat, Pulse};
 use crate::record::{RecordItem, RecordedFrame};
 use crate::ring::{self, Ring};
@@ -69,7 +69,6 @@ pub(crate) struct Space {
     pub(crate) mix: MixRing,
     pub(crate) captions: Captions,
     feed: Feed,
-    mix_numbers: Numbers,
     /// Group of the last caption.
     last_caption: u64,
     pub(crate) state_version: Option<u64>,
@@ -122,10 +121,9 @@ impl Space {
             ring: Ring::default(),
             audience: Audience::default(),
             documents: Documents { catalog, ..Documents::default() },
-            mix: MixRing::default(),
+            mix: MixRing::new(config.mix_ticks),
             captions: Captions::default(),
             feed: Feed::default(),
-            mix_numbers: Numbers::default(),
             last_caption: 0,
             state_version: None,
             seats: [SeatInfo::default(); MAX_SEATS],
@@ -312,17 +310,27 @@ impl Space {
         if !self.feed.accept(&mixed) {
             return false;
         }
-        if self.recording {
-            out.push(Output::Record(RecordItem::Mix { space: self.id, packet: mixed.packet.clone() }));
-        }
-        let number = self.mix_numbers.take(&mixed.packet);
-        let bundle = Arc::new(MixBundle::new(self.id, self.version, mixed.packet, number));
+        let (packet, last) = (mixed.packet, mixed.last);
+        let bundle = Arc::new(MixBundle { space: self.id, version: self.version, packet, last });
+        self.push_mix(now, &bundle, Some(out));
         if shards > 1 {
-            out.push(Output::ToShard { shard: None, message: ShardMessage::Mix(Arc::clone(&bundle)) });
+            out.push(Output::ToShard { shard: None, message: ShardMessage::Mix(bundle) });
         }
-        self.mix.push(&bundle, now);
-        self.audience.refresh(News::Mix);
         true
+    }
+
+    /// Makes packets; those of the first phase are recorded, if `out` is there.
+    fn push_mix(&mut self, now: Time, bundle: &MixBundle, mut out: Option<&mut Vec<Output>>) {
+        let Self { id, mix, audience, recording, .. } = self;
+        mix.push(bundle, now, |phase, packet| {
+            audience.refresh(News::Mix(phase));
+            if let Some(out) = &mut out
+                && *recording
+                && phase == 0
+            {
+                out.push(Output::Record(RecordItem::Mix { space: *id, packet }));
+            }
+        });
     }
 
     /// A packet of the mix from the stage's shard. False: this shard's table silences somebody in it.
@@ -336,8 +344,7 @@ impl Space {
         if self.home || silenced {
             return false;
         }
-        self.mix.push(bundle, now);
-        self.audience.refresh(News::Mix);
+        self.push_mix(now, bundle, None);
         true
     }
 

@@ -86,7 +86,7 @@ impl Sink for Listeners<'_> {
                     Track::Mix => mix_bundle::parse(object.group, &object.payload).unwrap().opus,
                     _ => object.payload.clone(),
                 };
-                let seats = SeatMask::from_be_bytes([opus[0], opus[1]]);
+                let seats = mixed_seats(&opus);
                 for seat in (0..13).filter_map(SeatNo::new).filter(|seat| seats & seat.bit() != 0) {
                     assert!(audible(table, seat).is_some(), "seat {seat:?} is silenced, and mixed");
                 }
@@ -103,6 +103,12 @@ impl Sink for Listeners<'_> {
     }
 
     fn purge(&mut self, _: SessionKey, _: SpaceId, _: Purge) {}
+}
+
+/// The seats in a packet of [`World::mix_one`]: each tick is a TOC and a mask, several an Opus packet of code 3.
+fn mixed_seats(opus: &[u8]) -> SeatMask {
+    let masks = if opus[0] & 0b11 == 0 { &opus[1..] } else { &opus[1 + usize::from(opus[1] & 0b11)..] };
+    masks.chunks_exact(2).fold(0, |seats, mask| seats | SeatMask::from_be_bytes([mask[0], mask[1]]))
 }
 
 impl World {
@@ -184,8 +190,9 @@ impl World {
                     levels[frame.seat.index()] = Some(frame.level);
                 }
                 let mut packet = MixPacket { group, ticks: 1, spurt: Spurt::default(), levels, opus: Bytes::new() };
-                packet.opus = Bytes::copy_from_slice(&packet.seats().to_be_bytes());
-                self.mixed.push_back(Mixed { space, epoch: *seen, packet });
+                let [high, low] = packet.seats().to_be_bytes();
+                packet.opus = Bytes::copy_from_slice(&[0xf8, high, low]);
+                self.mixed.push_back(Mixed { space, epoch: *seen, packet, last: false });
             }
             Some(MixItem::Silence { space, epoch, .. }) => {
                 let seen = self.epochs.entry(space).or_default();
@@ -365,7 +372,7 @@ fuzz_target!(|data: &[u8]| {
     let mut world = World { now: Time::from_millis(1_000_000), ..World::default() };
     for shard in 0..SHARDS {
         let max_heard = data.first().map_or(13, |byte| 1 + byte % 13);
-        world.engines.push(Engine::new(Config { shard, shards: SHARDS, max_heard, ..Config::default() }));
+        world.engines.push(Engine::new(Config { shard, shards: SHARDS, max_heard, mix_ticks: 1 + max_heard % 3, ..Config::default() }));
     }
     let mut input = Input(data.get(1..).unwrap_or_default());
     while let Some(operation) = input.byte() {

@@ -255,6 +255,7 @@ impl Server {
             rates: config.rates,
             reactions: config.reactions,
             reaction_rate: config.reaction_rate,
+            mix_ticks: config.mix.ticks,
             ..Config::default()
         };
         let plan = Plan {

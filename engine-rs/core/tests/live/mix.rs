@@ -55,6 +55,49 @@ fn every_shard_gets_every_packet_once_and_groups_are_seconds_without_holes() {
 }
 
 #[test]
+fn a_third_of_the_audience_is_served_in_each_tick_and_everybody_hears_all() {
+    const LISTENERS: u32 = 30;
+    let mut world = World::new(6, 2, Config { mix_ticks: 3, ..Config::default() });
+    world.upsert(1, SpaceTable { record: true, ..table(1) });
+    for shard in 0..2 {
+        for key in 0..LISTENERS {
+            world.join(shard, 100 + key, 900 + u64::from(key) * 2 + shard as u64, &[Track::Mix]).unwrap();
+        }
+        world.join(shard, 99, 800 + shard as u64, &[Track::MixGroups]).unwrap();
+    }
+    world.speak(&Speaker { frames: 151, ..Speaker::new(0, 0, 0) });
+    world.run_ms(4_000);
+    let recorded: Vec<_> = world
+        .records
+        .iter()
+        .filter_map(|item| match item {
+            RecordItem::Mix { packet, .. } => Some((packet.group, packet.ticks)),
+            _ => None,
+        })
+        .collect();
+    for shard in 0..2 {
+        let mut served = std::collections::BTreeMap::<u64, u32>::new();
+        for key in 100..100 + LISTENERS {
+            let packets: Vec<_> = got(&world, shard, key, Track::Mix)
+                .iter()
+                .map(|object| (object.object, mix_bundle::parse(object.group, &object.payload).unwrap()))
+                .collect();
+            assert!(packets.iter().all(|(phase, _)| Some(phase) == packets.first().map(|(first, _)| first)));
+            let ticks: Vec<_> = packets.iter().flat_map(|(_, it)| it.group..it.group + u64::from(it.ticks)).collect();
+            assert!(ticks.len() >= 150 - 2, "{}", ticks.len());
+            assert!(ticks.is_sorted_by(|one, next| one + 1 == *next));
+            packets.iter().for_each(|(_, it)| *served.entry(it.last_group()).or_default() += 1);
+        }
+        let even = served.values().filter(|number| **number == LISTENERS / 3).count();
+        assert!(even >= 145, "{served:?}");
+        // Who gets them on streams, and the recording, have those of the first phase.
+        let groups = got(&world, shard, 99, Track::MixGroups);
+        assert_eq!(groups.len(), recorded.len());
+        assert!(recorded.iter().filter(|(_, ticks)| *ticks == 3).count() >= 48, "{recorded:?}");
+    }
+}
+
+#[test]
 fn packets_that_were_under_way_when_somebody_was_silenced_are_dropped_also_by_a_kick() {
     for kick in [false, true] {
         let mut world = world(Duration::from_millis(200));

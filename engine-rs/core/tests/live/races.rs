@@ -53,7 +53,9 @@ fn captioned(table: &SpaceTable) -> u16 {
 }
 
 fn play(seed: u64, shards: u16, steps: Vec<Step>) {
-    let mut world = World::new(seed, shards, Config::default());
+    // Whether ticks of the mix leave one by one, or wait to be put together.
+    let mix_ticks = 1 + (seed % 3) as u8;
+    let mut world = World::new(seed, shards, Config { mix_ticks, ..Config::default() });
     world.between = Duration::from_micros(200 + seed % 30_000);
     world.mixing = Duration::from_micros(seed % 100_000);
     let mut now = SpaceTable { record: true, ..table(4) };

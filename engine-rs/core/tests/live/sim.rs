@@ -156,10 +156,22 @@ impl Speaker {
     }
 }
 
-/// The seats that a packet of [`World::mix`] says.
-fn mixed_seats(opus: &[u8]) -> impl Iterator<Item = u8> {
-    let mask = u16::from_be_bytes([opus[0], opus[1]]);
-    (0..13).filter(move |number| mask >> number & 1 == 1)
+/// What a packet of [`World::mix`] says: ticks from its first on, and seats in them. Each tick is a TOC and the seats' mask;
+/// several are an Opus packet of code 3 (RFC 6716 §3.2.5).
+fn mixed_seats(opus: &[u8]) -> impl Iterator<Item = (u64, u8)> {
+    let (toc, behind) = opus.split_first().unwrap();
+    let masks = if toc & 0b11 == 0 {
+        behind
+    } else {
+        assert_eq!((toc & 0b11, behind[0] & !0b11), (3, 0x80));
+        let lengths = usize::from(behind[0] & 0b11) - 1;
+        assert!(behind[1..=lengths].iter().all(|length| *length == 2));
+        &behind[1 + lengths..]
+    };
+    let masks: Vec<_> = masks.chunks(2).map(|mask| u16::from_be_bytes(mask.try_into().unwrap())).collect();
+    (0..)
+        .zip(masks)
+        .flat_map(|(tick, mask)| (0..13).filter(move |seat| mask >> seat & 1 == 1).map(move |seat| (tick, seat)))
 }
 
 /// What waits for its time.
@@ -299,10 +311,12 @@ impl Entry {
             Track::State | Track::Catalog | Track::Captions => Vec::new(),
             Track::Mix => {
                 let packet = mix_bundle::parse(object.group, &object.payload).unwrap();
-                mixed_seats(&packet.opus).map(|number| (packet.group, number)).collect()
+                mixed_seats(&packet.opus).map(|(tick, number)| (packet.group + tick, number)).collect()
             }
             // Of the group only the second is known: its last tick, then.
-            Track::MixGroups => mixed_seats(&object.payload).map(|number| (object.group * 50 + 49, number)).collect(),
+            Track::MixGroups => {
+                mixed_seats(&object.payload).map(|(_, number)| (object.group * 50 + 49, number)).collect()
+            }
             Track::Seat(number) => vec![(object.group, number.get())],
             track => {
                 let group = if track == Track::StageGroups { object.group * 50 + object.object } else { object.group };
@@ -681,8 +695,9 @@ impl World {
                 }
                 let (group, spurt, opus) = (*group, Spurt::default(), Bytes::new());
                 let mut packet = MixPacket { group, ticks: 1, spurt, levels, opus };
-                packet.opus = packet.seats().to_be_bytes().to_vec().into();
-                let mixed = Mixed { space: *space, epoch: self.epoch, packet };
+                let [high, low] = packet.seats().to_be_bytes();
+                packet.opus = vec![0xf8, high, low].into();
+                let mixed = Mixed { space: *space, epoch: self.epoch, packet, last: false };
                 let at = self.mix_time(1);
                 self.put(at, Action::Mixed { shard, mixed });
             }

@@ -32,6 +32,8 @@ pub struct Line {
     /// The last tick of each seat that is in a talkspurt.
     spoke: [Option<u64>; MAX_SEATS],
     forgotten: bool,
+    /// The tick with which the last one who talked has ended: what is in it must not wait for more.
+    over: Option<u64>,
 }
 
 impl Line {
@@ -41,13 +43,15 @@ impl Line {
     /// [`CodecError`] if libopus refuses a setting or has no memory.
     pub fn new(space: SpaceId, config: &MixConfig) -> Result<Self, CodecError> {
         let encoder = MixEncoder::new(config.bitrate, config.complexity)?;
-        let shape = Config { ticks: config.ticks, ..Config::default() };
         // A seat that libopus has no memory for stays silent.
-        let mixer = Mixer::new(shape, encoder, || OpusDecoder::new().ok());
-        Ok(Self { space, mixer, epoch: 0, last: (0, Time(0)), spoke: [None; MAX_SEATS], forgotten: false })
+        let mixer = Mixer::new(Config::default(), encoder, || OpusDecoder::new().ok());
+        let spoke = [None; MAX_SEATS];
+        Ok(Self { space, mixer, epoch: 0, last: (0, Time(0)), spoke, forgotten: false, over: None })
     }
 
     /// A tick. When the last one who talked has ended, what was said goes out without waiting for more.
+    ///
+    /// Each tick is a packet; the shards put them together to those that listeners get ([`MixConfig::ticks`]).
     pub fn tick(&mut self, now: Time, epoch: u64, group: u64, frames: &[RecordedFrame]) {
         self.epoch = self.epoch.max(epoch);
         for frame in frames {
@@ -57,7 +61,8 @@ impl Line {
         }
         self.last = (group, now);
         self.mixer.tick(group, frames);
-        if !self.talking() {
+        self.over = (!self.talking()).then_some(group);
+        if self.over.is_some() {
             self.mixer.flush(group);
         } else if self.complete() {
             self.mixer.advance(group.saturating_add(1));
@@ -86,7 +91,8 @@ impl Line {
     /// The next packet.
     pub fn poll(&mut self) -> Option<Mixed> {
         let packet = self.mixer.poll()?;
-        Some(Mixed { space: self.space, epoch: self.epoch, packet })
+        let last = self.over == Some(packet.last_group());
+        Some(Mixed { space: self.space, epoch: self.epoch, packet, last })
     }
 
     /// When [`Line::turn`] has something to do. `None`: nobody has spoken for long, the line is worth nothing any more.
@@ -193,6 +199,8 @@ mod tests {
             let ended = run.now;
             let said: u64 = run.packets.iter().map(|(_, mixed)| u64::from(mixed.packet.ticks)).sum();
             assert_eq!(said, count as u64, "all that was said is out with the last tick");
+            let last: Vec<_> = run.packets.iter().map(|(_, mixed)| mixed.last).collect();
+            assert_eq!(last.iter().position(|last| *last), Some(count - 1), "and waits for nothing more");
             run.pass(ended + Duration::from_secs(1));
             let (last, mixed) = run.packets.last().unwrap();
             assert!(mixed.packet.spurt.end && last.since(ended) < Duration::from_millis(450));
@@ -208,8 +216,8 @@ mod tests {
         let ticks = hum(30);
         run.say(1_000, &ticks[..9]);
         let groups: Vec<_> = run.packets.iter().map(|(_, mixed)| mixed.packet.group).collect();
-        assert_eq!(groups, [1_000, 1_003, 1_006], "the ninth tick is out before the tenth comes");
-        // Another seat begins, and is lost in the last tick of a packet: the next one may repair it.
+        assert_eq!(groups, (1_000..1_009).collect::<Vec<_>>(), "the ninth tick is out before the tenth comes");
+        // Another seat begins, and is lost in a tick: the next one may repair it.
         let both = |n: usize| -> Arc<[RecordedFrame]> {
             let other = RecordedFrame { seat: SeatNo::new(4).unwrap(), ..ticks[n].first().unwrap().clone() };
             ticks[n].iter().cloned().chain([other]).collect()
@@ -219,10 +227,10 @@ mod tests {
         }
         run.line.tick(run.now, 0, 1_011, &ticks[11]);
         run.drain();
-        assert_eq!(run.packets.len(), 3);
+        assert_eq!(run.packets.len(), 11);
         run.line.tick(run.now, 0, 1_012, &both(12));
         run.drain();
-        assert_eq!(run.packets.len(), 4);
+        assert_eq!(run.packets.len(), 13);
     }
 
     #[test]
