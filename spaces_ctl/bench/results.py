@@ -13,7 +13,7 @@ from spaces_ctl.bench.calibration import calibrate
 from spaces_ctl.bench.comparing import LIVEKIT
 from spaces_ctl.bench.limit import Ceiling
 from spaces_ctl.bench.plots import draw
-from spaces_ctl.bench.rows import BadResults, Measurement, median, read
+from spaces_ctl.bench.rows import BadResults, Measurement, median, paired, read
 from spaces_ctl.bench.targets import targets
 
 __all__ = ["Run", "markdown", "read_run", "write"]
@@ -92,12 +92,14 @@ def _groups(measurements: Sequence[Measurement]) -> list[list[Measurement]]:
 
 
 def _what(one: Measurement) -> str:
+    others = one.scenario.removeprefix("hostile-") if one.scenario.startswith("hostile-") else ""
     extras = [
         f"{one.spaces} Spaces" if one.spaces > 1 else "",
         f"{one.shards} shards" if one.shards > 1 else "",
         f"{one.loss:.0%} loss" if one.loss else "",
         f"{one.jitter_ms:g} ms jitter" if one.jitter_ms else "",
         "ACK_FREQUENCY" if one.ack_frequency else "",
+        "" if others in ("", "none") else f"beside {others.replace('-', ' ')}",
     ]
     return ", ".join([one.tier, *filter(None, extras)])
 
@@ -175,14 +177,9 @@ def _ratios(measurements: Sequence[Measurement]) -> list[str]:
     for load in loads:
         same = [one for one in measurements if (one.scenario, one.listeners, one.speakers) == load]
         ours = [one for one in same if one.server == "spaces"]
-        base = [one for one in same if one.server == "plain quinn" and one.frames_per_core_second]
-        if ours and base:
-            pairs = [a.frames_per_core_second / b.frames_per_core_second for a, b in zip(ours, base, strict=False)]
-            lines += [
-                f"{load[0]}: {median(pairs):.2f} × plain quinn "
-                f"({min(pairs):.2f} to {max(pairs):.2f} in {len(pairs)} pairs).",
-                "",
-            ]
+        base = [one for one in same if one.server == "plain quinn"]
+        if (ratio := paired(ours, base, lambda one: one.frames_per_core_second)) is not None:
+            lines += [f"{load[0]}, against plain quinn: {ratio}.", ""]
     return lines
 
 

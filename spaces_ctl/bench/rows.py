@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from spaces_ctl.bench.times import Times
 
-__all__ = ["BadResults", "Measurement", "Row", "Tier", "append", "median", "read", "row"]
+__all__ = ["BadResults", "Measurement", "Ratio", "Row", "Tier", "append", "median", "paired", "read", "row"]
 
 Tier = Literal["stage", "mix"]
 FRAMES_PER_SECOND = 50
@@ -110,6 +110,26 @@ def median(values: Iterable[float]) -> float:
     if not ordered:
         raise ValueError("the median of nothing")
     return ordered[(len(ordered) - 1) // 2]
+
+
+class Ratio(NamedTuple):
+    """How one compares with another, round by round."""
+
+    median: float
+    least: float
+    most: float
+    pairs: int
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} × ({self.least:.2f} to {self.most:.2f} in {self.pairs} pairs)"
+
+
+def paired(
+    above: Sequence[Measurement], below: Sequence[Measurement], of: Callable[[Measurement], float]
+) -> Ratio | None:
+    """The rounds of two servers or loads that were measured in turn; None if there is no pair."""
+    ratios = [of(one) / of(other) for one, other in zip(above, below, strict=False) if of(other)]
+    return Ratio(median(ratios), min(ratios), max(ratios), len(ratios)) if ratios else None
 
 
 def row(rounds: Sequence[Measurement]) -> Row:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from spaces_ctl.bench.limit import Ceiling
-from spaces_ctl.bench.rows import Measurement, median
+from spaces_ctl.bench.rows import Measurement, median, paired
 
 __all__ = ["Target", "targets"]
 
@@ -62,40 +62,34 @@ def _counts(rounds: Rounds, latest_ms: float = LATEST_MS) -> bool:
     return median(one.loss_ratio for one in rounds) <= LEAST_LOSS and _p99(rounds) <= latest_ms
 
 
-def _ratio(above: Rounds, below: Rounds, of: Callable[[Measurement], float]) -> tuple[float, str] | None:
-    """Round by round: the median of the pairs' ratios, and all of them in words."""
-    pairs = [of(one) / of(other) for one, other in zip(above, below, strict=False) if of(other)]
-    if not pairs:
-        return None
-    return median(pairs), f"{median(pairs):.2f} × ({min(pairs):.2f} to {max(pairs):.2f} in {len(pairs)} pairs)"
-
-
 def _frames(one: Measurement) -> float:
     return one.frames_per_core_second
 
 
 def _beside(measurements: Rounds, scenario: str, other: str, least: float, what: str) -> Iterator[Target]:
     ours = _of(measurements, scenario)
-    if (ratio := _ratio(ours, _of(measurements, scenario, other), _frames)) is not None:
+    if (ratio := paired(ours, _of(measurements, scenario, other), _frames)) is not None:
         wanted = f"≥ {least:g} × {other}'s frames per core-second; loss ≤ {LEAST_LOSS:.1%}, p99 ≤ {LATEST_MS:g} ms"
-        measured = f"{ratio[1]}; p99 {_p99(ours):.1f} ms"
-        yield Target(what, wanted, measured, ratio[0] >= least and _counts(ours))
+        measured = f"{ratio}; p99 {_p99(ours):.1f} ms"
+        yield Target(what, wanted, measured, ratio.median >= least and _counts(ours))
 
 
 def _speakers(measurements: Rounds, speakers: int, least: float) -> Iterator[Target]:
     rounds = _of(measurements, "speakers")
     many = [one for one in rounds if one.speakers == speakers]
-    if (ratio := _ratio(many, [one for one in rounds if one.speakers == 1], _frames)) is not None:
-        measured = f"{ratio[1]}; p99 {_p99(many):.1f} ms"
+    if (ratio := paired(many, [one for one in rounds if one.speakers == 1], _frames)) is not None:
+        measured = f"{ratio}; p99 {_p99(many):.1f} ms"
         wanted = f"≥ {least:g} × the frames of 1 speaker"
-        yield Target(f"{speakers} speakers", wanted, measured, ratio[0] >= least and _counts(many))
+        yield Target(f"{speakers} speakers", wanted, measured, ratio.median >= least and _counts(many))
 
 
 def _tiers(measurements: Rounds) -> Iterator[Target]:
     rounds = _of(measurements, "tiers")
     mix, stage = ([one for one in rounds if one.tier == tier] for tier in ("mix", "stage"))
-    if (ratio := _ratio(mix, stage, lambda one: one.listeners_per_core)) is not None:
-        yield Target("`mix` in packets of 60 ms", "≥ 2.5 × the stage's listeners per core", ratio[1], ratio[0] >= 2.5)
+    if (ratio := paired(mix, stage, lambda one: one.listeners_per_core)) is not None:
+        yield Target(
+            "`mix` in packets of 60 ms", "≥ 2.5 × the stage's listeners per core", str(ratio), ratio.median >= 2.5
+        )
 
 
 def _limit(measurements: Rounds, ceilings: Sequence[Ceiling]) -> Iterator[Target]:

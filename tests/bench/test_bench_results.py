@@ -32,7 +32,7 @@ def test_the_document_says_what_was_measured_and_the_ratio_of_the_pairs() -> Non
     run = results.Run(measurements=ALL, ceilings=[ceiling], machine={"cores": "2"}, commands=["make results"])
     text = results.markdown(run, [Path("results/frames.svg")])
     assert "| spaces 0.1.0 | stage | 1,000 | 1 | 100,000 | 2,000 | 0.0000% | 10.0 / 30.0 | 18.0 | 0.40 | 1 |" in text
-    assert "pairs-1-speaker: 2.00 × plain quinn" in text
+    assert "pairs-1-speaker, against plain quinn: 2.00 ×" in text
     assert "9,990 joined meanwhile, 10 could not; join to first audio p50 / p99 70.0 / 70.0 ms" in text
     assert "| 50% of 200,000 | yes |" in text
     assert "stage, 5% loss, 30 ms jitter" in text
