@@ -54,6 +54,10 @@ class FirefoxError(AssertionError):
     """Firefox did not do what it was told, or a script of a test threw."""
 
 
+FROZEN_S = 10.0
+"""A Firefox that has not answered for so long is not slow."""
+
+
 class _Session:
     """One connection: commands out, answers and events in."""
 
@@ -87,7 +91,8 @@ class _Session:
         await self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
         try:
             async with asyncio.timeout(PATIENCE_S):
-                answer = await self._waiting[number]
+                # Shielded: who gives up waiting shows by the entry that stays that Firefox never answered.
+                answer = await asyncio.shield(self._waiting[number])
         except TimeoutError:
             # Now and then it freezes on a machine with ten times more to do than it can.
             raise Spoilt(f"Firefox does not answer {method}") from None
@@ -95,6 +100,11 @@ class _Session:
             raise FirefoxError(f"{method}: {answer['error']}: {answer['message']}")
         result: dict[str, Any] = answer["result"]
         return result
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has not answered everything that it was asked."""
+        return bool(self._waiting)
 
 
 class FirefoxPage:
@@ -136,10 +146,17 @@ class FirefoxPage:
     async def wait_for_function(
         self, expression: str, *, arg: Any = None, timeout: float | None = None, polling: float | None = None
     ) -> None:
-        """Until `expression` gives something true; both times in ms. Raises TimeoutError."""
-        async with asyncio.timeout(PATIENCE_S if timeout is None else timeout / 1000):
-            while not await self.evaluate(expression, arg):
-                await asyncio.sleep((polling or 50) / 1000)
+        """Until `expression` gives something true; both times in ms. Raises TimeoutError; Spoilt if Firefox froze."""
+        answered = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(PATIENCE_S if timeout is None else timeout / 1000):
+                while not await self.evaluate(expression, arg):
+                    await asyncio.sleep((polling or 50) / 1000)
+                    answered = asyncio.get_running_loop().time()
+        except TimeoutError:
+            if self._session.silent and asyncio.get_running_loop().time() - answered > FROZEN_S:
+                raise Spoilt("Firefox does not answer any more") from None
+            raise
 
     async def wait_for_timeout(self, timeout: float) -> None:
         """Lets the page live for so many ms."""
