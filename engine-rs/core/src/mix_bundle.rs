@@ -1,7 +1,8 @@
 //! One packet of the mix as an object of the track `mix`: all that is heard, in one datagram, the same for everybody in
 //! its phase.
 //!
-//! Group id = the first tick in it, object id = the phase (`mix_packer.rs`): packets of other phases begin with other ticks.
+//! Group id = the first tick in it, object 0: a whole group, since moq-lite has no other datagrams. Packets of other phases
+//! (`mix_packer.rs`) begin with other ticks, but where sound begins.
 //! ```text
 //! head (1 byte) | seats (2 bytes, big endian) | a level (1 byte, RFC 6464) for each of these, lowest first | Opus packet
 //! head  = bits 0–1 ticks (1 to 3) | bit 4 first packet after a pause | bit 5 last one before a pause | others must be 0

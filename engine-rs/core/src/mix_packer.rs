@@ -39,11 +39,6 @@ impl Packer {
         Self { ticks, first, next: first, held: Vec::with_capacity(MAX_TICKS) }
     }
 
-    /// How many there are beside each other.
-    pub(crate) const fn phases(&self) -> u8 {
-        self.ticks
-    }
-
     /// Takes a tick's packet, or a longer one, which goes as it is. `last`: nothing follows for a while, so what is held must
     /// not wait. What is whole goes to `out`, two packets at most.
     pub(crate) fn push(&mut self, packet: &MixPacket, last: bool, mut out: impl FnMut(MixPacket)) {

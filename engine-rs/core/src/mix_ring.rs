@@ -44,7 +44,6 @@ struct Slot {
 /// One phase's packets. Positions count them since the line was made, without holes.
 #[derive(Debug)]
 pub(crate) struct MixLine {
-    phase: u8,
     packer: Packer,
     numbers: Numbers,
     slots: VecDeque<Slot>,
@@ -64,7 +63,7 @@ impl Line for MixLine {
 impl MixLine {
     fn new(ticks: u8, phase: u8) -> Self {
         let packer = Packer::new(ticks, phase);
-        Self { phase, packer, numbers: Numbers::default(), slots: VecDeque::new(), end: 0 }
+        Self { packer, numbers: Numbers::default(), slots: VecDeque::new(), end: 0 }
     }
 
     fn start(&self) -> u64 {
@@ -90,8 +89,8 @@ impl MixLine {
             space,
             track: Track::Mix,
             group: packet.group,
-            object: self.phase.into(),
-            end_of_group: self.packer.phases() == 1,
+            object: 0,
+            end_of_group: true,
             timestamp: packet.group.saturating_mul(TICK_SAMPLES),
             payload: mix_bundle::encode(packet),
         };

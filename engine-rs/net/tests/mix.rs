@@ -12,6 +12,7 @@ use spaces_core::ids::SeatNo;
 use spaces_core::mix_bundle;
 use spaces_core::playout::PlayoutConfig;
 use spaces_core::refusal::Refusal;
+use spaces_core::uplink::packet_samples;
 use spaces_moqt::seam::Protocol;
 use spaces_net::client::listener::{Heard, Listener, ListenerConfig};
 use spaces_net::client::speaker::{Speaker, SpeakerConfig};
@@ -154,6 +155,8 @@ fn plain_players_get_opus_packets_on_streams_and_ours_datagrams_over_every_trans
             let packet = mix_bundle::parse(datagram.header.group, &datagram.payload).unwrap();
             talked += u64::from(packet.ticks) * u64::from(packet.seats() == 1);
             let same = groups.iter().find(|got| got.header.timestamp == datagram.header.timestamp);
+            // Where sound begins packets of different phases begin together, and are not as long.
+            let same = same.filter(|same| packet_samples(&same.payload) == packet_samples(&packet.opus));
             assert!(same.is_none_or(|same| same.payload == packet.opus), "{via:?}");
             let mut pcm = vec![0; usize::from(packet.ticks) * 960];
             spaces_core::mix_receiver::MixDecoder::decode(&mut decoder, &packet.opus, &mut pcm).unwrap();
