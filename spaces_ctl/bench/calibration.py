@@ -45,7 +45,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 def calibrate(measurements: Iterable[Measurement], source: str, machine: dict[str, str]) -> Calibration:
-    """The medians of clean measurements: a perfect network, no ACK_FREQUENCY, one Space, nobody else there.
+    """The medians of clean measurements: a perfect network, no ACK_FREQUENCY, one Space, nobody else.
 
     Those of a server beyond its capacity (1 % lost, or p99 over 100 ms) say nothing of its cost and are left out.
     Raises BadResults if nothing is left.
@@ -53,7 +53,7 @@ def calibrate(measurements: Iterable[Measurement], source: str, machine: dict[st
     everything = list(measurements)
     groups: dict[tuple[str, str, Tier, int, int], list[Measurement]] = {}
     for one in everything:
-        perfect = not (one.loss or one.jitter_ms or one.ack_frequency or one.joiners or one.joiners_failed)
+        perfect = not (one.loss or one.jitter_ms or one.ack_frequency or one.awake or one.joiners or one.joiners_failed)
         p99 = one.latency.quantile_ms(0.99)
         sound = one.loss_ratio < 0.01 and p99 is not None and p99 < 100 and one.server_cpu_seconds > 0
         if perfect and sound and one.spaces == 1 and one.shards == 1:

@@ -43,6 +43,8 @@ class Round:
     network: Network = field(default_factory=Network)
     seed: int = 1
     ack_frequency: bool = False
+    awake: bool = False
+    """The server's cores are kept from sleeping."""
     connections_per_socket: int = 100
     others: Sequence[Group] = ()
     """Further groups beside the listeners: joiners, stalled ones."""
@@ -72,7 +74,7 @@ async def measure(
         realtime=bool(what.load_hosts),
     )
     listeners = Group(name=LISTENERS, listeners=what.listeners, tier=what.tier, curve=what.curve)
-    async with start(tools, scene) as target:
+    async with processes.awake(cores if what.awake else ()), start(tools, scene) as target:
         plan = Plan(
             server=target.address,
             protocol=target.protocol,
@@ -132,6 +134,7 @@ def _measurement(what: Round, server: str, version: str, report: load.Report, cp
         loss=what.network.loss,
         jitter_ms=what.network.jitter_ms,
         ack_frequency=what.ack_frequency,
+        awake=what.awake,
         delivered=listeners.delivered,
         expected=listeners.expected,
         worst_listener_loss=listeners.worst_listener_loss,

@@ -23,7 +23,8 @@ def draw(measurements: Rows, directory: Path) -> list[Path]:
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "spaces"
     directory.mkdir(parents=True, exist_ok=True)
-    perfect = [one for one in measurements if not (one.loss or one.jitter_ms or one.ack_frequency or one.joiners)]
+    spoilt = ("loss", "jitter_ms", "ack_frequency", "awake", "joiners")
+    perfect = [one for one in measurements if not any(getattr(one, name) for name in spoilt)]
     plain = [one for one in perfect if one.spaces == 1 and not one.scenario.startswith("hostile-")]
     single = [one for one in plain if one.shards == 1]
     drawn = [

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from spaces_ctl.bench.errors import BenchFailed
 
-__all__ = ["child", "cpu_seconds", "line", "resident_bytes"]
+__all__ = ["awake", "child", "cpu_seconds", "line", "resident_bytes"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -51,6 +52,16 @@ async def child(
                 os.kill(process.pid, signal.SIGKILL)
         # What it has written still waits in the pipe; unread, the transport would outlive the loop.
         await process.communicate()
+
+
+@asynccontextmanager
+async def awake(cores: Sequence[int]) -> AsyncIterator[None]:
+    """Keeps these cores from sleeping, see `awake.py`. Raises BenchFailed."""
+    async with AsyncExitStack() as stack:
+        for core in cores:
+            spinner = child([core], sys.executable, "-P", Path(__file__).with_name("awake.py"))
+            await line(await stack.enter_async_context(spinner), 10)
+        yield
 
 
 async def line(process: asyncio.subprocess.Process, patience_s: float) -> str:

@@ -87,7 +87,7 @@ def _groups(measurements: Sequence[Measurement]) -> list[list[Measurement]]:
     groups: dict[tuple[object, ...], list[Measurement]] = {}
     for one in measurements:
         key = (one.scenario, one.server, one.version, one.tier, one.listeners, one.speakers, one.spaces, one.shards)
-        groups.setdefault((*key, one.loss, one.jitter_ms, one.ack_frequency), []).append(one)
+        groups.setdefault((*key, one.loss, one.jitter_ms, one.ack_frequency, one.awake), []).append(one)
     return list(groups.values())
 
 
@@ -99,6 +99,7 @@ def _what(one: Measurement) -> str:
         f"{one.loss:.0%} loss" if one.loss else "",
         f"{one.jitter_ms:g} ms jitter" if one.jitter_ms else "",
         "ACK_FREQUENCY" if one.ack_frequency else "",
+        "core awake" if one.awake else "",
         "" if others in ("", "none") else f"beside {others.replace('-', ' ')}",
     ]
     return ", ".join([one.tier, *filter(None, extras)])

@@ -54,6 +54,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Share of packets that the emulated network loses, each way."""
     jitter_ms: float = 0.0
     ack_frequency: bool = False
+    awake: bool = False
+    """The server's cores were kept from sleeping (`awake.py`)."""
     delivered: int
     expected: int
     worst_listener_loss: float = 0.0

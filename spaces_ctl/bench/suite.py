@@ -32,12 +32,21 @@ SCENARIOS: dict[str, list[Round]] = {
         Round(scenario="tiers", tier="stage", listeners=1_500),
         Round(scenario="tiers", tier="mix", listeners=3_000),
     ],
+    # As many as nearly fill the core: what listeners cost, and not what it costs to fall asleep.
+    "tiers-full": [
+        Round(scenario="tiers-full", tier="stage", listeners=3_000, awake=True),
+        Round(scenario="tiers-full", tier="mix", listeners=7_000, curve=_FAST, awake=True),
+    ],
     "growth-stage": [
         Round(scenario="growth-stage", listeners=listeners) for listeners in (200, 500, 1_000, 1_500, 2_000, 3_000)
     ],
     "growth-mix": [
         Round(scenario="growth-mix", tier="mix", listeners=listeners, curve=_FAST)
         for listeners in (1_000, 2_000, 4_000, 7_000, 10_000)
+    ],
+    "growth-mix-awake": [
+        Round(scenario="growth-mix-awake", tier="mix", listeners=listeners, curve=_FAST, awake=True)
+        for listeners in (1_000, 2_000, 4_000, 7_000)
     ],
     "shards": [
         # Few connections a socket: the kernel spreads sockets, not connections, over shards.

@@ -38,11 +38,13 @@ def targets(measurements: Rounds, ceilings: Sequence[Ceiling]) -> list[Target]:
     found += _beside(measurements, "compare", "mumble-server", 1.0, "1 speaker, beside mumble-server")
     found += _speakers(measurements, 4, 3.0)
     found += _speakers(measurements, 10, 7.0)
-    found += _tiers(measurements)
+    found += _tiers(measurements, "tiers")
+    found += _tiers(measurements, "tiers-full")
     found += _limit(measurements, ceilings)
     found += _crowd(measurements)
     found += _flat(measurements, "growth-stage", "stage")
     found += _flat(measurements, "growth-mix", "mix")
+    found += _flat(measurements, "growth-mix-awake", "mix")
     found += _memory(measurements)
     found += _storm(measurements)
     found += _hostile(measurements)
@@ -83,13 +85,17 @@ def _speakers(measurements: Rounds, speakers: int, least: float) -> Iterator[Tar
         yield Target(f"{speakers} speakers", wanted, measured, ratio.median >= least and _counts(many))
 
 
-def _tiers(measurements: Rounds) -> Iterator[Target]:
-    rounds = _of(measurements, "tiers")
+def _awake(rounds: Rounds) -> str:
+    return ", core kept awake" if rounds and all(one.awake for one in rounds) else ""
+
+
+def _tiers(measurements: Rounds, scenario: str) -> Iterator[Target]:
+    rounds = _of(measurements, scenario)
     mix, stage = ([one for one in rounds if one.tier == tier] for tier in ("mix", "stage"))
     if (ratio := paired(mix, stage, lambda one: one.listeners_per_core)) is not None:
-        yield Target(
-            "`mix` in packets of 60 ms", "≥ 2.5 × the stage's listeners per core", str(ratio), ratio.median >= 2.5
-        )
+        what = f"`mix` in packets of 60 ms, {mix[0].listeners:,} beside {stage[0].listeners:,}{_awake(rounds)}"
+        reached = ratio.median >= 2.5 and _counts(mix, 60.0) and _counts(stage)
+        yield Target(what, "≥ 2.5 × the stage's listeners per core", str(ratio), reached)
 
 
 def _limit(measurements: Rounds, ceilings: Sequence[Ceiling]) -> Iterator[Target]:
@@ -120,7 +126,8 @@ def _flat(measurements: Rounds, scenario: str, tier: str) -> Iterator[Target]:
         middle = (min(costs) + max(costs)) / 2
         spread = max(costs) / middle - 1
         measured = f"± {spread:.0%}: {costs[0]:.0f} µs a second at {served[0]:,}, {costs[-1]:.0f} at {served[-1]:,}"
-        yield Target(f"cost of a listener on `{tier}`, from 1,000 up", "flat, ± 15%", measured, spread <= 0.15)
+        what = f"cost of a listener on `{tier}`, from 1,000 up{_awake(rounds)}"
+        yield Target(what, "flat, ± 15%", measured, spread <= 0.15)
 
 
 def _memory(measurements: Rounds) -> Iterator[Target]:

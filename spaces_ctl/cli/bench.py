@@ -149,6 +149,9 @@ def run(
     ack_frequency: Annotated[
         bool, typer.Option("--ack-frequency", help="Listeners offer ACK_FREQUENCY, which no browser does.")
     ] = False,
+    awake: Annotated[
+        bool, typer.Option("--awake", help="Keep the server's cores from sleeping, which on virtual machines is dear.")
+    ] = False,
     connections_per_socket: Annotated[
         int, typer.Option(min=1, help="QUIC connections that share an address; few spread better over shards.")
     ] = 100,
@@ -207,6 +210,7 @@ def run(
         network=load.Network(loss, jitter),
         seed=seed,
         ack_frequency=ack_frequency,
+        awake=awake,
         connections_per_socket=connections_per_socket,
         others=others,
         host=listen,

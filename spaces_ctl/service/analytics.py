@@ -106,6 +106,11 @@ class Analytics:
                     self._forget(space)
         return True
 
+    async def peak(self, space: SpaceId) -> int:
+        """The most people who were there at once, until now. Waits for nobody who stores."""
+        stored = await self._db.read(lambda c: store.analytics(c, space))
+        return max(self._counters.of(space).peak, stored.peak if stored else 0)
+
     async def counted(self, space: SpaceId) -> Counted | None:
         """What was counted until now, stored or not; None if nothing was."""
         async with self._lock:

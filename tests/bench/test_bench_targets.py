@@ -61,6 +61,23 @@ def test_who_listens_must_lose_nothing_whatever_the_others_do() -> None:
     assert not only(alone, measurement(scenario="hostile-stalled", worst_listener_loss=0.01)).reached
 
 
+def test_the_mix_serves_more_listeners_per_core_and_in_time() -> None:
+    stage = measurement(scenario="tiers-full", listeners=3_000, server_cpu_seconds=4.0, awake=True)
+
+    def beside(cpu: float, late_us: int = 30_000) -> Target:
+        late = [(late_us, 250_000)]
+        mix = measurement(
+            scenario="tiers-full", tier="mix", listeners=7_000, server_cpu_seconds=cpu, latency_us=late, awake=True
+        )
+        return only(stage, mix)
+
+    assert beside(3.7).what == "`mix` in packets of 60 ms, 7,000 beside 3,000, core kept awake"
+    assert beside(3.7).measured == "2.52 × (2.52 to 2.52 in 1 pairs)"
+    assert beside(3.7).reached
+    assert not beside(3.8).reached
+    assert not beside(3.7, 70_000).reached
+
+
 def test_seven_thousand_on_the_mix_have_sixty_milliseconds() -> None:
     def crowd(late_us: int) -> Measurement:
         late = [(30_000, 200_000), (late_us, 50_000)]

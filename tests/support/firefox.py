@@ -91,7 +91,8 @@ class _Session:
         await self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
         try:
             async with asyncio.timeout(PATIENCE_S):
-                # Shielded: who gives up waiting shows by the entry that stays that Firefox never answered.
+                # Shielded: who gives up waiting shows by the entry that stays that Firefox never answered. And a late
+                # answer to a future cancelled with its waiter would end whoever reads, and with that all answers.
                 answer = await asyncio.shield(self._waiting[number])
         except TimeoutError:
             # Now and then it freezes on a machine with ten times more to do than it can.

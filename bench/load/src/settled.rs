@@ -80,8 +80,8 @@ impl Settled {
         black_box(seated().map(Ear::read_opening_keys).sum::<u64>());
     }
 
-    /// Opens a packet, if it is for one of these: the one with this `number` of those that were expected. `heard` gets each datagram in it; in the end `over` is told whose connection
-    /// goes no further, and why.
+    /// Opens a packet, if it is for one of these: the one with this `number` of those that were expected. `heard` gets each datagram
+    /// in it; in the end `over` is told whose connection goes no further, and why.
     pub fn open(
         &mut self,
         now: Instant,

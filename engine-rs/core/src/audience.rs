@@ -11,6 +11,7 @@ use crate::cursor::{Beginnings, Listener, News, Offer};
 use crate::engine::{Feedback, Purge, Sink, Soon, Track};
 use crate::event::Counts;
 use crate::ids::{AccountId, SeatMask, SessionKey, SpaceId};
+use crate::mix::MAX_TICKS;
 use crate::round::Round;
 use crate::stats::EngineStats;
 use crate::time::Time;
@@ -44,8 +45,8 @@ pub(crate) struct Audience {
     rounds: [Round; News::NUMBER],
     /// The phase that had a packet of the mix last.
     mix_phase: u8,
-    /// Who hears the mix next is in this phase of it, or the one that is as many behind the last as there are.
-    next_phase: u8,
+    /// How many hear the mix, by phase.
+    phases: [u32; MAX_TICKS],
     purge: Purge,
     counts: Counts,
     services: u32,
@@ -73,6 +74,7 @@ impl Audience {
         if self.listeners.get(slot).is_none_or(|listener| listener.session != session) {
             return None;
         }
+        self.count_phase(slot, false);
         self.listeners.swap_remove(slot);
         if let Some(account) = account.filter(|_| kind != Kind::Service) {
             self.accounts(kind).remove(&(account, session));
@@ -146,25 +148,37 @@ impl Audience {
     }
 
     pub(crate) fn subscribe(&mut self, slot: usize, track: Track, from: &Beginnings<'_>) {
+        self.count_phase(slot, false);
+        let phase = self.next_phase(slot, from.mix.phases());
         if let Some(listener) = self.listeners.get_mut(slot) {
-            listener.subscribe(track, from);
+            listener.subscribe(track, from, phase);
+            self.count_phase(slot, true);
             self.touch(slot);
         }
     }
 
+    pub(crate) fn unsubscribe(&mut self, slot: usize, track: Track) {
+        self.count_phase(slot, false);
+        if let Some(listener) = self.listeners.get_mut(slot) {
+            listener.unsubscribe(track);
+        }
+        self.count_phase(slot, true);
+    }
+
     /// The phase of the mix for whom it begins now: as many are in each. Services hear what is in `mix.groups`.
-    pub(crate) fn phase_for(&mut self, slot: usize, phases: u8) -> u8 {
+    fn next_phase(&self, slot: usize, phases: u8) -> u8 {
         if self.listeners.get(slot).is_none_or(Listener::service) {
             return 0;
         }
-        let phase = self.next_phase % phases.max(1);
-        self.next_phase = phase + 1;
-        phase
+        let phases = (0..).zip(&self.phases).take(phases.into());
+        phases.min_by_key(|(_, listeners)| **listeners).map_or(0, |(phase, _)| phase)
     }
 
-    pub(crate) fn unsubscribe(&mut self, slot: usize, track: Track) {
-        if let Some(listener) = self.listeners.get_mut(slot) {
-            listener.unsubscribe(track);
+    /// Counts a listener in or out.
+    fn count_phase(&mut self, slot: usize, there: bool) {
+        let phase = self.listeners.get(slot).and_then(Listener::hears_mix_in);
+        if let Some(listeners) = phase.and_then(|phase| self.phases.get_mut(usize::from(phase))) {
+            *listeners = if there { *listeners + 1 } else { listeners.saturating_sub(1) };
         }
     }
 
@@ -185,6 +199,10 @@ impl Audience {
         let length = self.listeners.len();
         if let News::Mix(phase) = news {
             self.mix_phase = phase;
+            // In the first phase there may be those who hear it in groups.
+            if phase > 0 && self.phases.get(usize::from(phase)) == Some(&0) {
+                return;
+            }
         }
         if let Some(round) = self.rounds.get_mut(news.index()) {
             round.begin(length);

@@ -110,8 +110,6 @@ pub(crate) struct Offer<'a> {
 pub(crate) struct Beginnings<'a> {
     pub(crate) ring: &'a Ring,
     pub(crate) mix: &'a MixRing,
-    /// In which phase of it.
-    pub(crate) phase: u8,
     pub(crate) captions: &'a Captions,
     pub(crate) documents: &'a Documents,
 }
@@ -176,8 +174,8 @@ impl Listener {
         }
     }
 
-    /// Takes a track from now on, beginning with the last few ticks (or the document as it stands).
-    pub(crate) fn subscribe(&mut self, track: Track, from: &Beginnings<'_>) {
+    /// Takes a track from now on, beginning with the last few ticks (or the document as it stands); the mix in this phase.
+    pub(crate) fn subscribe(&mut self, track: Track, from: &Beginnings<'_>, phase: u8) {
         let ring = from.ring;
         let first = ring.end().saturating_sub(PREFILL).max(ring.start());
         match track {
@@ -208,8 +206,8 @@ impl Listener {
                 self.pulse = from.documents.pulse.as_ref().map_or(0, |(number, _)| *number);
             }
             Track::Mix => {
-                self.tracks = self.tracks & !(0b11 << PHASE) | MIX | u16::from(from.phase) << PHASE;
-                self.mix = from.mix.line(from.phase).map_or(0, |line| line.prefill() as u32);
+                self.tracks = self.tracks & !(0b11 << PHASE) | MIX | u16::from(phase) << PHASE;
+                self.mix = from.mix.line(phase).map_or(0, |line| line.prefill() as u32);
             }
             Track::MixGroups => {
                 self.tracks |= MIX_GROUPS;
@@ -251,6 +249,11 @@ impl Listener {
     /// In which it gets packets of the mix.
     const fn phase(&self) -> u8 {
         (self.tracks >> PHASE) as u8 & 0b11
+    }
+
+    /// The phase in which it hears the mix; `None`: it does not.
+    pub(crate) const fn hears_mix_in(&self) -> Option<u8> {
+        if self.tracks & MIX != 0 { Some(self.phase()) } else { None }
     }
 
     /// A service session.

@@ -45,7 +45,7 @@ pub struct Config {
     pub reactions: u8,
     /// Reactions a second that one session may send; twice as many at once.
     pub reaction_rate: u16,
-    /// Ticks a packet of the mix, 1 to 3.
+    /// Ticks a packet of the mix, 1 to 3, and so many phases of it: in each tick those are served who are in one of them.
     pub mix_ticks: u8,
     /// The `catalog` track's only object; empty: there is no such track.
     pub catalog: Bytes,

@@ -40,19 +40,20 @@ impl Packer {
     }
 
     /// Takes a tick's packet, or a longer one, which goes as it is. `last`: nothing follows for a while, so what is held must
-    /// not wait. What is whole goes to `out`, two packets at most.
-    pub(crate) fn push(&mut self, packet: &MixPacket, last: bool, mut out: impl FnMut(MixPacket)) {
-        if self.held.last().is_some_and(|before| !follows(before, packet)) || !self.fits(packet) {
-            self.cut(&mut out);
-        }
+    /// not wait. What is whole now: what was held before it, and what it belongs to.
+    pub(crate) fn push(&mut self, packet: &MixPacket, last: bool) -> [Option<MixPacket>; 2] {
+        let breaks = self.held.last().is_some_and(|before| !follows(before, packet)) || !self.fits(packet);
+        let before = if breaks { self.cut() } else { None };
         let goes_on = packet.ticks == 1 && !packet.spurt.end && !last;
         self.held.push(packet.clone());
         if !goes_on {
-            self.cut(&mut out);
-        } else if self.held.len() >= usize::from(self.next) {
-            self.next = self.ticks;
-            out(self.take());
+            return [before, self.cut()];
         }
+        if self.held.len() < usize::from(self.next) {
+            return [before, None];
+        }
+        self.next = self.ticks;
+        [before, Some(self.take())]
     }
 
     /// Drops what is held with one of `seats` in it: voices cannot be taken out of a mix.
@@ -65,11 +66,9 @@ impl Packer {
     }
 
     /// What is held goes as it is.
-    fn cut(&mut self, out: &mut impl FnMut(MixPacket)) {
-        if !self.held.is_empty() {
-            out(self.take());
-        }
+    fn cut(&mut self) -> Option<MixPacket> {
         self.next = self.first;
+        (!self.held.is_empty()).then(|| self.take())
     }
 
     fn fits(&self, packet: &MixPacket) -> bool {
@@ -187,9 +186,7 @@ mod tests {
     }
 
     fn pack(packer: &mut Packer, packet: &MixPacket, last: bool) -> Vec<MixPacket> {
-        let mut out = Vec::new();
-        packer.push(packet, last, |packet| out.push(packet));
-        out
+        packer.push(packet, last).into_iter().flatten().collect()
     }
 
     #[test]

@@ -152,14 +152,7 @@ impl MixRing {
     /// Takes what comes from the mixer. `made` is told of each packet that is whole now, and of its phase.
     pub(crate) fn push(&mut self, bundle: &MixBundle, now: Time, mut made: impl FnMut(u8, MixPacket)) {
         for (phase, line) in (0..).zip(&mut self.lines) {
-            let mut whole = [None, None];
-            let mut places = whole.iter_mut();
-            line.packer.push(&bundle.packet, bundle.last, |packet| {
-                if let Some(place) = places.next() {
-                    *place = Some(packet);
-                }
-            });
-            for packet in whole.into_iter().flatten() {
+            for packet in line.packer.push(&bundle.packet, bundle.last).into_iter().flatten() {
                 self.last = self.last.max(Some(packet.last_group()));
                 line.push(bundle.space, &packet, now);
                 made(phase, packet);

@@ -138,8 +138,7 @@ impl Engine {
             _ => {}
         }
         let Space { ring, mix, captions, documents, audience, .. } = space;
-        let phase = if track == Track::Mix { audience.phase_for(session.slot, mix.phases()) } else { 0 };
-        audience.subscribe(session.slot, track, &Beginnings { ring, mix, phase, captions, documents });
+        audience.subscribe(session.slot, track, &Beginnings { ring, mix, captions, documents });
         let id = session.space;
         if track == Track::State {
             space.pulse.owe();

@@ -78,8 +78,9 @@ impl<S> Connections<S> {
         Some(slot)
     }
 
-    /// Fetches what a datagram to `key`, or an acknowledgement from it, needs; see [`spaces_core::engine::Sink::expect`].
-    pub(crate) fn expect(&self, key: u32, soon: Soon) {
+    /// Fetches what a datagram to `key` needs, or an acknowledgement from it, which is to be opened; see
+    /// [`spaces_core::engine::Sink::expect`].
+    pub(crate) fn expect(&self, key: u32, soon: Soon, open: bool) {
         let Some(Some(slot)) = self.slots.get(key as usize) else { return };
         match soon {
             Soon::Soon => {
@@ -94,7 +95,7 @@ impl<S> Connections<S> {
             }
             Soon::Next => {
                 if let Some(express) = &slot.connection.express {
-                    express.fetch_keys();
+                    express.fetch_keys(open);
                 }
             }
         }

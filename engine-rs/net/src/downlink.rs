@@ -188,7 +188,7 @@ impl Sink for Downlink<'_> {
     }
 
     fn expect(&mut self, session: SessionKey, soon: Soon) {
-        self.connections.expect(session.0, soon);
+        self.connections.expect(session.0, soon, false);
     }
 
     /// Why nothing of a silenced seat leaves after this and [`crate::endpoint::Endpoint::expel_datagrams`]:

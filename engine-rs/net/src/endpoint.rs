@@ -41,6 +41,10 @@ pub use crate::wake::Waker;
 
 /// The least time between two turns: packets are handled in slots of 1 ms, not one by one, which halves their cost.
 pub(crate) const SLOT: Duration = Duration::from_millis(1);
+/// How late the kernel may wake a thread (its timer slack): not worth a sleep.
+const LATE: Duration = Duration::from_micros(50);
+/// Slots in a row in which nothing has come, after which the next one is not expected to bring anything.
+const LULLS: u8 = 2;
 /// Receive calls a turn, so that a flood does not keep the other steps from happening.
 const RECEIVES: usize = 8;
 /// Packets of one connection a turn; the rest follows in the next.
@@ -147,6 +151,8 @@ pub struct Endpoint<S> {
     pub(crate) max_connections: usize,
     pub(crate) visitors: Visitors,
     last_turn: Instant,
+    /// So many times in a row nothing came while a slot lasted.
+    lulls: u8,
     pub(crate) stats: EndpointStats,
 }
 
@@ -188,6 +194,7 @@ impl<S> Endpoint<S> {
             max_connections,
             visitors,
             last_turn: now,
+            lulls: 0,
             stats: EndpointStats::default(),
         })
     }
@@ -337,8 +344,12 @@ impl<S> Endpoint<S> {
         Ok(())
     }
 
-    fn wait(&self, app: Option<Instant>, beside: Option<BorrowedFd<'_>>, at_most: Duration) -> io::Result<()> {
+    /// Waits for packets, commands or a deadline, and for the end of the slot that has begun with the last turn; during that for
+    /// commands only. Each time a thread sleeps costs as much as several packets do, on virtual machines a dozen, so it does so once
+    /// if it can: where packets come in every slot, it waits for the slot's end first, and where they do not, for packets.
+    fn wait(&mut self, app: Option<Instant>, beside: Option<BorrowedFd<'_>>, at_most: Duration) -> io::Result<()> {
         let now = Instant::now();
+        let slot = self.last_turn + SLOT;
         let mut until = now + at_most;
         for deadline in [app, self.wheel.next_timeout()].into_iter().flatten() {
             until = until.min(deadline);
@@ -346,17 +357,27 @@ impl<S> Endpoint<S> {
         if !self.connections.dirty.is_empty() || !self.waiting.is_empty() {
             until = now;
         }
-        // First to the end of this slot, with an ear for commands only; then for packets as well.
-        let slot = self.last_turn + SLOT;
-        if slot > now && wait_readable([self.waker.as_fd()], slot - now)? {
+        let dense = self.lulls < LULLS;
+        if (dense || until <= slot) && self.sit_out(slot)? {
             return Ok(());
         }
-        let patience = until.saturating_duration_since(Instant::now());
-        match beside {
-            Some(beside) => wait_readable([self.waker.as_fd(), self.outbox.socket.as_fd(), beside], patience)?,
-            None => wait_readable([self.waker.as_fd(), self.outbox.socket.as_fd()], patience)?,
+        let begun = Instant::now();
+        let (waker, patience) = (self.waker.as_fd(), until.saturating_duration_since(begun));
+        let ready = match beside {
+            Some(beside) => wait_readable([waker, self.outbox.socket.as_fd(), beside], patience)?,
+            None => wait_readable([waker, self.outbox.socket.as_fd()], patience)?,
         };
+        // If the slot was sat out, what came meanwhile is there now.
+        let in_slot = ready && Instant::now() < if dense { begun + LATE } else { slot };
+        self.lulls = if in_slot { 0 } else { self.lulls.saturating_add(1) };
+        self.sit_out(slot)?;
         Ok(())
+    }
+
+    /// Waits for the end of a slot, or for a command. True: there is one.
+    fn sit_out(&self, slot: Instant) -> io::Result<bool> {
+        let rest = slot.saturating_duration_since(Instant::now());
+        Ok(rest > LATE && wait_readable([self.waker.as_fd()], rest)?)
     }
 
     fn receive<A: Application<State = S>>(&mut self, app: &mut A) -> io::Result<()> {
@@ -369,7 +390,7 @@ impl<S> Endpoint<S> {
             }
             for soon in [Soon::Soon, Soon::VerySoon, Soon::Next] {
                 for key in keys.iter().filter(|key| **key != u32::MAX) {
-                    self.connections.expect(*key, soon);
+                    self.connections.expect(*key, soon, true);
                 }
             }
             for train in batch.iter() {

@@ -38,9 +38,9 @@ impl Express {
         self.lane.address()
     }
 
-    /// Brings its keys nearer, when the lane's memory is here.
-    pub(crate) fn fetch_keys(&self) {
-        self.lane.fetch_keys();
+    /// Brings the keys nearer that open (or seal) packets, when the lane's memory is here.
+    pub(crate) fn fetch_keys(&self, open: bool) {
+        self.lane.fetch_keys(open);
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod crypto;
 mod flight;
+mod keys;
 mod numbers;
 mod received;
 mod rewrite;
@@ -19,13 +20,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use quinn_proto::crypto::{HeaderKey, KeyPair, PacketKey};
+use quinn_proto::crypto::{HeaderKey as _, KeyPair, PacketKey as _};
 
 use crate::congestion::Window;
 use crate::frames::{Frame, Frames, expand};
 use crate::prefetch::prefetch;
 pub(crate) use crypto::{Greeting, LeanServer};
 use flight::Flight;
+use keys::{HeaderKey, PacketKey};
 use numbers::Numbers;
 use received::Received;
 
@@ -59,8 +61,8 @@ pub(crate) const MAX_DATAGRAM: usize = PATH - MAX_HEADER - 1 - TAG;
 #[derive(Clone)]
 struct Phase {
     number: u64,
-    local: Arc<dyn PacketKey>,
-    remote: Arc<dyn PacketKey>,
+    local: PacketKey,
+    remote: PacketKey,
 }
 
 /// What became of a datagram to be sent.
@@ -85,7 +87,7 @@ struct State {
     seal: Option<Phase>,
     /// What packets are expected to be sealed with.
     open: Option<Phase>,
-    header: Option<KeyPair<Arc<dyn HeaderKey>>>,
+    header: Option<KeyPair<HeaderKey>>,
     /// Sealed under the present key.
     sealed: u64,
     /// The peer's connection id as quinn-proto used it last.
@@ -130,14 +132,14 @@ impl Lane {
         Arc::as_ptr(&self.0).addr()
     }
 
-    /// Brings its keys nearer: they lie elsewhere, and only the lane says where.
-    pub(crate) fn fetch_keys(&self) {
+    /// Brings the keys nearer that open (or seal) packets: they lie elsewhere, and only the lane says where.
+    pub(crate) fn fetch_keys(&self, open: bool) {
         let state = self.lock();
-        if let (Some(seal), Some(open), Some(header)) = (&state.seal, &state.open, &state.header) {
-            prefetch(&*seal.local);
-            prefetch(&*open.remote);
-            prefetch(&*header.local);
-            prefetch(&*header.remote);
+        let phase = if open { &state.open } else { &state.seal };
+        if let (Some(phase), Some(header)) = (phase, &state.header) {
+            let (packet, header) = if open { (&phase.remote, &header.remote) } else { (&phase.local, &header.local) };
+            packet.fetch();
+            header.fetch();
         }
     }
 

@@ -32,9 +32,11 @@ use crate::stats::{ShardStats, thread_cpu};
 use crate::token::TokenVerifier;
 use crate::websocket::WebSockets;
 
-/// How often deadlines are looked at and a fiftieth of all connections reports to the engine: each once a second.
+/// How often deadlines are looked at and a fiftieth of all connections reports to the engine: each about once a second.
 const HOUSEKEEPING: Duration = Duration::from_millis(20);
 const HOUSEHOLDS: usize = 50;
+/// How long that may wait for a turn that happens anyway: nothing is worth waking for it alone.
+const UNHURRIED: Duration = Duration::from_millis(100);
 /// Listeners who are sent something before what came in meanwhile is read. About a slot's work ([`crate::endpoint`]): a speaker
 /// whose packets waited longer than that would seem to have a bad network, and a jitter buffer would be put in front of all.
 const PART: usize = 256;
@@ -373,11 +375,19 @@ impl Shard {
     /// Deadlines of admission, and reports of paths to the engine.
     fn keep_house(&mut self, endpoint: &mut Endpoint<Peer>) {
         let now = endpoint.now();
-        if now < self.housekeeping {
-            return;
+        // As many as are due; after a long sleep each once.
+        for _ in 0..HOUSEHOLDS {
+            if now < self.housekeeping {
+                return;
+            }
+            self.housekeeping += HOUSEKEEPING;
+            self.household = (self.household + 1) % HOUSEHOLDS;
+            self.visit_household(endpoint, now);
         }
-        self.housekeeping = now + HOUSEKEEPING;
-        self.household = (self.household + 1) % HOUSEHOLDS;
+        self.housekeeping = self.housekeeping.max(now);
+    }
+
+    fn visit_household(&mut self, endpoint: &mut Endpoint<Peer>, now: Instant) {
         self.beside.websockets.report(&mut self.desk, self.household, HOUSEHOLDS, now, self.admission_timeout);
         let connections = endpoint.connections.len();
         for key in endpoint.connections.part(self.household, HOUSEHOLDS) {
@@ -445,7 +455,7 @@ impl Application for Shard {
 
     fn next_timeout(&self) -> Option<Instant> {
         let engine = self.desk.engine.next_timeout().and_then(|at| self.desk.clock.instant(at));
-        let house = (self.desk.sessions > 0).then_some(self.housekeeping);
+        let house = (self.desk.sessions > 0).then(|| self.housekeeping + UNHURRIED);
         let crowds = self.crowds.next_timeout().and_then(|at| self.desk.clock.instant(at));
         [engine, house, crowds, self.beside.websockets.next_timeout()].into_iter().flatten().min()
     }

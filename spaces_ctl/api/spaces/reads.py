@@ -277,15 +277,15 @@ async def get_attendance(
 ) -> Attendance:
     """People now, at most, and over time; reactions. For hosts and moderators; `peak`, once it is over, for all."""
     look = await reading.look(principal.actor(), read_space(space))
-    counted = await analytics.counted(look.space.id)
-    peak = 0 if counted is None else counted.peak
-    if look.space.status is Status.ENDED and not _hosts(look, principal):
-        return Attendance(now=CountsView(named=0, anonymous=0, guests=0), peak=peak, reactions={}, points=[])
     if not _hosts(look, principal):
-        raise ServiceError("role.forbidden")
+        if look.space.status is not Status.ENDED:
+            raise ServiceError("role.forbidden")
+        peak = await analytics.peak(look.space.id)
+        return Attendance(now=CountsView(named=0, anonymous=0, guests=0), peak=peak, reactions={}, points=[])
+    counted = await analytics.counted(look.space.id)
     return Attendance(
         now=counts_view(spaces.counters.audience(look.space.id)),
-        peak=peak,
+        peak=0 if counted is None else counted.peak,
         reactions={} if counted is None else counted.reactions,
         points=[
             PointView(at=wire.timestamp(at_ms), counts=CountsView(named=named, anonymous=anonymous, guests=guests))

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use quinn_proto::crypto::{
-    CryptoError, ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, PacketKey, ServerConfig, Session,
-    UnsupportedVersion,
+    self, CryptoError, ExportKeyingMaterialError, KeyPair, Keys, ServerConfig, Session, UnsupportedVersion,
 };
 use quinn_proto::transport_parameters::TransportParameters;
 use quinn_proto::{ConnectionId, Side, TransportError};
 use rand::RngExt;
+use rustls::quic::PacketKeySet;
 
+use super::keys::{HeaderKey, PacketKey};
 use super::rewrite::rewrite;
 use super::tls::TlsSession;
 use super::{Lane, Phase};
@@ -66,13 +67,13 @@ struct LeanSession {
 }
 
 impl LeanSession {
-    fn phase(&mut self, packet: KeyPair<Box<dyn PacketKey>>) -> Phase {
+    fn phase(&mut self, keys: PacketKeySet) -> Phase {
         let number = self.phases;
         self.phases += 1;
-        Phase { number, local: packet.local.into(), remote: packet.remote.into() }
+        Phase { number, local: keys.local.into(), remote: keys.remote.into() }
     }
 
-    fn between(&self, phase: &Phase) -> KeyPair<Box<dyn PacketKey>> {
+    fn between(&self, phase: &Phase) -> KeyPair<Box<dyn crypto::PacketKey>> {
         KeyPair {
             local: Box::new(Between { lane: self.lane.clone(), phase: phase.clone(), local: true }),
             remote: Box::new(Between { lane: self.lane.clone(), phase: phase.clone(), local: false }),
@@ -96,7 +97,7 @@ impl Session for LeanSession {
     }
 
     /// No early data until requests are replay-safe.
-    fn early_crypto(&self) -> Option<(Box<dyn HeaderKey>, Box<dyn PacketKey>)> {
+    fn early_crypto(&self) -> Option<(Box<dyn crypto::HeaderKey>, Box<dyn crypto::PacketKey>)> {
         None
     }
 
@@ -117,17 +118,20 @@ impl Session for LeanSession {
     }
 
     fn write_handshake(&mut self, buf: &mut Vec<u8>) -> Option<Keys> {
-        let keys = self.inner.write(buf)?;
+        let rustls::quic::Keys { local, remote } = self.inner.write(buf)?;
         self.levels = self.levels.saturating_add(1);
         if self.levels != 2 {
-            return Some(keys);
+            return Some(Keys {
+                header: KeyPair { local: Box::new(local.header), remote: Box::new(remote.header) },
+                packet: KeyPair { local: Box::new(local.packet), remote: Box::new(remote.packet) },
+            });
         }
-        let header = KeyPair { local: Arc::from(keys.header.local), remote: Arc::from(keys.header.remote) };
-        let phase = self.phase(keys.packet);
+        let header = KeyPair { local: HeaderKey::from(local.header), remote: HeaderKey::from(remote.header) };
+        let phase = self.phase(PacketKeySet { local: local.packet, remote: remote.packet });
         let packet = self.between(&phase);
         let shared = KeyPair {
-            local: Box::new(Shared(Arc::clone(&header.local))) as Box<dyn HeaderKey>,
-            remote: Box::new(Shared(Arc::clone(&header.remote))) as Box<dyn HeaderKey>,
+            local: Box::new(header.local.clone()) as Box<dyn crypto::HeaderKey>,
+            remote: Box::new(header.remote.clone()) as Box<dyn crypto::HeaderKey>,
         };
         let mut state = self.lane.lock();
         state.header = Some(header);
@@ -137,7 +141,7 @@ impl Session for LeanSession {
         Some(Keys { header: shared, packet })
     }
 
-    fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn PacketKey>>> {
+    fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn crypto::PacketKey>>> {
         let keys = self.inner.next_keys()?;
         let phase = self.phase(keys);
         Some(self.between(&phase))
@@ -154,23 +158,6 @@ impl Session for LeanSession {
     }
 }
 
-/// Header protection, which both use.
-struct Shared(Arc<dyn HeaderKey>);
-
-impl HeaderKey for Shared {
-    fn decrypt(&self, pn_offset: usize, packet: &mut [u8]) {
-        self.0.decrypt(pn_offset, packet);
-    }
-
-    fn encrypt(&self, pn_offset: usize, packet: &mut [u8]) {
-        self.0.encrypt(pn_offset, packet);
-    }
-
-    fn sample_size(&self) -> usize {
-        self.0.sample_size()
-    }
-}
-
 /// One direction's key of one phase, as quinn-proto sees it.
 struct Between {
     lane: Lane,
@@ -179,12 +166,12 @@ struct Between {
 }
 
 impl Between {
-    fn key(&self) -> &dyn PacketKey {
-        if self.local { &*self.phase.local } else { &*self.phase.remote }
+    fn key(&self) -> &PacketKey {
+        if self.local { &self.phase.local } else { &self.phase.remote }
     }
 }
 
-impl PacketKey for Between {
+impl crypto::PacketKey for Between {
     fn encrypt(&self, packet: u64, buf: &mut [u8], header_len: usize) {
         let wire = {
             let mut state = self.lane.lock();

@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use quinn_proto::crypto::{KeyPair, Keys, PacketKey, ServerConfig};
+use quinn_proto::crypto::{self, ServerConfig};
 use quinn_proto::transport_parameters::TransportParameters;
 use quinn_proto::{ConnectionId, Side, TransportError, TransportErrorCode};
 use rustls::AlertDescription;
-use rustls::quic::{KeyChange, Secrets, ServerConnection, Version};
+use rustls::quic::{KeyChange, Keys, PacketKeySet, Secrets, ServerConnection, Version};
 
 use crate::quic::ServerTls;
 
@@ -40,7 +40,7 @@ impl TlsSession {
         self.protocol.as_deref()
     }
 
-    pub(super) fn initial_keys(&self, dst_cid: &ConnectionId) -> Keys {
+    pub(super) fn initial_keys(&self, dst_cid: &ConnectionId) -> crypto::Keys {
         #[expect(clippy::expect_used, reason = "quinn-proto begins no session in a version that was refused before")]
         self.server.quic.initial_keys(self.version, dst_cid).expect("a version that has begun")
     }
@@ -85,16 +85,11 @@ impl TlsSession {
                 return None;
             }
         };
-        let (local, remote) = (keys.local, keys.remote);
-        Some(Keys {
-            header: KeyPair { local: Box::new(local.header), remote: Box::new(remote.header) },
-            packet: KeyPair { local: Box::new(local.packet), remote: Box::new(remote.packet) },
-        })
+        Some(keys)
     }
 
-    pub(super) fn next_keys(&mut self) -> Option<KeyPair<Box<dyn PacketKey>>> {
-        let keys = self.next.as_mut()?.next_packet_keys();
-        Some(KeyPair { local: Box::new(keys.local), remote: Box::new(keys.remote) })
+    pub(super) fn next_keys(&mut self) -> Option<PacketKeySet> {
+        Some(self.next.as_mut()?.next_packet_keys())
     }
 }
 
