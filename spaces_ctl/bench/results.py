@@ -60,14 +60,14 @@ def write(directory: Path, document: Path, calibration: Path | None) -> list[Pat
     document.write_text(markdown(run, [path.relative_to(document.parent) for path in pictures]))
     written = [document, *pictures]
     if calibration is not None:
-        made = calibrate(run.measurements, f"bench/RESULTS.md, commit {_commits(run)}", run.machine)
+        made = calibrate(run.measurements, f"bench/RESULTS.md, commit {_commits(run.measurements)}", run.machine)
         calibration.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
         written.append(calibration)
     return written
 
 
-def _commits(run: Run) -> str:
-    return ", ".join(sorted({one.commit for one in run.measurements if one.commit})) or "unknown"
+def _commits(measurements: Sequence[Measurement]) -> str:
+    return ", ".join(sorted({one.commit for one in measurements if one.commit})) or "unknown"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -141,12 +141,13 @@ _HEAD = (
 
 def markdown(run: Run, pictures: Sequence[Path]) -> str:
     """The document."""
+    commits = _commits(run.measurements)
     lines = [
         "# Results",
         "",
         "Made by `make results` from the measurements in `results/`; what columns mean stands in `docs/benchmarks.md`.",
         "",
-        f"Commit {_commits(run)}.",
+        f"Commit {commits}.",
         "",
         *_table(("machine", ""), [[name, value] for name, value in sorted(run.machine.items())]),
         "",
@@ -162,6 +163,8 @@ def markdown(run: Run, pictures: Sequence[Path]) -> str:
         rounds = [one for one in run.measurements if one.scenario.split("-")[0] == name]
         lines += [f"## {name.capitalize()}", "", *_table(_HEAD, [_row(group) for group in _groups(rounds)]), ""]
         lines += _ratios(rounds) + _storm(rounds)
+        if _commits(rounds) != commits:
+            lines += [f"Measured at commit {_commits(rounds)}.", ""]
         if name == "compare":
             lines += [LIVEKIT, ""]
     lines += _limit(run)

@@ -39,6 +39,17 @@ def test_the_document_says_what_was_measured_and_the_ratio_of_the_pairs() -> Non
     assert "![frames](results/frames.svg)" in text
 
 
+def test_scenarios_of_another_commit_say_so() -> None:
+    older, newer = measurement(commit="0a1b2c"), measurement(commit="3d4e5f", scenario="tiers", awake=True)
+    run = results.Run(measurements=[older, newer], ceilings=[], machine={}, commands=[])
+    text = results.markdown(run, [])
+    assert "Commit 0a1b2c, 3d4e5f." in text
+    assert text.index("## Tiers") < text.index("Measured at commit 3d4e5f.")
+    assert "stage, core awake" in text
+    alone = results.Run(measurements=[older, older], ceilings=[], machine={}, commands=[])
+    assert "Measured at" not in results.markdown(alone, [])
+
+
 def test_a_run_is_written_from_its_files_and_calibrates_the_plan(tmp_path: Path) -> None:
     directory = tmp_path / "results"
     for one in ALL:

@@ -1,23 +1,25 @@
 //! One Space on one shard: its tables, its stage (on one shard only), its ring of ticks and its audience.
 
-use std::sync::Arc;
+mod mixed;
+mod recording;
+mod words;
 
-use bytes::Bytes;
+use std::sync::Arc;
 
 use crate::admission::{self, Acls};
 use crate::audience::Audience;
 use crate::cadence::Cadence;
 use crate::captions::Captions;
 use crate::command::{MixFor, SpaceTable, StageRow};
-use crate::cursor::{ByAdvice, Documents, News};
-use crate::engine::{Advice, Config, MixBundle, Object, Output, ShardMessage, TickBundle, Track, Verdict};
+use crate::cursor::{Documents, News};
+use crate::engine::{Config, Object, Output, ShardMessage, TickBundle, Track, Verdict};
 use crate::event::{Counts, Event, EventKind};
 use crate::headcount::Headcount;
 use crate::ids::{AccountId, MAX_SEATS, SeatMask, SeatNo, SessionKey, SpaceId};
 use crate::jitter::Placed;
-use crate::mix_feed::{Feed, Mixed};
+use crate::mix_feed::Feed;
 use crate::mix_ring::MixRing;
-use crate::pulse::{self, Beat, Pulse};
+use crate::pulse::Pulse;
 use crate::record::{RecordItem, RecordedFrame};
 use crate::ring::{self, Ring};
 use crate::seat::{self, Gate, Rejected};
@@ -25,7 +27,7 @@ use crate::selection::Selection;
 use crate::stage::{Stage, Taken};
 use crate::stats::EngineStats;
 use crate::table::{events, gate, row, sits};
-use crate::time::{TICK_SAMPLES, Time};
+use crate::time::Time;
 use crate::uplink::UplinkFrame;
 
 /// A seat that was silent for so long is told anew when it speaks, in microseconds.
@@ -265,172 +267,6 @@ impl Space {
     fn captionable_in(&self, bundle: &TickBundle) -> SeatMask {
         let allowed = |frame: &&RecordedFrame| self.captionable(frame.seat, frame.generation, bundle.version);
         bundle.all.iter().filter(allowed).fold(0, |mask, frame| mask | frame.seat.bit())
-    }
-
-    /// A line of captions on the stage's shard. False if the seat's row does not allow it.
-    pub(crate) fn caption(
-        &mut self,
-        now: Time,
-        seat: SeatNo,
-        generation: u32,
-        payload: Bytes,
-        shards: u16,
-        out: &mut Vec<Output>,
-    ) -> bool {
-        let (space, version) = (self.id, self.version);
-        if !self.captionable(seat, generation, version) {
-            return false;
-        }
-        let number = self.stage.group(now).max(self.last_caption.saturating_add(1));
-        self.last_caption = number;
-        if shards > 1 {
-            let payload = payload.clone();
-            let message = ShardMessage::Caption { space, version, seat, generation, number, payload };
-            out.push(Output::ToShard { shard: None, message });
-        }
-        self.receive_caption(version, seat, generation, number, payload);
-        true
-    }
-
-    /// A line of captions that the stage's shard took under the table of `version`.
-    pub(crate) fn receive_caption(&mut self, version: u64, seat: SeatNo, generation: u32, number: u64, payload: Bytes) {
-        if self.captionable(seat, generation, version) {
-            self.captions.push(self.id, seat.bit(), number, payload);
-            self.audience.refresh(News::Words);
-        }
-    }
-
-    /// The mixer has nothing to do here any more, and what still comes of it is not heard.
-    pub(crate) fn end_mix(&mut self, out: &mut Vec<Output>) {
-        out.extend(self.feed.end(self.id).map(Output::Mix));
-    }
-
-    /// A packet of the mix comes back to the stage's shard. False: somebody in it was silenced meanwhile.
-    pub(crate) fn mixed(&mut self, now: Time, mixed: Mixed, shards: u16, out: &mut Vec<Output>) -> bool {
-        if !self.feed.accept(&mixed) {
-            return false;
-        }
-        let (packet, last) = (mixed.packet, mixed.last);
-        let bundle = Arc::new(MixBundle { space: self.id, version: self.version, packet, last });
-        self.push_mix(now, &bundle, Some(out));
-        if shards > 1 {
-            out.push(Output::ToShard { shard: None, message: ShardMessage::Mix(bundle) });
-        }
-        true
-    }
-
-    /// Makes packets; those of the first phase are recorded, if `out` is there.
-    fn push_mix(&mut self, now: Time, bundle: &MixBundle, mut out: Option<&mut Vec<Output>>) {
-        let Self { id, mix, audience, recording, .. } = self;
-        mix.push(bundle, now, |phase, packet| {
-            audience.refresh(News::Mix(phase));
-            if let Some(out) = &mut out
-                && *recording
-                && phase == 0
-            {
-                out.push(Output::Record(RecordItem::Mix { space: *id, packet }));
-            }
-        });
-    }
-
-    /// A packet of the mix from the stage's shard. False: this shard's table silences somebody in it.
-    pub(crate) fn receive_mix(&mut self, now: Time, bundle: &Arc<MixBundle>) -> bool {
-        let seats = bundle.packet.seats();
-        let audible = |seat: SeatNo| {
-            let since = self.seats.get(seat.index()).map_or(u64::MAX, |info| info.audible_since);
-            self.row(seat).is_some_and(|row| gate(&self.table, row) == Gate::Open) && bundle.version >= since
-        };
-        let silenced = (0u8..).map_while(SeatNo::new).any(|seat| seats & seat.bit() != 0 && !audible(seat));
-        if self.home || silenced {
-            return false;
-        }
-        self.push_mix(now, bundle, None);
-        true
-    }
-
-    fn record_table(&mut self, now: Time, old: &SpaceTable, out: &mut Vec<Output>) {
-        let record = self.home && self.table.live && self.table.record;
-        let (space, group) = (self.id, self.stage.group(now));
-        let begins = record && !self.recording;
-        if begins {
-            out.push(Output::Record(RecordItem::Start { space, started_at_ms: self.table.started_at_ms, group }));
-        }
-        if record {
-            let vacated = |row: &&StageRow| !begins && !self.table.stage.iter().any(|after| after.seat == row.seat);
-            for StageRow { seat, generation, .. } in old.stage.iter().filter(vacated).copied() {
-                out.push(Output::Record(RecordItem::Seat { space, group, seat, generation, account: 0 }));
-            }
-            for row in &self.table.stage {
-                if begins || !old.stage.iter().any(|before| sits(before, row)) {
-                    let (seat, generation, account) = (row.seat, row.generation, row.account.0);
-                    out.push(Output::Record(RecordItem::Seat { space, group, seat, generation, account }));
-                }
-            }
-        } else {
-            self.end_recording(now, out);
-        }
-        self.recording = record;
-    }
-
-    /// The recording, if there is one, is complete.
-    pub(crate) fn end_recording(&mut self, now: Time, out: &mut Vec<Output>) {
-        if core::mem::take(&mut self.recording) {
-            out.push(Output::Record(RecordItem::End { space: self.id, group: self.fence(now) }));
-        }
-    }
-
-    /// Takes a state snapshot.
-    pub(crate) fn set_state(&mut self, now: Time, version: u64, snapshot: Bytes) {
-        let number = self.documents.state.as_ref().map_or(0, |(number, _)| *number).wrapping_add(1).max(1);
-        let state = Object {
-            space: self.id,
-            track: Track::State,
-            group: version,
-            object: 0,
-            end_of_group: false,
-            timestamp: self.stage.group(now).saturating_mul(TICK_SAMPLES),
-            payload: snapshot,
-        };
-        // What a pulse said belongs to the group of the snapshot before.
-        self.documents.pulse = None;
-        self.pulse.owe();
-        self.documents.state = Some((number, state));
-        self.state_version = Some(version);
-        self.audience.refresh(News::Words);
-    }
-
-    /// Says what there is to say of people and reactions.
-    pub(crate) fn beat(&mut self, now: Time, config: &Config, out: &mut Vec<Output>) {
-        let Beat { object, report, forward } = self.pulse.beat(now, self.headcount.total(self.audience.counts()));
-        let space = self.id;
-        if let Some(payload) = object {
-            self.pulses = self.pulses.wrapping_add(1).max(1);
-            let number = self.pulses;
-            if self.say(now, number, payload.clone()) && config.shards > 1 {
-                out.push(Output::ToShard { shard: None, message: ShardMessage::Pulse { space, number, payload } });
-            }
-        }
-        if let Some(tally) = report {
-            out.push(Output::Event(Event { at: now, space, kind: EventKind::Reactions(tally) }));
-        }
-        if let Some(tally) = forward {
-            let message = ShardMessage::Reactions { space, tally };
-            out.push(Output::ToShard { shard: Some(self.stage_shard), message });
-        }
-    }
-
-    /// Tells everybody here, behind the snapshot. False if there is none: then there is no group to tell it in.
-    pub(crate) fn say(&mut self, now: Time, number: u32, payload: Bytes) -> bool {
-        let Some((_, state)) = &self.documents.state else { return false };
-        let timestamp = self.stage.group(now).saturating_mul(TICK_SAMPLES).max(state.timestamp);
-        let with = |advice: Advice| {
-            let payload = pulse::to_hear(&payload, advice);
-            Object { object: u64::from(number), timestamp, payload, ..state.clone() }
-        };
-        let [stage_only, stage, mix] = [Advice::StageOnly, Advice::Stage, Advice::Mix].map(with);
-        self.documents.pulse = Some((number, ByAdvice { stage_only, stage, mix }));
-        self.audience.refresh(News::Words);
-        true
     }
 
     /// A session somewhere began or ceased to publish a seat. False if a newer one publishes it already.

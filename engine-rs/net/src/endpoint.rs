@@ -357,18 +357,19 @@ impl<S> Endpoint<S> {
         if !self.connections.dirty.is_empty() || !self.waiting.is_empty() {
             until = now;
         }
-        let dense = self.lulls < LULLS;
-        if (dense || until <= slot) && self.sit_out(slot)? {
+        let first = self.lulls < LULLS || until <= slot;
+        if first && self.sit_out(slot)? {
             return Ok(());
         }
         let begun = Instant::now();
         let (waker, patience) = (self.waker.as_fd(), until.saturating_duration_since(begun));
-        let ready = match beside {
-            Some(beside) => wait_readable([waker, self.outbox.socket.as_fd(), beside], patience)?,
-            None => wait_readable([waker, self.outbox.socket.as_fd()], patience)?,
+        let socket = self.outbox.socket.as_fd();
+        let packets = match beside {
+            Some(beside) => wait_readable([waker, socket, beside], patience)?[1],
+            None => wait_readable([waker, socket], patience)?[1],
         };
         // If the slot was sat out, what came meanwhile is there now.
-        let in_slot = ready && Instant::now() < if dense { begun + LATE } else { slot };
+        let in_slot = packets && Instant::now() < if first { begun + LATE } else { slot };
         self.lulls = if in_slot { 0 } else { self.lulls.saturating_add(1) };
         self.sit_out(slot)?;
         Ok(())
@@ -377,7 +378,7 @@ impl<S> Endpoint<S> {
     /// Waits for the end of a slot, or for a command. True: there is one.
     fn sit_out(&self, slot: Instant) -> io::Result<bool> {
         let rest = slot.saturating_duration_since(Instant::now());
-        Ok(rest > LATE && wait_readable([self.waker.as_fd()], rest)?)
+        Ok(rest > LATE && wait_readable([self.waker.as_fd()], rest)?[0])
     }
 
     fn receive<A: Application<State = S>>(&mut self, app: &mut A) -> io::Result<()> {
