@@ -173,9 +173,12 @@ class FirefoxPage:
 
     async def _click(self, locator: dict[str, Any]) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            while not (nodes := await self._found(locator)):
+            before, place = None, await self._place(locator)
+            # What still moves, as a page does that is being built, is missed by a click where it was.
+            while place is None or place != before:
                 await asyncio.sleep(0.1)
-        origin = {"type": "element", "element": {"sharedId": nodes[0]["sharedId"]}}
+                before, place = place, await self._place(locator)
+        origin = {"type": "element", "element": {"sharedId": place[0]}}
         moves = [
             {"type": "pointerMove", "x": 0, "y": 0, "origin": origin},
             {"type": "pointerDown", "button": 0},
@@ -186,6 +189,20 @@ class FirefoxPage:
             context=self._context,
             actions=[{"type": "pointer", "id": "mouse", "actions": moves}],
         )
+
+    async def _place(self, locator: dict[str, Any]) -> tuple[str, str] | None:
+        """The first element found, and where it is; None if there is none, or no more."""
+        nodes = await self._found(locator)
+        if not nodes:
+            return None
+        answer = await self._session.command(
+            "script.callFunction",
+            functionDeclaration="(node) => JSON.stringify([node.isConnected, node.getBoundingClientRect()])",
+            arguments=[{"sharedId": nodes[0]["sharedId"]}],
+            awaitPromise=False,
+            target={"context": self._context},
+        )
+        return (nodes[0]["sharedId"], answer["result"]["value"]) if answer["type"] == "success" else None
 
     async def _found(self, locator: dict[str, Any]) -> list[dict[str, Any]]:
         answer = await self._session.command("browsingContext.locateNodes", context=self._context, locator=locator)
