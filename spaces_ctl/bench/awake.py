@@ -2,7 +2,7 @@
 
 It spins in the scheduler's idle class, so that whatever else is to run there does so at once. On a virtual machine each
 time that a core falls asleep and wakes costs whoever sleeps 30 to 60 µs of processor time, and leaves cold caches. That
-is the machine's, as `idle=poll` on bare metal would show, and it is most of what a server costs that has little to do.
+is the machine's, as `idle=poll` on bare metal would show; where there is little to do it is much of the cost.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ SCENARIOS: dict[str, list[Round]] = {
         Round(scenario="tiers", tier="stage", listeners=1_500),
         Round(scenario="tiers", tier="mix", listeners=3_000),
     ],
-    # As many as nearly fill the core: what listeners cost, and not what it costs to fall asleep.
+    # As many as use two thirds of the core: what listeners cost, and not what it costs to fall asleep.
     "tiers-full": [
         Round(scenario="tiers-full", tier="stage", listeners=3_000, awake=True),
         Round(scenario="tiers-full", tier="mix", listeners=7_000, curve=_FAST, awake=True),
