@@ -122,8 +122,8 @@ class Room:
             await self.is_heard()
 
     async def is_heard(self) -> None:
-        """Until the speaker is heard. A connection of before, given up while it was being made, may yet come and take
-        the place of the newer one (the same session): then its client connects again, as clients do.
+        """Until the speaker is heard. A second connection (another session), given up while it was being made, may yet
+        come and take the seat: then the speaker's client connects again, as clients do.
         """
         hearing = asyncio.create_task(self.ear.hears(self.seat, 4))
         while not (await asyncio.wait([hearing], timeout=0.5))[0]:

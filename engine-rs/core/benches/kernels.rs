@@ -127,12 +127,12 @@ impl House {
         };
         for number in 0..u32::from(speakers) {
             let account = 100 + u64::from(number);
-            engine.admit(now, SessionKey(number), SPACE, &claims(account, account)).unwrap();
+            engine.admit(now, now, SessionKey(number), SPACE, &claims(account, account)).unwrap();
             engine.publish(now, SessionKey(number), seat(number as u8)).unwrap();
         }
         for number in 0..listeners {
             let (key, account) = (SessionKey(100 + number), 10_000 + u64::from(number));
-            engine.admit(now, key, SPACE, &claims(account, account)).unwrap();
+            engine.admit(now, now, key, SPACE, &claims(account, account)).unwrap();
             engine.subscribe(now, key, Track::Stage { part: 0 }).unwrap();
         }
         Self { engine, now, speakers, sequence: 0 }

@@ -290,8 +290,8 @@ pub struct Listed {
     pub account: AccountId,
     /// The newest session.
     pub sid: Sid,
-    /// When it was let in.
-    pub since: Time,
+    /// When its connection was begun.
+    pub begun: Time,
 }
 
 /// One finished tick, shared by all shards.
@@ -358,11 +358,12 @@ pub enum ShardMessage {
         /// The frame.
         frame: UplinkFrame,
     },
-    /// A connection was let in, to all others: an older one of its `sid` is closed.
+    /// A connection was let in, to all others: an older one of its `sid` is closed; who has a newer one answers with this, to
+    /// its shard alone.
     Arrived {
         /// Whose.
         sid: Sid,
-        /// When and where: the greater one is the newer.
+        /// When it was begun, and where: the greater one is the newer.
         at: (Time, u16),
     },
     /// A session began or ceased to publish a seat, to all others: the stage's shard steps the seat, an older publisher of

@@ -37,8 +37,13 @@ impl Engine {
             ShardMessage::Arrived { sid, at } => {
                 let Some(key) = self.sids.get(&sid).copied() else { return };
                 let Some(session) = self.sessions.get(key) else { return };
-                if (session.since, self.config.shard) < at {
+                let (here, space) = ((session.begun, self.config.shard), session.space);
+                if here < at {
                     self.close(now, key, Refusal::SessionSuperseded, false);
+                } else {
+                    let message = ShardMessage::Arrived { sid, at: here };
+                    self.fresh.push(Output::ToShard { shard: Some(at.1), message });
+                    self.settle(space);
                 }
             }
             ShardMessage::Publishing { space: id, seat, generation, on, at } => {

@@ -24,7 +24,8 @@ pub(crate) struct Publishing {
 pub(crate) struct Session {
     pub(crate) space: SpaceId,
     pub(crate) claims: Claims,
-    pub(crate) since: Time,
+    /// When its peer began to connect.
+    pub(crate) begun: Time,
     /// Its slot in the audience.
     pub(crate) slot: usize,
     pub(crate) temper: Temper,

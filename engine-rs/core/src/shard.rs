@@ -61,12 +61,22 @@ impl Engine {
         }
     }
 
-    /// Lets a session into a Space. A key that is in use is left first.
+    /// Lets a session into a Space. A key that is in use is left first. `begun` is when the peer began to connect: of two
+    /// connections of a `sid` the one stays that was begun last, even if it is let in first. A connection that its client
+    /// has given up may well be ready after its successor, but it was begun before it.
     ///
     /// # Errors
-    /// The policy's first reason against it.
-    pub fn admit(&mut self, now: Time, key: SessionKey, space: SpaceId, claims: &Claims) -> Result<Admitted, Refusal> {
-        let admitted = self.try_admit(now, key, space, claims);
+    /// The policy's first reason against it; [`Refusal::SessionSuperseded`] if a connection of its `sid` that was begun later is
+    /// here already.
+    pub fn admit(
+        &mut self,
+        now: Time,
+        begun: Time,
+        key: SessionKey,
+        space: SpaceId,
+        claims: &Claims,
+    ) -> Result<Admitted, Refusal> {
+        let admitted = self.try_admit(now, begun, key, space, claims);
         match admitted {
             Ok(_) => self.stats.admitted += 1,
             Err(_) => self.stats.refused += 1,
@@ -75,7 +85,14 @@ impl Engine {
         admitted
     }
 
-    fn try_admit(&mut self, now: Time, key: SessionKey, id: SpaceId, claims: &Claims) -> Result<Admitted, Refusal> {
+    fn try_admit(
+        &mut self,
+        now: Time,
+        begun: Time,
+        key: SessionKey,
+        id: SpaceId,
+        claims: &Claims,
+    ) -> Result<Admitted, Refusal> {
         if self.ended.contains(id) {
             return Err(Refusal::StateEnded);
         }
@@ -87,6 +104,10 @@ impl Engine {
         self.remove(now, key, Some(false));
         let mut supersedes = None;
         if claims.sid != Sid(0) {
+            let present = self.sids.get(&claims.sid).copied();
+            if present.and_then(|present| self.sessions.get(present)).is_some_and(|present| begun < present.begun) {
+                return Err(Refusal::SessionSuperseded);
+            }
             supersedes = self.sids.insert(claims.sid, key);
             if let Some(older) = supersedes {
                 // The person is still here: no `Left`, and the `sid` is the new one's.
@@ -94,7 +115,7 @@ impl Engine {
                 self.sids.insert(claims.sid, key);
             }
             if self.config.shards > 1 {
-                let message = ShardMessage::Arrived { sid: claims.sid, at: (now, self.config.shard) };
+                let message = ShardMessage::Arrived { sid: claims.sid, at: (begun, self.config.shard) };
                 self.fresh.push(Output::ToShard { shard: None, message });
             }
         }
@@ -102,7 +123,7 @@ impl Engine {
         let mut session = Session {
             space: id,
             claims: *claims,
-            since: now,
+            begun,
             slot: 0,
             temper: Temper::new(self.config.reaction_rate, now),
             publishing: None,
@@ -474,10 +495,10 @@ impl Engine {
         let Some(space) = self.spaces.get(&space) else { return page };
         for (account, key) in space.audience.roster(after) {
             let Some(session) = self.sessions.get(key) else { continue };
-            let listed = Listed { account, sid: session.claims.sid, since: session.since };
+            let listed = Listed { account, sid: session.claims.sid, begun: session.begun };
             let full = page.len() >= limit;
             match page.last_mut().filter(|last| last.account == account) {
-                Some(last) if last.since <= listed.since => *last = listed,
+                Some(last) if last.begun <= listed.begun => *last = listed,
                 Some(_) => {}
                 None if full => break,
                 None => page.push(listed),

@@ -311,7 +311,7 @@ impl World {
                     anonymous: operation & 0xc0 == 0xc0,
                     service: operation & 0xc0 == 0x80 && which & 1 == 0,
                 };
-                let admitted = engine.admit(self.now, key, space, &claims);
+                let admitted = engine.admit(self.now, self.now, key, space, &claims);
                 if let Ok(admitted) = admitted {
                     if let Some(older) = admitted.supersedes {
                         self.people.remove(&(shard, older.0));

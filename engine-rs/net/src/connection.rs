@@ -41,6 +41,7 @@ pub struct Connection {
     key: u32,
     pub(crate) handle: ConnectionHandle,
     pub(crate) quic: quinn_proto::Connection,
+    pub(crate) begun: Instant,
     pub(crate) now: Instant,
     /// The wheel's slot that this connection waits for.
     pub(crate) armed: Option<u64>,
@@ -76,6 +77,7 @@ impl Connection {
             handle,
             end: if target.is_some() { End::Client } else { End::Server },
             quic,
+            begun: now,
             now,
             armed: None,
             target: target.map(Box::new),

@@ -184,7 +184,7 @@ impl Crowd {
             anonymous: !named,
             service: false,
         };
-        if engine.admit(now, key, space, &claims).is_ok() {
+        if engine.admit(now, now, key, space, &claims).is_ok() {
             let _ = engine.subscribe(now, key, Track::Stage { part: 0 }); // known tracks of an admitted session
             let _ = engine.subscribe(now, key, Track::State);
             self.present.push(number);

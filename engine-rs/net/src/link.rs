@@ -21,6 +21,8 @@ pub(crate) struct Report {
 pub(crate) trait Link: Transport {
     /// Names the connection on its shard; used again after it is gone.
     fn key(&self) -> u32;
+    /// When its first packet came.
+    fn begun(&self) -> Instant;
     /// This turn's time.
     fn now(&self) -> Instant;
     /// How the path does.
@@ -30,6 +32,10 @@ pub(crate) trait Link: Transport {
 impl Link for Connection {
     fn key(&self) -> u32 {
         Self::key(self)
+    }
+
+    fn begun(&self) -> Instant {
+        self.begun
     }
 
     fn now(&self) -> Instant {

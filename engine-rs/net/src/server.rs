@@ -465,7 +465,7 @@ impl Server {
         // One more than asked for tells whether there is more.
         let parts = self.ask_all(|reply| Order::Roster(space, after, limit.saturating_add(1), reply))?;
         let mut page = parts.concat();
-        page.sort_unstable_by_key(|listed| (listed.account, std::cmp::Reverse(listed.since)));
+        page.sort_unstable_by_key(|listed| (listed.account, std::cmp::Reverse(listed.begun)));
         page.dedup_by_key(|listed| listed.account);
         let more = page.len() > limit;
         page.truncate(limit);

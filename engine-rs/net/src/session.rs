@@ -148,7 +148,8 @@ impl Desk {
             None => Ok(GUEST),
         };
         let key = SessionKey(connection.key());
-        match claims.and_then(|claims| self.engine.admit(self.now, key, space, &claims)) {
+        let begun = self.clock.time(connection.begun());
+        match claims.and_then(|claims| self.engine.admit(self.now, begun, key, space, &claims)) {
             Ok(admitted) => {
                 peer.admission = Admission::In(space);
                 peer.place = None; // with its token

@@ -295,6 +295,28 @@ fn tokens_origins_and_paths_are_held_to_the_same_rules() {
 }
 
 #[test]
+fn a_connection_begun_before_another_of_its_session_and_ready_after_it_does_not_take_over() {
+    for shards in [1, 3] {
+        let mut world = world(shards);
+        let token = world.token_of(Some(9), 77, common::now_ms() / 1_000 + 60);
+        // It has no token in its path: nobody knows whose it is before its SETUP comes.
+        let mut late = dial(&world, Protocol::Moqt18, None, &["stage"], None);
+        let setup = Setup { token: Some(token.clone().into()), ..Setup::default() };
+        late.session = Session::new(Protocol::Moqt18, End::Client, setup);
+        world.another_address();
+        let newer = world.dial(Via::Web(Protocol::Lite05), Some(&token), &["stage"], None);
+        world.until("subscribed", |world| world.peer(newer).subscribed.len() == 1);
+        let mut clients = vec![late];
+        until(&mut world, &mut clients, "refused", |_, clients| clients[0].closed.is_some());
+        let code = u64::from(Refusal::SessionSuperseded.wire());
+        let reason = Refusal::SessionSuperseded.code().to_owned();
+        assert_eq!(clients[0].closed, Some(Closed::Peer { code, reason }));
+        assert!(!world.is_closed(newer));
+        assert_eq!(world.server.counts(SPACE).unwrap().map(|counts| counts.named), Some(1));
+    }
+}
+
+#[test]
 fn over_tls_it_is_the_same_and_a_renewed_certificate_is_shown() {
     let mut world = world(1);
     let remote = world.server.websocket_addr().unwrap();

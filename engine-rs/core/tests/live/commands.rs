@@ -114,7 +114,7 @@ fn the_first_reason_in_the_policys_order_is_the_one_given() {
     let mut ask = |world: &mut World, account: u64, sid: u64, epoch: u64| {
         key += 1;
         let claims = spaces_core::admission::Claims { epoch, ..claims(account, sid) };
-        world.engines[0].admit(world.now, SessionKey(key), SPACE, &claims).map(|_| ())
+        world.engines[0].admit(world.now, world.now, SessionKey(key), SPACE, &claims).map(|_| ())
     };
     assert_eq!(ask(&mut world, other, 1, 1), Ok(()));
     assert_eq!(ask(&mut world, 0, 2, 1), Ok(()), "guests are welcome");
@@ -133,7 +133,7 @@ fn the_first_reason_in_the_policys_order_is_the_one_given() {
     assert_eq!(ask(&mut world, barred, 500, 0), Err(Refusal::StateScheduled));
     world.apply(&Command::EndSpace { space: SPACE, version: 5 });
     assert_eq!(ask(&mut world, barred, 500, 0), Err(Refusal::StateEnded));
-    let unknown = world.engines[0].admit(world.now, SessionKey(99), SpaceId(9), &claims(1, 1));
+    let unknown = world.engines[0].admit(world.now, world.now, SessionKey(99), SpaceId(9), &claims(1, 1));
     assert_eq!(unknown, Err(Refusal::SpaceNotFound));
 }
 
@@ -200,7 +200,7 @@ fn a_revoked_session_and_an_old_epoch_are_closed_where_they_are() {
 fn the_newest_connection_of_a_sid_wins_and_guests_without_one_do_not_fight() {
     let mut world = World::with_seats(6, 1);
     let mut admit = |key, account, sid| {
-        let admitted = world.engines[0].admit(START, SessionKey(key), SPACE, &claims(account, sid));
+        let admitted = world.engines[0].admit(START, START, SessionKey(key), SPACE, &claims(account, sid));
         admitted.unwrap().supersedes
     };
     assert_eq!(admit(1, 50, 9), None);
@@ -215,6 +215,22 @@ fn the_newest_connection_of_a_sid_wins_and_guests_without_one_do_not_fight() {
 }
 
 #[test]
+fn a_connection_that_was_given_up_does_not_take_its_successors_place() {
+    let mut world = World::with_seats(6, 1);
+    let later = START + Duration::from_millis(30);
+    let engine = &mut world.engines[0];
+    engine.admit(later, later, SessionKey(2), SPACE, &claims(50, 9)).unwrap();
+    let given_up = engine.admit(later, START, SessionKey(1), SPACE, &claims(50, 9));
+    assert_eq!(given_up, Err(Refusal::SessionSuperseded));
+    engine.subscribe(later, SessionKey(2), Track::State).unwrap();
+    assert_eq!(engine.counts(SPACE).unwrap().named, 1);
+    engine.leave(later, SessionKey(2), false);
+    engine.admit(later, START, SessionKey(1), SPACE, &claims(50, 9)).unwrap();
+    world.settle(0);
+    assert_eq!(world.closed, [], "who has left is nobody's successor");
+}
+
+#[test]
 fn only_the_seats_own_account_publishes_and_only_once() {
     let mut world = World::with_seats(7, 2);
     world.join(0, 1, account(0).0, &[]).unwrap();
@@ -222,8 +238,8 @@ fn only_the_seats_own_account_publishes_and_only_once() {
     world.join(0, 3, 4_711, &[]).unwrap();
     let anonymous = spaces_core::admission::Claims { anonymous: true, ..claims(account(1).0, 70) };
     let guest = claims(0, 71);
-    world.engines[0].admit(START, SessionKey(4), SPACE, &anonymous).unwrap();
-    world.engines[0].admit(START, SessionKey(5), SPACE, &guest).unwrap();
+    world.engines[0].admit(START, START, SessionKey(4), SPACE, &anonymous).unwrap();
+    world.engines[0].admit(START, START, SessionKey(5), SPACE, &guest).unwrap();
     let mut publish = |key, number| world.engines[0].publish(START, SessionKey(key), seat(number));
     assert_eq!(publish(3, 0), Err(Refusal::RoleForbidden));
     assert_eq!(publish(1, 1), Err(Refusal::RoleForbidden));

@@ -52,7 +52,7 @@ fn a_stage_stays_where_it_is_and_new_ones_use_the_new_shard() {
         let knowing: Vec<_> = world.engines[shard].knowledge().homes().collect();
         assert!(knowing.contains(&(SpaceId(id), home as u16)), "{knowing:?}");
         let key = SessionKey(10 + id as u32);
-        world.engines[home].admit(world.now, key, SpaceId(id), &claims(account(0).0, 40 + id)).unwrap();
+        world.engines[home].admit(world.now, world.now, key, SpaceId(id), &claims(account(0).0, 40 + id)).unwrap();
         world.engines[home].publish(world.now, key, seat(0)).unwrap();
         assert_eq!(world.engines[home].uplink(world.now, key, frame(0, 1)), Verdict::Accepted, "{id}");
     }
@@ -77,11 +77,11 @@ fn a_new_shard_knows_who_may_come_who_publishes_and_what_is_over() {
     world.run_ms(1_000);
     let shard = world.add_shard();
     let join = |world: &mut World, account, sid| {
-        world.engines[shard].admit(world.now, SessionKey(5), SPACE, &claims(account, sid)).map(|_| ())
+        world.engines[shard].admit(world.now, world.now, SessionKey(5), SPACE, &claims(account, sid)).map(|_| ())
     };
     assert!(join(&mut world, 666, 1).is_err(), "barred");
     assert!(join(&mut world, 5, 99).is_err(), "revoked");
-    let ended = world.engines[shard].admit(world.now, SessionKey(5), SpaceId(20), &claims(5, 1)).map(|_| ());
+    let ended = world.engines[shard].admit(world.now, world.now, SessionKey(5), SpaceId(20), &claims(5, 1)).map(|_| ());
     assert_eq!(ended, Err(Refusal::StateEnded));
     let stale = Command::UpsertSpace { space: SPACE, version: 3, table: table(1) };
     assert!(world.engines[shard].apply(world.now, &stale).is_err());

@@ -126,7 +126,7 @@ fn run(shards: u16, max_heard: u8, steps: Vec<Step>) -> u64 {
     for key in 0..8 {
         let (shard, session) = spread(key);
         let claims = claims(account(key as u8).0, u64::from(key) + 100);
-        world.engines[shard].admit(world.now, session, SpaceId(0), &claims).unwrap();
+        world.engines[shard].admit(world.now, world.now, session, SpaceId(0), &claims).unwrap();
         world.engines[shard].subscribe(world.now, session, Track::Stage { part: 0 }).unwrap();
         world.engines[shard].publish(world.now, session, seat(key as u8)).unwrap();
     }
@@ -145,7 +145,7 @@ fn run(shards: u16, max_heard: u8, steps: Vec<Step>) -> u64 {
                 world.nets[shard].forget(session);
                 let account = if account == 98 { 0 } else { account };
                 let claims = spaces_core::admission::Claims { anonymous, ..claims(account, sid) };
-                let _ = world.engines[shard].admit(now, session, SpaceId(space), &claims);
+                let _ = world.engines[shard].admit(now, now, session, SpaceId(space), &claims);
             }
             Step::Subscribe(key, track) => {
                 let (shard, session) = spread(key);

@@ -118,7 +118,7 @@ fn a_space_with_more_news_than_can_be_served_keeps_no_other_waiting() {
             world.listen(0, key);
         }
         world.apply(&Command::UpsertSpace { space: other, version: 1, table: table(1) });
-        world.engines[0].admit(world.now, SessionKey(100), other, &claims(100, 777)).unwrap();
+        world.engines[0].admit(world.now, world.now, SessionKey(100), other, &claims(100, 777)).unwrap();
         world.engines[0].subscribe(world.now, SessionKey(100), Track::State).unwrap();
         world.speak(&Speaker { frames: 500, ..Speaker::new(0, 0, 0) });
         world.part = Some(1);

@@ -30,7 +30,7 @@ fn told(world: &mut World) -> Vec<(char, u64, u64)> {
 }
 
 fn enter(world: &mut World, shard: usize, key: u32, claims: &Claims) {
-    world.engines[shard].admit(world.now, SessionKey(key), SPACE, claims).unwrap();
+    world.engines[shard].admit(world.now, world.now, SessionKey(key), SPACE, claims).unwrap();
     world.settle(shard);
 }
 

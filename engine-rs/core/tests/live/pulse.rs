@@ -63,7 +63,7 @@ fn counts_are_told_when_they_change_and_to_who_begins_to_listen() {
     assert!((6..=7).contains(&told.len()), "98 joins in 3 s, told twice a second: {told:?}");
     assert_eq!(told.last().unwrap(), "{\"tier\":\"stage\",\"counts\":{\"named\":99,\"anonymous\":0,\"guests\":0}}");
     // Back by the same session: the counts are the same, and must be told all the same.
-    world.engines[0].admit(world.now, SessionKey(200), SPACE, &claims(10_050, 51)).unwrap();
+    world.engines[0].admit(world.now, world.now, SessionKey(200), SPACE, &claims(10_050, 51)).unwrap();
     world.engines[0].subscribe(world.now, SessionKey(200), Track::State).unwrap();
     world.settle(0);
     world.run_ms(1_000);
@@ -154,7 +154,7 @@ fn only_named_people_react_with_what_there_is_and_not_too_often() {
     world.upsert(1, table(1));
     let people = [claims(account(0).0, 1), claims(50, 2), Claims { anonymous: true, ..claims(51, 3) }, claims(0, 0)];
     for (key, claims) in (1..).zip(people) {
-        world.engines[0].admit(world.now, SessionKey(key), SPACE, &claims).unwrap();
+        world.engines[0].admit(world.now, world.now, SessionKey(key), SPACE, &claims).unwrap();
     }
     assert_eq!(react(&mut world, 0, 1, 2), Ok(()), "who sits on stage");
     assert_eq!(react(&mut world, 0, 2, 2), Ok(()));

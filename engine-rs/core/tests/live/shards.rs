@@ -46,7 +46,7 @@ fn a_space_lives_on_the_shard_of_its_number() {
         world.apply(&Command::UpsertSpace { space, version: 1, table: table(1) });
         let home = (id % 3) as usize;
         let key = SessionKey(10 + id as u32);
-        world.engines[home].admit(world.now, key, space, &claims(account(0).0, 40 + id)).unwrap();
+        world.engines[home].admit(world.now, world.now, key, space, &claims(account(0).0, 40 + id)).unwrap();
         world.engines[home].publish(world.now, key, seat(0)).unwrap();
         assert_eq!(world.engines[home].uplink(world.now, key, frame(0, 1)), Verdict::Accepted);
     }
@@ -82,17 +82,17 @@ fn a_tick_under_way_between_shards_does_not_slip_past_a_mute() {
 #[test]
 fn a_second_connection_on_another_shard_takes_over() {
     let mut world = three(4, 1);
-    world.engines[0].admit(world.now, SessionKey(1), SPACE, &claims(account(0).0, 9)).unwrap();
+    world.engines[0].admit(world.now, world.now, SessionKey(1), SPACE, &claims(account(0).0, 9)).unwrap();
     world.engines[0].publish(world.now, SessionKey(1), seat(0)).unwrap();
     world.settle(0);
     world.run_ms(5);
     // The same person from another device, then the same device again.
-    world.engines[2].admit(world.now, SessionKey(1), SPACE, &claims(account(0).0, 10)).unwrap();
+    world.engines[2].admit(world.now, world.now, SessionKey(1), SPACE, &claims(account(0).0, 10)).unwrap();
     world.engines[2].publish(world.now, SessionKey(1), seat(0)).unwrap();
     world.settle(2);
     world.run_ms(5);
     assert_eq!(world.closed, [(0, SessionKey(1), Refusal::SessionSuperseded)]);
-    world.engines[1].admit(world.now, SessionKey(5), SPACE, &claims(account(0).0, 10)).unwrap();
+    world.engines[1].admit(world.now, world.now, SessionKey(5), SPACE, &claims(account(0).0, 10)).unwrap();
     world.settle(1);
     world.run_ms(5);
     assert_eq!(world.closed[1..], [(2, SessionKey(1), Refusal::SessionSuperseded)]);
@@ -109,13 +109,29 @@ fn a_second_connection_on_another_shard_takes_over() {
 fn two_connections_of_one_sid_at_the_same_moment_leave_one() {
     let mut world = three(5, 1);
     for shard in [2usize, 0, 1] {
-        world.engines[shard].admit(world.now, SessionKey(1), SPACE, &claims(77, 9)).unwrap();
+        world.engines[shard].admit(world.now, world.now, SessionKey(1), SPACE, &claims(77, 9)).unwrap();
     }
     (0..3).for_each(|shard| world.settle(shard));
     world.run_ms(50);
     let mut closed: Vec<_> = world.closed.iter().map(|(shard, _, _)| *shard).collect();
     closed.sort_unstable();
     assert_eq!(closed, [0, 1], "the greatest shard is the newest");
+}
+
+#[test]
+fn a_connection_that_was_given_up_does_not_take_its_successors_place_on_another_shard() {
+    let mut world = three(5, 1);
+    world.run_ms(100);
+    // Begun in this order, let in in the opposite one.
+    let begun: Vec<_> = [30, 20, 10].map(|ms| world.now + Duration::from_millis(ms)).into();
+    world.run_ms(100);
+    for (shard, begun) in begun.into_iter().enumerate() {
+        world.engines[shard].admit(world.now, begun, SessionKey(1), SPACE, &claims(77, 9)).unwrap();
+        world.settle(shard);
+        world.run_ms(50);
+    }
+    let superseded = |shard| (shard, SessionKey(1), Refusal::SessionSuperseded);
+    assert_eq!(world.closed, [superseded(1), superseded(2)]);
 }
 
 #[test]

@@ -513,7 +513,7 @@ impl World {
 
     pub(crate) fn join(&mut self, shard: usize, key: u32, account: u64, tracks: &[Track]) -> Result<(), Refusal> {
         let sid = 1 + shard as u64 * 1_000_000 + u64::from(key);
-        self.engines[shard].admit(self.now, SessionKey(key), SPACE, &claims(account, sid))?;
+        self.engines[shard].admit(self.now, self.now, SessionKey(key), SPACE, &claims(account, sid))?;
         for track in tracks {
             self.engines[shard].subscribe(self.now, SessionKey(key), *track)?;
         }
@@ -524,7 +524,7 @@ impl World {
     /// A part of the deployment that hears these tracks.
     pub(crate) fn serve(&mut self, shard: usize, key: u32, tracks: &[Track]) -> Result<(), Refusal> {
         let claims = Claims { service: true, ..claims(0, 7_000 + shard as u64 * 100 + u64::from(key)) };
-        self.engines[shard].admit(self.now, SessionKey(key), SPACE, &claims)?;
+        self.engines[shard].admit(self.now, self.now, SessionKey(key), SPACE, &claims)?;
         self.nets[shard].services.insert(SessionKey(key));
         for track in tracks {
             self.engines[shard].subscribe(self.now, SessionKey(key), *track)?;
@@ -537,7 +537,7 @@ impl World {
     pub(crate) fn broadcast(&mut self, shard: usize, key: u32, tracks: &[Track]) -> Result<(), Refusal> {
         let sid = 8_000 + shard as u64 * 100 + u64::from(key);
         let claims = Claims { service: true, anonymous: true, ..claims(0, sid) };
-        self.engines[shard].admit(self.now, SessionKey(key), SPACE, &claims)?;
+        self.engines[shard].admit(self.now, self.now, SessionKey(key), SPACE, &claims)?;
         for track in tracks {
             self.engines[shard].subscribe(self.now, SessionKey(key), *track)?;
         }

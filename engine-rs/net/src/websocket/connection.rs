@@ -65,7 +65,7 @@ pub(crate) struct Connection {
     limits: Arc<Limits>,
     tls: Arc<ServerConfig>,
     pub(crate) now: Instant,
-    began: Instant,
+    begun: Instant,
     heard: Instant,
     pinged: Option<Instant>,
     rtt: Duration,
@@ -92,7 +92,7 @@ impl Connection {
             limits,
             tls,
             now,
-            began: now,
+            begun: now,
             heard: now,
             pinged: None,
             rtt: Duration::ZERO,
@@ -295,7 +295,7 @@ impl Connection {
         let quiet = self.now.saturating_duration_since(self.heard);
         match &mut self.stage {
             Stage::Silent(_) | Stage::Greeting(..) => {
-                if self.now.saturating_duration_since(self.began) > opening {
+                if self.now.saturating_duration_since(self.begun) > opening {
                     self.refuse(StatusCode::REQUEST_TIMEOUT);
                 }
             }
@@ -341,6 +341,10 @@ fn io_result(result: Result<(), Error>) -> io::Result<()> {
 impl Link for Connection {
     fn key(&self) -> u32 {
         self.key
+    }
+
+    fn begun(&self) -> Instant {
+        self.begun
     }
 
     fn now(&self) -> Instant {
