@@ -130,6 +130,8 @@ pub struct Endpoint<S> {
     /// What `quic` answers with; `None`: it dials only.
     server: Option<Arc<ServerConfig>>,
     client_transport: Arc<TransportConfig>,
+    /// Idle timeout.
+    idle: Duration,
     pub(crate) outbox: Outbox,
     /// Taken out while its packets are handled.
     receive: Option<Box<ReceiveBatch>>,
@@ -168,15 +170,16 @@ impl<S> Endpoint<S> {
         let (client_transport, server_transport) = (transport(End::Client)?, transport(End::Server)?);
         let visitors = Visitors::new(settings.answering.as_ref().map_or(0, |answering| answering.per_address));
         let max_connections = settings.answering.as_ref().map_or(usize::MAX, |answering| answering.max_connections);
-        let server = settings
-            .answering
-            .map(|answering| Arc::new(handshakes::answering(lean(answering.crypto), server_transport)));
+        let server = settings.answering.map(|answering| {
+            Arc::new(handshakes::answering(lean(answering.crypto, settings.idle_timeout), server_transport))
+        });
         let now = Instant::now();
         Ok(Self {
             connections: Connections::new(now),
             quic: quinn_proto::Endpoint::new(Arc::new(quic::endpoint(settings.shard)), server.clone(), true, None),
             server,
             client_transport,
+            idle: settings.idle_timeout,
             outbox,
             receive: Some(Box::default()),
             addressees: Addressees::default(),
@@ -266,7 +269,7 @@ impl<S> Endpoint<S> {
         if let Some(server) = &self.server {
             // All else stays, above all the key of Retry tokens: peers under way come back with theirs.
             let mut config = ServerConfig::clone(server);
-            config.crypto = lean(crypto);
+            config.crypto = lean(crypto, self.idle);
             let config = Arc::new(config);
             self.quic.set_server_config(Some(Arc::clone(&config)));
             self.server = Some(config);
@@ -616,6 +619,6 @@ impl<S> Endpoint<S> {
 }
 
 /// Every connection that is answered gets a lane.
-fn lean(tls: Arc<ServerTls>) -> Arc<LeanServer> {
-    Arc::new(LeanServer { tls, max_ack_delay: quic::MAX_ACK_DELAY })
+fn lean(tls: Arc<ServerTls>, idle: Duration) -> Arc<LeanServer> {
+    Arc::new(LeanServer { tls, max_ack_delay: quic::MAX_ACK_DELAY, idle })
 }

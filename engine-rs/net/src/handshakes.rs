@@ -160,7 +160,7 @@ mod tests {
         let identity = Identity::development(["localhost"]).unwrap();
         let trust = Trust::Hashes(vec![identity.sha256()]);
         let tls = quic::server_crypto(identity.chain, identity.key).unwrap();
-        let lean = Arc::new(LeanServer { tls, max_ack_delay: quic::MAX_ACK_DELAY });
+        let lean = Arc::new(LeanServer { tls, max_ack_delay: quic::MAX_ACK_DELAY, idle: Duration::ZERO });
         let clock = Arc::new(Clock(AtomicU64::new(1_800_000_000)));
         let mut config = answering(lean, Arc::default());
         config.time_source(Arc::<Clock>::clone(&clock));

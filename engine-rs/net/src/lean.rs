@@ -31,9 +31,11 @@ use keys::{HeaderKey, PacketKey};
 use numbers::Numbers;
 use received::Received;
 
-/// quinn-proto hears of its peer at least so often: its idle timer and keep-alives live of it. Each time costs several times what
-/// an acknowledgement costs here; a peer whose own idle timeout were shorter would be taken for lost.
-const REPORT: Duration = Duration::from_secs(2);
+/// quinn-proto hears of its peer so many times within the idle timeout that both ends agree on: its idle timer and keep-alives,
+/// which it sends after a third of ours, live of it. Each time costs several times what an acknowledgement costs here.
+const REPORTS: u32 = 4;
+/// The idle timeout of a pair of which neither has one, as far as the above goes.
+const ENDLESS: Duration = Duration::from_secs(30);
 /// Least UDP payload that every path carries (RFC 9000 §14).
 const PATH: usize = 1_200;
 const TAG: usize = 16;
@@ -97,6 +99,8 @@ struct State {
     now: Instant,
     /// When quinn-proto last opened a packet.
     reported: Instant,
+    /// After how long it is due to open the next one.
+    report: Duration,
     fed: bool,
 }
 
@@ -114,6 +118,7 @@ impl Lane {
             received: Received::default(),
             now,
             reported: now,
+            report: ENDLESS / REPORTS,
             fed: false,
         })))
     }
@@ -156,6 +161,12 @@ impl Lane {
     /// The round-trip time, until datagrams have measured it.
     pub(crate) fn set_rtt(&self, rtt: Duration) {
         self.lock().flight.set_rtt(rtt);
+    }
+
+    /// The idle timeouts of both ends (RFC 9000 §10.1): the shorter one holds. Zero is none.
+    fn set_idle(&self, ends: [Duration; 2]) {
+        let idle = ends.into_iter().filter(|idle| !idle.is_zero()).min();
+        self.lock().report = idle.unwrap_or(ENDLESS) / REPORTS;
     }
 
     /// Datagrams sent and lost, ever.
@@ -208,7 +219,7 @@ impl State {
         if std::mem::take(&mut self.fed) {
             self.reported = now;
         }
-        if now.saturating_duration_since(self.reported) >= REPORT {
+        if now.saturating_duration_since(self.reported) >= self.report {
             return None;
         }
         let (phase, keys) = (self.open.as_ref()?, self.header.as_ref()?);

@@ -40,6 +40,8 @@ pub(crate) struct LeanServer {
     pub(crate) tls: Arc<ServerTls>,
     /// How long peers may be asked to hold back acknowledgements.
     pub(crate) max_ack_delay: Duration,
+    /// Our idle timeout; zero: none.
+    pub(crate) idle: Duration,
 }
 
 impl ServerConfig for LeanServer {
@@ -54,13 +56,15 @@ impl ServerConfig for LeanServer {
     fn start_session(self: Arc<Self>, version: u32, params: &TransportParameters) -> Box<dyn Session> {
         let lane = Lane::new(Instant::now(), rand::rng().random(), self.max_ack_delay);
         let inner = TlsSession::new(Arc::clone(&self.tls), version, params);
-        Box::new(LeanSession { inner, lane, levels: 0, phases: 0 })
+        Box::new(LeanSession { inner, lane, idle: self.idle, levels: 0, phases: 0 })
     }
 }
 
 struct LeanSession {
     inner: TlsSession,
     lane: Lane,
+    /// Ours.
+    idle: Duration,
     /// Sets of keys handed out: handshake, then 1-RTT.
     levels: u8,
     phases: u64,
@@ -126,6 +130,7 @@ impl Session for LeanSession {
                 packet: KeyPair { local: Box::new(local.packet), remote: Box::new(remote.packet) },
             });
         }
+        self.lane.set_idle([self.idle, self.inner.peers_idle()]);
         let header = KeyPair { local: HeaderKey::from(local.header), remote: HeaderKey::from(remote.header) };
         let phase = self.phase(PacketKeySet { local: local.packet, remote: remote.packet });
         let packet = self.between(&phase);

@@ -74,9 +74,14 @@ fn a_packet_is_read_here_only_if_it_does_nothing_but_acknowledge_datagrams() {
 }
 
 #[test]
-fn quinn_proto_gets_a_packet_every_two_seconds() {
+fn quinn_proto_gets_four_packets_in_an_idle_timeout() {
     let start = Instant::now();
     let lane = lane(start);
+    let (seconds, none) = (Duration::from_secs, Duration::ZERO);
+    for (ends, every) in [([none; 2], 7_500), ([seconds(20), none], 5_000), ([seconds(20), seconds(8)], 2_000)] {
+        lane.set_idle(ends);
+        assert_eq!(lane.lock().report, Duration::from_millis(every));
+    }
     let mut scratch = BytesMut::new();
     seal(&lane, start, b"bundle").unwrap();
     let mut given = 0;

@@ -5,14 +5,19 @@
 //! by QUIC (§6). Whatever it says all the same ends the connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quinn_proto::crypto::{self, ServerConfig};
 use quinn_proto::transport_parameters::TransportParameters;
 use quinn_proto::{ConnectionId, Side, TransportError, TransportErrorCode};
 use rustls::AlertDescription;
 use rustls::quic::{KeyChange, Keys, PacketKeySet, Secrets, ServerConnection, Version};
+use spaces_core::varint;
 
 use crate::quic::ServerTls;
+
+/// Its number among the transport parameters (RFC 9000 §18.2).
+const MAX_IDLE_TIMEOUT: u64 = 0x01;
 
 /// See the module.
 pub(super) struct TlsSession {
@@ -69,6 +74,12 @@ impl TlsSession {
         Ok(theirs.map(|mut theirs| TransportParameters::read(Side::Server, &mut theirs)).transpose()?)
     }
 
+    /// The peer's idle timeout, from its transport parameters: zero if it has none, or if they are not there any more.
+    pub(super) fn peers_idle(&self) -> Duration {
+        let theirs = self.handshake.as_ref().and_then(|handshake| handshake.quic_transport_parameters());
+        Duration::from_millis(theirs.and_then(max_idle_timeout).unwrap_or(0))
+    }
+
     pub(super) fn write(&mut self, buf: &mut Vec<u8>) -> Option<Keys> {
         let handshake = self.handshake.as_mut()?;
         let before = buf.len();
@@ -105,4 +116,37 @@ const fn wire_image(version: u32) -> Version {
 fn failure(alert: Option<AlertDescription>, reason: &str) -> TransportError {
     let code = alert.map_or(TransportErrorCode::PROTOCOL_VIOLATION, |alert| TransportErrorCode::crypto(alert.into()));
     TransportError { code, frame: None, reason: format!("TLS: {reason}") }
+}
+
+/// `max_idle_timeout` in milliseconds, among transport parameters as they are sent: number, length, value (RFC 9000 §18). `None`: it
+/// is not there, or they are malformed, which quinn-proto says to the peer.
+fn max_idle_timeout(mut parameters: &[u8]) -> Option<u64> {
+    loop {
+        let (number, length) = (varint::read(&mut parameters)?, varint::read(&mut parameters)?);
+        let (mut value, rest) = parameters.split_at_checked(usize::try_from(length).ok()?)?;
+        if number == MAX_IDLE_TIMEOUT {
+            return varint::read(&mut value);
+        }
+        parameters = rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_timeout_is_found_among_parameters_whatever_else_they_are() {
+        let grease = [0x1b, 2, 7, 7];
+        let of = |idle: &[u8]| [&grease[..], &[0x01, idle.len() as u8], idle, &[0x04, 1, 9]].concat();
+        assert_eq!(max_idle_timeout(&of(&[0x80, 0, 0x75, 0x30])), Some(30_000));
+        assert_eq!(max_idle_timeout(&of(&[0x3f])), Some(63));
+        assert_eq!(max_idle_timeout(&of(&[])), None, "no value");
+        assert_eq!(max_idle_timeout(&grease), None, "not there");
+        let whole = of(&[0x80, 0, 0x75, 0x30]);
+        for length in 0..10 {
+            assert_eq!(max_idle_timeout(&whole[..length]), None, "cut to {length}");
+        }
+        assert_eq!(max_idle_timeout(&[0xff; 40]), None, "longer than there is");
+    }
 }

@@ -14,6 +14,7 @@ use crate::identity::Identity;
 use crate::quic::{self, Trust};
 
 const TICK: Duration = Duration::from_millis(20);
+const IDLE: Duration = Duration::from_secs(10);
 
 struct End {
     endpoint: Endpoint,
@@ -48,21 +49,23 @@ struct Pair {
 
 impl Pair {
     fn new(seed: u64) -> Self {
-        Self::with(seed, None)
+        Self::with(seed, None, IDLE)
     }
 
-    /// With a client that gives up each of its connection ids after so long.
-    fn with(seed: u64, lifetime: Option<Duration>) -> Self {
+    /// With a client that gives up each of its connection ids after so long, and has this idle timeout.
+    fn with(seed: u64, lifetime: Option<Duration>, idle: Duration) -> Self {
         let identity = Identity::development(["localhost"]).unwrap();
         let hash = identity.sha256();
         let tls = quic::server_crypto(identity.chain, identity.key).unwrap();
-        let lean = Arc::new(LeanServer { tls, max_ack_delay: Duration::from_millis(25) });
+        let lean = Arc::new(LeanServer { tls, max_ack_delay: Duration::from_millis(25), idle: IDLE });
         let mut server = ServerConfig::with_crypto(lean);
-        let mut transport = TransportConfig::default();
-        transport.max_idle_timeout(Some(Duration::from_secs(10).try_into().unwrap()));
-        transport.stream_receive_window(4_096u32.into());
-        let transport = Arc::new(transport);
-        server.transport_config(Arc::clone(&transport));
+        let transport = |idle: Duration| {
+            let mut transport = TransportConfig::default();
+            transport.max_idle_timeout(Some(idle.try_into().unwrap()));
+            transport.stream_receive_window(4_096u32.into());
+            Arc::new(transport)
+        };
+        server.transport_config(transport(IDLE));
         let end = |endpoint, port| End {
             endpoint,
             handle: None,
@@ -87,7 +90,7 @@ impl Pair {
         let server = end(Endpoint::new(Arc::new(quic::endpoint(0)), Some(Arc::new(server)), true, None), 1);
         let crypto = quic::client_crypto(&Trust::Hashes(vec![hash]), b"moqt-18").unwrap();
         let mut config = ClientConfig::new(crypto);
-        config.transport_config(transport);
+        config.transport_config(transport(idle));
         let (handle, connection) = client.endpoint.connect(now, config, server.address, "localhost").unwrap();
         (client.handle, client.connection) = (Some(handle), Some(connection));
         Self {
@@ -373,7 +376,7 @@ fn quinn_proto_does_not_take_the_peers_wait_for_a_datagram_for_its_round_trip() 
 
 #[test]
 fn a_peer_that_gives_up_its_connection_ids_is_addressed_by_new_ones() {
-    let mut pair = Pair::with(6, Some(Duration::from_secs(2)));
+    let mut pair = Pair::with(6, Some(Duration::from_secs(2)), IDLE);
     let mut ids = std::collections::BTreeSet::new();
     pair.run(20, |pair, _| {
         if let Some(lane) = &pair.lane {
@@ -385,4 +388,13 @@ fn a_peer_that_gives_up_its_connection_ids_is_addressed_by_new_ones() {
     assert!(pair.sealed.len() > 950);
     let missing = pair.sealed.len() - pair.ends[1].datagrams.len();
     assert!(missing <= 1, "{missing} went to ids that nobody has any more");
+}
+
+#[test]
+fn a_peer_with_a_short_idle_timeout_is_not_taken_for_lost_while_it_acknowledges() {
+    let mut pair = Pair::with(7, None, Duration::from_secs(1));
+    pair.run(10, |_, _| {});
+    pair.check_alive();
+    assert!(pair.read_lean > 200, "{} were read here", pair.read_lean);
+    assert_eq!(pair.lane.as_ref().unwrap().lock().report, Duration::from_millis(250));
 }
