@@ -29,10 +29,21 @@ pub(crate) enum Kind {
     Service,
 }
 
+/// Whether somebody is to be visited is known without having been there: of a large audience the mix has something for a third
+/// in each tick, and each listener is a cache line that is far away.
+#[derive(Clone, Copy, Debug)]
+struct Interest {
+    session: SessionKey,
+    /// What it may have to be sent: a bit for each kind of news ([`Listener::wants`]).
+    news: u8,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Audience {
     listeners: Vec<Listener>,
+    /// Of each listener what a walk must know before it is there.
+    interests: Vec<Interest>,
     /// Sessions of named people: the roster.
     named: Accounts,
     /// Sessions of people who listen unnamed: bars reach them, and nothing else does.
@@ -40,7 +51,7 @@ pub(crate) struct Audience {
     touched: Vec<SessionKey>,
     spare: Vec<SessionKey>,
     /// Who is visited next, announced already. Empty between calls.
-    upcoming: VecDeque<usize>,
+    upcoming: VecDeque<(usize, SessionKey)>,
     /// For each kind of news.
     rounds: [Round; News::NUMBER],
     /// The phase that had a packet of the mix last.
@@ -56,6 +67,7 @@ impl Audience {
     /// Adds a session; its slot.
     pub(crate) fn add(&mut self, session: SessionKey, account: Option<AccountId>, kind: Kind) -> usize {
         self.listeners.push(Listener::new(session, kind == Kind::Service));
+        self.interests.push(Interest { session, news: 0 });
         if let Some(account) = account.filter(|_| kind != Kind::Service) {
             self.accounts(kind).insert((account, session));
         }
@@ -76,6 +88,7 @@ impl Audience {
         }
         self.count_phase(slot, false);
         self.listeners.swap_remove(slot);
+        self.interests.swap_remove(slot);
         if let Some(account) = account.filter(|_| kind != Kind::Service) {
             self.accounts(kind).remove(&(account, session));
         }
@@ -153,6 +166,7 @@ impl Audience {
         if let Some(listener) = self.listeners.get_mut(slot) {
             listener.subscribe(track, from, phase);
             self.count_phase(slot, true);
+            self.note_interest(slot);
             self.touch(slot);
         }
     }
@@ -163,6 +177,14 @@ impl Audience {
             listener.unsubscribe(track);
         }
         self.count_phase(slot, true);
+        self.note_interest(slot);
+    }
+
+    fn note_interest(&mut self, slot: usize) {
+        if let (Some(listener), Some(interest)) = (self.listeners.get(slot), self.interests.get_mut(slot)) {
+            let wanted = News::all(0).into_iter().filter(|news| listener.wants(*news));
+            interest.news = wanted.fold(0, |bits, news| bits | 1 << news.index());
+        }
     }
 
     /// The phase of the mix for whom it begins now: as many are in each. Services hear what is in `mix.groups`.
@@ -271,25 +293,26 @@ impl Audience {
         stats: &mut EngineStats,
         budget: &mut usize,
     ) {
-        let Self { listeners, touched, rounds, upcoming, .. } = self;
+        let Self { listeners, interests, touched, rounds, upcoming, .. } = self;
         let Some(round) = rounds.get_mut(news.index()) else { return };
         loop {
             while upcoming.len() < AHEAD
                 && *budget > 0
-                && let Some(index) = round.step(listeners.len())
+                && let Some(index) = round.step(interests.len())
             {
-                if let Some(listener) = listeners.get(index).filter(|listener| listener.wants(news)) {
+                if let Some(interest) = interests.get(index).filter(|interest| interest.news >> news.index() & 1 == 1) {
                     *budget -= 1;
-                    sink.expect(listener.session, Soon::Soon);
-                    upcoming.push_back(index);
+                    sink.fetch(listeners.as_ptr().wrapping_add(index).cast());
+                    sink.expect(interest.session, Soon::Soon);
+                    upcoming.push_back((index, interest.session));
                 }
             }
             for (place, soon) in [(AHEAD / 2, Soon::VerySoon), (AHEAD / 4, Soon::Next)] {
-                if let Some(listener) = upcoming.get(place).and_then(|index| listeners.get(*index)) {
-                    sink.expect(listener.session, soon);
+                if let Some((_, session)) = upcoming.get(place) {
+                    sink.expect(*session, soon);
                 }
             }
-            let Some(index) = upcoming.pop_front() else { return };
+            let Some((index, _)) = upcoming.pop_front() else { return };
             let Some(listener) = listeners.get_mut(index) else { continue };
             if !listener.deliver(now, offer, sink, stats) && !core::mem::replace(&mut listener.touched, true) {
                 touched.push(listener.session);

@@ -217,6 +217,10 @@ pub trait Sink {
     fn expect(&mut self, session: SessionKey, soon: Soon) {
         let _ = (session, soon);
     }
+    /// The cache line at this address will be read soon. A hint: it need not even be memory.
+    fn fetch(&mut self, address: *const u8) {
+        let _ = address;
+    }
 }
 
 /// How soon, see [`Sink::expect`].

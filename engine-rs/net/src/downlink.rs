@@ -13,6 +13,7 @@ use crate::connections::{Connections, Route, Slot};
 use crate::lean::Sealed;
 use crate::outbox::Outbox;
 use crate::peer::Peer;
+use crate::prefetch::prefetch_line;
 use crate::websocket::WebSockets;
 
 /// Framings kept at once: the variants of a tick and its second part, by protocol and transport.
@@ -189,6 +190,10 @@ impl Sink for Downlink<'_> {
 
     fn expect(&mut self, session: SessionKey, soon: Soon) {
         self.connections.expect(session.0, soon, false);
+    }
+
+    fn fetch(&mut self, address: *const u8) {
+        prefetch_line(address);
     }
 
     /// Why nothing of a silenced seat leaves after this and [`crate::endpoint::Endpoint::expel_datagrams`]:

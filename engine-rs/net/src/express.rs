@@ -97,6 +97,12 @@ impl Connection {
         })
     }
 
+    /// The lane, if datagrams are sent on it.
+    pub(crate) fn lane_in_use(&self) -> Option<&Lane> {
+        let express = self.express.as_ref().filter(|express| express.on)?;
+        (express.lane.totals().0 > 0).then_some(&express.lane)
+    }
+
     /// RTT, losses and window of the path; of datagrams too.
     #[must_use]
     pub fn path_stats(&self) -> quinn_proto::PathStats {

@@ -9,7 +9,7 @@ use crate::connection::Connection;
 /// How the way to a peer does, since its beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Report {
-    /// Packets, or what is sent like one.
+    /// Packets, or what is sent like one. It may count anew when the peer has moved.
     pub(crate) sent: u64,
     /// Of these, lost.
     pub(crate) lost: u64,
@@ -43,6 +43,11 @@ impl Link for Connection {
     }
 
     fn report(&self) -> Report {
+        // All that is sent often goes the lean path, and quinn-proto's statistics are far away.
+        if let Some(lane) = self.lane_in_use() {
+            let ((sent, lost), rtt) = (lane.totals(), lane.rtt());
+            return Report { sent, lost, rtt };
+        }
         let path = self.path_stats();
         Report { sent: path.sent_packets, lost: path.lost_packets, rtt: path.rtt }
     }

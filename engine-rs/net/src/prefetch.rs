@@ -6,12 +6,20 @@ const LINE: usize = 64;
 /// Brings a value's cache lines nearer. Does nothing where the processor has no such instruction that we know.
 #[inline]
 pub(crate) fn prefetch<T: ?Sized>(value: &T) {
-    #[cfg(target_arch = "x86_64")]
     for offset in (0..size_of_val(value)).step_by(LINE) {
+        prefetch_line(std::ptr::from_ref(value).cast::<u8>().wrapping_add(offset));
+    }
+}
+
+/// The same for the cache line at an address, whatever is there.
+#[inline]
+pub(crate) fn prefetch_line(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: the address is within a live value; PREFETCHh reads nothing that the program could see and never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast::<i8>().add(offset)) }
+        // SAFETY: PREFETCHh reads nothing that the program could see, and never faults, wherever it points.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast::<i8>()) }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (value, LINE);
+    let _ = address;
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use spaces_core::command::{Applied, ApplyError, Command};
-use spaces_core::engine::{Listed, Output};
+use spaces_core::engine::{Listed, Output, Soon};
 use spaces_core::event::Counts;
 use spaces_core::growth::Knowledge;
 use spaces_core::ids::{AccountId, SeatNo, SessionKey, SpaceId};
@@ -35,6 +35,8 @@ use crate::websocket::WebSockets;
 /// How often deadlines are looked at and a fiftieth of all connections reports to the engine: each about once a second.
 const HOUSEKEEPING: Duration = Duration::from_millis(20);
 const HOUSEHOLDS: usize = 50;
+/// Members of a household between one's announcement and the visit.
+const AHEAD: u32 = 8;
 /// How long that may wait for a turn that happens anyway: nothing is worth waking for it alone.
 const UNHURRIED: Duration = Duration::from_millis(100);
 /// Listeners who are sent something before what came in meanwhile is read. About a slot's work ([`crate::endpoint`]): a speaker
@@ -391,6 +393,10 @@ impl Shard {
         self.beside.websockets.report(&mut self.desk, self.household, HOUSEHOLDS, now, self.admission_timeout);
         let connections = endpoint.connections.len();
         for key in endpoint.connections.part(self.household, HOUSEHOLDS) {
+            // Each is far away, and visited but once a second.
+            for (ahead, soon) in [(AHEAD, Soon::Soon), (AHEAD / 2, Soon::VerySoon)] {
+                endpoint.connections.expect(key.saturating_add(ahead * HOUSEHOLDS as u32), soon, false);
+            }
             for address in endpoint.connections.addresses(key).into_iter().flatten() {
                 self.beside.pages.note(now, connections, address);
             }
