@@ -175,7 +175,11 @@ impl Encoder {
 /// The mix's encoder: 48 kHz mono, tuned for what people and their rooms sound like together, no DTX (the mixer pauses
 /// by itself), packets of 20, 40 or 60 ms.
 #[derive(Debug)]
-pub struct MixEncoder(opus::Encoder);
+pub struct MixEncoder {
+    opus: opus::Encoder,
+    /// The next packet stands on none before it.
+    alone: bool,
+}
 
 impl MixEncoder {
     /// `bitrate` in bit/s, taken into 6,000 to 160,000; `complexity` 0 to 10.
@@ -186,7 +190,7 @@ impl MixEncoder {
         let mut opus = opus::Encoder::new(48_000, Channels::Mono, Application::Audio)?;
         opus.set_complexity(i32::from(complexity.min(10)))?;
         opus.set_bitrate(Bitrate::Bits(bitrate.clamp(6_000, 160_000) as i32))?;
-        Ok(Self(opus))
+        Ok(Self { opus, alone: false })
     }
 }
 
@@ -196,12 +200,20 @@ impl mix::Encoder for MixEncoder {
         let mut packet = [0u8; MAX_OPUS];
         let most = (MAX_OPUS * pcm.len() / (FRAME * MAX_TICKS)).saturating_sub(2).min(MAX_OPUS);
         let packet = packet.get_mut(..most).unwrap_or_default();
-        let size = self.0.encode(pcm, packet).map_err(|_| EncodeError)?;
+        let size = self.opus.encode(pcm, packet).map_err(|_| EncodeError)?;
+        if core::mem::take(&mut self.alone) {
+            let _ = self.opus.set_prediction_disabled(false); // fails only for an unknown request, as the next one does
+        }
         packet.get(..size).map(Bytes::copy_from_slice).ok_or(EncodeError)
     }
 
-    fn reset(&mut self) {
-        let _ = self.0.reset_state(); // fails only for an unknown request
+    fn restart(&mut self, before: &[i16]) {
+        let _ = self.opus.reset_state(); // fails only for an unknown request
+        self.alone = self.opus.set_prediction_disabled(!before.is_empty()).is_ok() && !before.is_empty();
+        let mut unsent = [0u8; MAX_OPUS];
+        for tick in before.chunks_exact(FRAME) {
+            let _ = self.opus.encode(tick, &mut unsent); // nobody gets it: it is for what the encoder learns
+        }
     }
 }
 

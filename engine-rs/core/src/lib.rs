@@ -31,6 +31,7 @@ mod messages;
 pub mod mix;
 pub mod mix_bundle;
 pub mod mix_feed;
+mod mix_forward;
 mod mix_packer;
 pub mod mix_receiver;
 mod mix_ring;

@@ -10,6 +10,7 @@
 //! ticks in ─ tick() ─→ one voice a seat (decode, conceal, fade) ─→ sum ─→ limiter ─→ encoder ─→ poll() ─ packets out
 //!                                         advance(now) says how far
 //! ```
+//! Whose packet is all there is may go past the encoder, see [`crate::mix_forward`].
 //! The mix is continuous where people talk. After [`Config::hang_ticks`] of silence it pauses, and the packet that ends
 //! the sound says so; no packet is sent until somebody talks again.
 
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 use crate::ids::{MAX_SEATS, SeatMask};
 use crate::limiter::Limiter;
+use crate::mix_forward::{Forward, Way};
 use crate::playout::timeline::Rendered;
 use crate::playout::voice::Voice;
 use crate::playout::{Decoder, FRAME, Frame, Packet, PlayoutStats};
@@ -39,11 +41,14 @@ pub struct Config {
     pub ticks: u8,
     /// Silent ticks that are still encoded before the mix pauses, so that room tone and reverb end by themselves.
     pub hang_ticks: u8,
+    /// Bytes a tick that packets of who talks alone may have on average, to go out as they came, if a packet is one tick.
+    /// 0: none does.
+    pub forward_bytes: u16,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { ticks: 1, hang_ticks: 10 }
+        Self { ticks: 1, hang_ticks: 10, forward_bytes: 0 }
     }
 }
 
@@ -60,8 +65,9 @@ pub trait Encoder {
     /// [`EncodeError`]; the packet is then missing and the next one stands for itself.
     fn encode(&mut self, pcm: &[i16]) -> Result<Bytes, EncodeError>;
 
-    /// Forgets all sound: encoders look ahead, overlap packets and predict one from the other.
-    fn reset(&mut self);
+    /// Forgets all sound: encoders look ahead, overlap packets and predict one from the other. `before` (whole ticks, or none)
+    /// is what was heard last without this encoder: the next packet overlaps it, and stands on no packet before it.
+    fn restart(&mut self, before: &[i16]);
 }
 
 /// One packet of the mix.
@@ -111,6 +117,7 @@ pub struct Mixer<D, E> {
     carried: SeatMask,
     /// Seats of which the encoder has heard since it was reset.
     encoded: SeatMask,
+    forward: Forward,
     out: VecDeque<MixPacket>,
     failed: u64,
 }
@@ -136,6 +143,7 @@ impl<D: Decoder, E: Encoder> Mixer<D, E> {
             paused: true,
             carried: 0,
             encoded: 0,
+            forward: Forward::new(if ticks == 1 { config.forward_bytes } else { 0 }),
             out: VecDeque::new(),
             failed: 0,
         }
@@ -213,8 +221,10 @@ impl<D: Decoder, E: Encoder> Mixer<D, E> {
                 *voice = None;
             }
         }
+        self.forward.forget(seats);
+        self.carried &= !seats;
         if self.encoded & seats != 0 {
-            self.encoder.reset();
+            self.encoder.restart(&[]);
             self.limiter = Limiter::default();
             (self.carried, self.encoded) = (0, 0);
         }
@@ -253,17 +263,16 @@ impl<D: Decoder, E: Encoder> Mixer<D, E> {
                 *level = voice.as_ref().and_then(Voice::level).or(*level);
             }
         }
+        let pcm = pcm.get(..FRAME * length).unwrap_or_default();
+        let (opus, seats) = self.opus(pcm, heard);
         for (seat, level) in levels.iter_mut().enumerate() {
-            if (heard | self.carried) >> seat & 1 == 1 {
+            if seats >> seat & 1 == 1 {
                 level.get_or_insert(Level::SILENCE);
             }
         }
-        self.carried = heard;
-        self.encoded |= heard;
         self.next = Some(first + u64::from(ticks));
         let start = core::mem::replace(&mut self.paused, heard == 0 && self.silent >= self.config.hang_ticks);
-        let pcm = pcm.get(..FRAME * length).unwrap_or_default();
-        match self.encoder.encode(pcm) {
+        match opus {
             Ok(opus) => self.out.push_back(MixPacket {
                 group: first,
                 ticks,
@@ -273,6 +282,32 @@ impl<D: Decoder, E: Encoder> Mixer<D, E> {
             }),
             Err(EncodeError) => self.failed += 1,
         }
+    }
+
+    /// The packet of this sound, in which these seats are heard; and the seats of which something is in it.
+    fn opus(&mut self, pcm: &[i16], heard: SeatMask) -> (Result<Bytes, EncodeError>, SeatMask) {
+        let seat = heard.trailing_zeros() as usize;
+        let lone = self.voices.get(seat).and_then(Option::as_ref).filter(|_| heard.is_power_of_two());
+        let lone = lone.and_then(Voice::whole);
+        let frame = pcm.as_chunks().0.first();
+        match frame.map_or(Way::Encoded, |frame| self.forward.choose(self.paused, lone.map(|opus| (seat, opus)), frame))
+        {
+            Way::Forwarded => {
+                self.carried = heard;
+                return (lone.cloned().ok_or(EncodeError), heard);
+            }
+            Way::EncodedAnew => {
+                let (ticks, before) = self.forward.take();
+                let before = before.as_flattened();
+                self.encoder.restart(before.get(before.len() - FRAME * ticks..).unwrap_or_default());
+                self.encoded = self.carried;
+            }
+            Way::Encoded => {}
+        }
+        let seats = heard | self.carried;
+        self.carried = heard;
+        self.encoded |= heard;
+        (self.encoder.encode(pcm), seats)
     }
 
     /// One tick of all seats. Answers which of them sound in it.

@@ -23,7 +23,7 @@ impl Encoder for Raw {
     fn encode(&mut self, pcm: &[i16]) -> Result<Bytes, EncodeError> {
         if self.fails { Err(EncodeError) } else { Ok(pcm.iter().flat_map(|s| s.to_le_bytes()).collect()) }
     }
-    fn reset(&mut self) {}
+    fn restart(&mut self, _: &[i16]) {}
 }
 
 fn samples(packet: &MixPacket) -> Vec<i16> {

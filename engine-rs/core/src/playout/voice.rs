@@ -9,6 +9,8 @@
 //! (*) unless the next packet starts a talkspurt: then nothing was lost. A packet with the end flag leads from Talking to
 //! Ending. Within Talking, a next packet with the start flag means that the end flag was lost: Ending.
 
+use bytes::Bytes;
+
 use crate::uplink::{Level, MAX_FRAME, packet_samples};
 
 use super::timeline::Rendered;
@@ -55,6 +57,8 @@ pub(crate) struct Voice<D> {
     /// Ticks concealed in a row.
     lost: u32,
     level: Option<Level>,
+    /// The packet that the tick rendered last is the sound of.
+    whole: Option<Bytes>,
     stats: PlayoutStats,
 }
 
@@ -62,7 +66,7 @@ impl<D: Decoder> Voice<D> {
     pub(crate) fn new(decoder: D) -> Self {
         let slots = (0..SLOTS).map(|_| None).collect();
         let stats = PlayoutStats::default();
-        Self { decoder, slots, newest: None, state: State::Silent, lost: 0, level: None, stats }
+        Self { decoder, slots, newest: None, state: State::Silent, lost: 0, level: None, whole: None, stats }
     }
 
     /// Keeps a packet for its tick, if that is not before `floor`.
@@ -119,8 +123,14 @@ impl<D: Decoder> Voice<D> {
         self.level
     }
 
+    /// The packet that the tick rendered last is the sound of: nothing was repaired or concealed.
+    pub(crate) const fn whole(&self) -> Option<&Bytes> {
+        self.whole.as_ref()
+    }
+
     /// Renders `tick`. Ticks are asked for in rising order.
     pub(crate) fn render(&mut self, tick: u64, out: &mut Frame) -> Rendered {
+        self.whole = None;
         if let Some(packet) = self.take(tick) {
             return self.decode(&packet, out);
         }
@@ -214,6 +224,7 @@ impl<D: Decoder> Voice<D> {
             return self.bridge(out);
         }
         self.resume(out);
+        self.whole = Some(packet.opus.clone());
         self.level = Some(packet.level);
         self.stats.decoded_samples += FRAME as u64;
         if packet.spurt.end {
