@@ -20,21 +20,29 @@ Missing = tuple[int, int, str]
 
 _BREATH_TICKS = 25
 """A pause of less than this (500 ms) does not end a turn."""
+_APART_TICKS = 10
+"""Sounds less than this (200 ms) apart are of one word, or of words that follow each other."""
 _SHORTEST_TICKS = 5
-"""Less than 100 ms is no word."""
+"""Less than 100 ms is no word: a noise in the room neither begins nor prolongs a turn."""
 _SEATS = 13
 
 
 def spans(talks: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Turns, as ticks from and to, of one who talks in some ticks."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], talks, [False]]).astype(np.int8)))
-    turns: list[tuple[int, int]] = []
-    for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        if turns and start - turns[-1][1] < _BREATH_TICKS:
-            turns[-1] = turns[-1][0], end
+    words = _joined(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True), _APART_TICKS)
+    return _joined(((start, end) for start, end in words if end - start >= _SHORTEST_TICKS), _BREATH_TICKS)
+
+
+def _joined(parts: Iterable[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
+    """Parts in order, as one where they are less than `gap` apart."""
+    whole: list[tuple[int, int]] = []
+    for start, end in parts:
+        if whole and start - whole[-1][1] < gap:
+            whole[-1] = whole[-1][0], end
         else:
-            turns.append((start, end))
-    return [(start, end) for start, end in turns if end - start >= _SHORTEST_TICKS]
+            whole.append((start, end))
+    return whole
 
 
 def timeline(

@@ -188,7 +188,7 @@ def test_four_who_talk_over_each_other_are_told_apart() -> None:
         wrong = float((said != heard).mean())
         assert wrong < 0.04, (person, wrong)
         own = spans(said)
-        # A packet of 60 ms tells the level of its last third, and a soft first syllable may be a turn by itself or not.
+        # A packet of 60 ms tells the middle level of its ticks; a soft first syllable may be a turn by itself or not.
         assert person.spans[0][0] == pytest.approx(own[0][0] * 20, abs=500)
         assert person.spans[-1][1] == pytest.approx(own[-1][1] * 20, abs=500)
 
@@ -210,3 +210,16 @@ def test_turns_are_in_order_and_apart(talks: list[bool]) -> None:
     assert edges == sorted(set(edges))
     assert all(end - start >= 5 for start, end in found)
     assert all(talks[start] and talks[end - 1] for start, end in found)
+
+
+def test_a_noise_in_the_room_neither_begins_nor_prolongs_a_turn() -> None:
+    def talks(*parts: tuple[int, int]) -> npt.NDArray[np.bool_]:
+        ticks = np.zeros(200, bool)
+        for start, end in parts:
+            ticks[start:end] = True
+        return ticks
+
+    assert spans(talks((10, 13), (30, 60), (75, 78))) == [(30, 60)]
+    assert spans(talks((20, 23), (30, 60), (66, 68))) == [(20, 68)], "of the same word"
+    assert spans(talks((10, 30), (50, 70), (95, 110))) == [(10, 70), (95, 110)]
+    assert spans(talks((10, 13), (40, 43), (70, 73))) == []

@@ -79,7 +79,7 @@ pub struct MixPacket {
     pub ticks: u8,
     /// First after a pause, last before one.
     pub spurt: Spurt,
-    /// Level of each seat in the last tick in which it sounds; `None`: nothing of it is in the packet.
+    /// Level of each seat, in the middle one of the ticks by loudness; `None`: nothing of it is in the packet.
     /// [`Level::SILENCE`]: no more than a fade, or what the encoder's overlap carried over from the packet before.
     pub levels: [Option<Level>; MAX_SEATS],
     /// One Opus packet.

@@ -95,15 +95,7 @@ fn follows(before: &MixPacket, packet: &MixPacket) -> bool {
 
 /// One packet of all, which follow each other.
 fn join(held: &[MixPacket]) -> MixPacket {
-    let mut levels = [None; MAX_SEATS];
-    for packet in held {
-        for (level, &newer) in levels.iter_mut().zip(&packet.levels) {
-            // What rings out says nothing of how loud it was.
-            if newer.is_some_and(|newer| newer != Level::SILENCE) || level.is_none() {
-                *level = newer;
-            }
-        }
-    }
+    let levels = core::array::from_fn(|seat| middle_level(held, seat));
     let (start, end) = (held.first().is_some_and(|it| it.spurt.start), held.last().is_some_and(|it| it.spurt.end));
     MixPacket {
         group: held.first().map_or(0, |packet| packet.group),
@@ -112,6 +104,20 @@ fn join(held: &[MixPacket]) -> MixPacket {
         levels,
         opus: frames(held),
     }
+}
+
+/// The level of a seat in the middle one of these packets by loudness; of two the louder one. So who begins or ends within a packet
+/// is told of where most of it is. `None`: nothing of it is in any.
+fn middle_level(held: &[MixPacket], seat: usize) -> Option<Level> {
+    let of = |packet: &MixPacket| packet.levels.get(seat).copied().flatten();
+    held.iter().find_map(of)?;
+    let mut levels = [Level::SILENCE; MAX_TICKS];
+    for (level, packet) in levels.iter_mut().zip(held) {
+        *level = of(packet).unwrap_or(Level::SILENCE);
+    }
+    let levels = levels.get_mut(..held.len().min(MAX_TICKS))?;
+    levels.sort_unstable_by_key(|level| level.minus_dbov());
+    levels.get(levels.len().saturating_sub(1) / 2).copied()
 }
 
 /// RFC 6716 §3.2.5: code 3, variable lengths.
@@ -257,6 +263,26 @@ mod tests {
         ringing.levels[1] = Some(Level::SILENCE);
         let made = pack(&mut packer, &ringing, false);
         assert_eq!(made[0].levels[..3], [Some(Level(30)), Some(Level::SILENCE), None]);
+    }
+
+    #[test]
+    fn a_packet_is_as_loud_as_most_of_it() {
+        let (loud, quiet) = (Some(Level(0x80 | 20)), Some(Level(90)));
+        let of = |levels: &[Option<Level>]| {
+            let mut packer = Packer::new(3, 0);
+            let made = (0..).zip(levels).flat_map(|(at, level)| {
+                let mut packet = tick(at, b"x");
+                packet.levels[0] = *level;
+                pack(&mut packer, &packet, at as usize + 1 == levels.len())
+            });
+            made.collect::<Vec<_>>()[0].levels[0]
+        };
+        assert_eq!(of(&[quiet, quiet, loud]), quiet, "begins in its last tick");
+        assert_eq!(of(&[loud, quiet, quiet]), quiet, "ends in its first one");
+        assert_eq!([of(&[quiet, loud, loud]), of(&[loud, loud, None])], [loud; 2]);
+        assert_eq!(of(&[None, None, loud]), Some(Level::SILENCE));
+        assert_eq!([of(&[loud, quiet]), of(&[None, loud]), of(&[loud])], [loud; 3]);
+        assert_eq!(of(&[None, None, None]), None);
     }
 
     #[cfg(feature = "opus")]
