@@ -10,7 +10,7 @@
 //! ticks in ─ tick() ─→ one voice a seat (decode, conceal, fade) ─→ sum ─→ limiter ─→ encoder ─→ poll() ─ packets out
 //!                                         advance(now) says how far
 //! ```
-//! Whose packet is all there is may go past the encoder, see [`crate::mix_forward`].
+//! Whose packet is all there is may go past the encoder (`mix_forward.rs`).
 //! The mix is continuous where people talk. After [`Config::hang_ticks`] of silence it pauses, and the packet that ends
 //! the sound says so; no packet is sent until somebody talks again.
 

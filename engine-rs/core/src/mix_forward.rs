@@ -224,7 +224,7 @@ mod tests {
         for (every, goes_on) in [(40, true), (4, false)] {
             let mut forward = Forward::new(160);
             quiet(&mut forward, 0);
-            let toc = |n: usize| if n / every % 2 == 0 { VOICE } else { MUSIC };
+            let toc = |n: usize| if (n / every).is_multiple_of(2) { VOICE } else { MUSIC };
             let all = (0..400).all(|n| forward.choose(false, Some((0, &packet(toc(n), 80))), &LOUD) == Way::Forwarded);
             assert_eq!(all, goes_on, "every {every} ticks");
         }

@@ -14,7 +14,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::ids::{MAX_SEATS, SeatMask};
+use crate::ids::SeatMask;
 use crate::mix::{MAX_TICKS, MixPacket};
 use crate::mix_bundle::MAX_OPUS;
 use crate::uplink::{Level, Spurt, packet_samples};
@@ -152,6 +152,7 @@ fn put_length(out: &mut BytesMut, length: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::MAX_SEATS;
     use crate::mix_bundle;
     use proptest::prelude::*;
 
