@@ -204,7 +204,11 @@ impl mix::Encoder for MixEncoder {
         if core::mem::take(&mut self.alone) {
             let _ = self.opus.set_prediction_disabled(false); // fails only for an unknown request, as the next one does
         }
-        packet.get(..size).map(Bytes::copy_from_slice).ok_or(EncodeError)
+        // With room for one byte more than there is `Bytes` are shared from the beginning: the shards that hand them out ask the heap
+        // for nothing.
+        let mut shared = Vec::with_capacity(size + 1);
+        shared.extend_from_slice(packet.get(..size).ok_or(EncodeError)?);
+        Ok(Bytes::from(shared))
     }
 
     fn restart(&mut self, before: &[i16]) {
