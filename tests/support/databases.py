@@ -73,7 +73,10 @@ _copied: list[bytes] = []
 
 
 class PostgresCluster:
-    """A PostgreSQL server of our own on a unix socket in a temporary directory, without durability."""
+    """A PostgreSQL server of our own on a unix socket in a temporary directory.
+
+    What it has committed outlives its processes (`kill`), not the machine: nothing is synced to the disk.
+    """
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="spaces-pg-"))
@@ -95,7 +98,6 @@ class PostgresCluster:
             "listen_addresses": "",
             "unix_socket_directories": str(self.directory),
             "fsync": "off",
-            "synchronous_commit": "off",
             "full_page_writes": "off",
             "max_connections": "150",
             "shared_buffers": "32MB",
