@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -28,23 +28,17 @@ use crate::lean::LeanServer;
 use crate::outbox::Outbox;
 use crate::packets::Packets;
 use crate::quic::{self, ServerTls, SetupError};
+use crate::slots::Slots;
 use crate::steering;
 use crate::timers::Wheel;
 use crate::udp::{ReceiveBatch, SendReport, Socket};
 use crate::visitors::Visitors;
-use crate::wake::wait_readable;
 
 pub use crate::application::{Answer, Application, ForeignPacket};
 pub use crate::connections::Connections;
 pub use crate::quic::Dialler;
 pub use crate::wake::Waker;
 
-/// The least time between two turns: packets are handled in slots of 1 ms, not one by one, which halves their cost.
-pub(crate) const SLOT: Duration = Duration::from_millis(1);
-/// How late the kernel may wake a thread (its timer slack): not worth a sleep.
-const LATE: Duration = Duration::from_micros(50);
-/// Slots in a row in which nothing has come, after which the next one is not expected to bring anything.
-const LULLS: u8 = 2;
 /// Receive calls a turn, so that a flood does not keep the other steps from happening.
 const RECEIVES: usize = 8;
 /// Packets of one connection a turn; the rest follows in the next.
@@ -152,9 +146,7 @@ pub struct Endpoint<S> {
     pub(crate) departing: Vec<(u8, ForeignPacket)>,
     pub(crate) max_connections: usize,
     pub(crate) visitors: Visitors,
-    last_turn: Instant,
-    /// So many times in a row nothing came while a slot lasted.
-    lulls: u8,
+    slots: Slots,
     pub(crate) stats: EndpointStats,
 }
 
@@ -196,8 +188,7 @@ impl<S> Endpoint<S> {
             departing: Vec::new(),
             max_connections,
             visitors,
-            last_turn: now,
-            lulls: 0,
+            slots: Slots::new(now),
             stats: EndpointStats::default(),
         })
     }
@@ -326,11 +317,11 @@ impl<S> Endpoint<S> {
     /// # Errors
     /// The socket is broken.
     pub fn turn<A: Application<State = S>>(&mut self, app: &mut A, at_most: Duration) -> io::Result<()> {
-        let until = if app.is_behind() { Some(self.last_turn) } else { app.next_timeout() };
-        self.wait(until, app.descriptor(), at_most)?;
+        let deadline = if app.is_behind() { Some(self.slots.begun()) } else { app.next_timeout() };
+        let until = self.next_deadline(deadline, at_most);
+        self.slots.wait(&self.waker, self.outbox.socket.as_fd(), app.descriptor(), until)?;
         self.connections.now = Instant::now();
-        let since = self.connections.now.saturating_duration_since(self.last_turn);
-        self.last_turn = self.connections.now;
+        let since = self.slots.next(self.connections.now);
         self.stats.turns += 1;
         app.begin(self.connections.now);
         self.receive(app)?;
@@ -347,41 +338,13 @@ impl<S> Endpoint<S> {
         Ok(())
     }
 
-    /// Waits for packets, commands or a deadline, and for the end of the slot that has begun with the last turn; during that for
-    /// commands only. Each time a thread sleeps costs as much as several packets do, on virtual machines a dozen, so it does so once
-    /// if it can: where packets come in every slot, it waits for the slot's end first, and where they do not, for packets.
-    fn wait(&mut self, app: Option<Instant>, beside: Option<BorrowedFd<'_>>, at_most: Duration) -> io::Result<()> {
+    /// Until when there is nothing to do but for what comes in, and no longer than `at_most`.
+    fn next_deadline(&self, app: Option<Instant>, at_most: Duration) -> Instant {
         let now = Instant::now();
-        let slot = self.last_turn + SLOT;
-        let mut until = now + at_most;
-        for deadline in [app, self.wheel.next_timeout()].into_iter().flatten() {
-            until = until.min(deadline);
-        }
         if !self.connections.dirty.is_empty() || !self.waiting.is_empty() {
-            until = now;
+            return now;
         }
-        let first = self.lulls < LULLS || until <= slot;
-        if first && self.sit_out(slot)? {
-            return Ok(());
-        }
-        let begun = Instant::now();
-        let (waker, patience) = (self.waker.as_fd(), until.saturating_duration_since(begun));
-        let socket = self.outbox.socket.as_fd();
-        let packets = match beside {
-            Some(beside) => wait_readable([waker, socket, beside], patience)?[1],
-            None => wait_readable([waker, socket], patience)?[1],
-        };
-        // If the slot was sat out, what came meanwhile is there now.
-        let in_slot = packets && Instant::now() < if first { begun + LATE } else { slot };
-        self.lulls = if in_slot { 0 } else { self.lulls.saturating_add(1) };
-        self.sit_out(slot)?;
-        Ok(())
-    }
-
-    /// Waits for the end of a slot, or for a command. True: there is one.
-    fn sit_out(&self, slot: Instant) -> io::Result<bool> {
-        let rest = slot.saturating_duration_since(Instant::now());
-        Ok(rest > LATE && wait_readable([self.waker.as_fd()], rest)?[0])
+        [app, self.wheel.next_timeout()].into_iter().flatten().fold(now + at_most, Instant::min)
     }
 
     fn receive<A: Application<State = S>>(&mut self, app: &mut A) -> io::Result<()> {

@@ -9,9 +9,10 @@ use std::time::Duration;
 use quinn_proto::{ServerConfig, TransportConfig};
 
 use crate::application::ForeignPacket;
-use crate::endpoint::{Endpoint, SLOT};
+use crate::endpoint::Endpoint;
 use crate::group::Way;
 use crate::lean::LeanServer;
+use crate::slots::SLOT;
 use crate::steering;
 use crate::visitors::Welcome;
 

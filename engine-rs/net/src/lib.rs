@@ -36,6 +36,7 @@ pub mod server;
 mod session;
 mod shard;
 mod shards;
+mod slots;
 pub mod stats;
 mod steering;
 mod streams;

@@ -39,7 +39,7 @@ const HOUSEHOLDS: usize = 50;
 const AHEAD: u32 = 8;
 /// How long that may wait for a turn that happens anyway: nothing is worth waking for it alone.
 const UNHURRIED: Duration = Duration::from_millis(100);
-/// Listeners who are sent something before what came in meanwhile is read. About a slot's work ([`crate::endpoint`]): a speaker
+/// Listeners who are sent something before what came in meanwhile is read. About a slot's work ([`crate::slots`]): a speaker
 /// whose packets waited longer than that would seem to have a bad network, and a jitter buffer would be put in front of all.
 const PART: usize = 256;
 /// How long a stopping shard waits for its peers to hear of it.

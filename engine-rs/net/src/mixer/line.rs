@@ -43,9 +43,9 @@ impl Line {
     /// [`CodecError`] if libopus refuses a setting or has no memory.
     pub fn new(space: SpaceId, config: &MixConfig) -> Result<Self, CodecError> {
         let encoder = MixEncoder::new(config.bitrate, config.complexity)?;
-        // A seat that libopus has no memory for stays silent.
         // A third more than the mix itself: at 48 kbit/s what browsers send at 64.
         let forward_bytes = u16::try_from(config.bitrate / 8 / 50 * 4 / 3).unwrap_or(u16::MAX);
+        // A seat that libopus has no memory for stays silent.
         let mixer = Mixer::new(Config { forward_bytes, ..Config::default() }, encoder, || OpusDecoder::new().ok());
         let spoke = [None; MAX_SEATS];
         Ok(Self { space, mixer, epoch: 0, last: (0, Time(0)), spoke, forgotten: false, over: None })
