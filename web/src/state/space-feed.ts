@@ -1,7 +1,7 @@
 // One Space kept up to date: a snapshot, then its event stream folded into it, and a snapshot again where the stream
 // cannot tell what is needed.
 
-import { type ReadonlySignal, signal } from "@preact/signals";
+import { effect, type ReadonlySignal, signal } from "@preact/signals";
 import { api, ok } from "@/api/client";
 import { type Stream, stream } from "@/api/events";
 import { learn } from "@/state/profiles";
@@ -20,9 +20,14 @@ export interface SpaceFeed {
   /** Changes the state at once; what is returned takes that back, unless the server has told something newer. */
   suppose(change: Partial<SpaceState>): () => void;
   reload(): Promise<void>;
+  /** Waits until the state is as new as this version, or the feed is closed: what a command's answer names is in it. */
+  reached(version: number): Promise<void>;
   listen(listener: Listener): () => void;
   close(): void;
 }
+
+/** The stream brings what a command did about when its answer comes; after this, in ms, it is asked for. */
+const LATE_MS = 1_000;
 
 const OVER = new Set(["ended", "canceled"]);
 
@@ -33,7 +38,7 @@ export function followSpace(space: string, me: string | null): SpaceFeed {
   const error = signal<unknown>(null);
   const listeners = new Set<Listener>();
   let events: Stream | null = null;
-  let closed = false;
+  const over = signal(false);
   let asking: Promise<void> | null = null;
 
   const reload = () => {
@@ -48,11 +53,11 @@ export function followSpace(space: string, me: string | null): SpaceFeed {
       const asked = api.GET("/api/v1/spaces/{space}", { params: { path: { space } } });
       const view = await ok(asked);
       noteDate((await asked).response);
-      if (closed) return;
+      if (over.peek()) return;
       const before = state.value;
       // What came by the stream while the answer was on its way is newer; it is asked for again.
       if (before && view.version < before.version) {
-        setTimeout(() => !closed && reload(), 250);
+        setTimeout(() => !over.peek() && reload(), 250);
         return;
       }
       state.value = fromSnapshot(view, before);
@@ -62,7 +67,7 @@ export function followSpace(space: string, me: string | null): SpaceFeed {
       follow(view.version, view.status);
     } catch (problem) {
       // What is shown already is better than nothing: the stream says when the server is back.
-      if (!closed && state.value === null) error.value = problem;
+      if (!over.peek() && state.value === null) error.value = problem;
     }
   }
 
@@ -85,7 +90,7 @@ export function followSpace(space: string, me: string | null): SpaceFeed {
   };
 
   function follow(version: number, status: string): void {
-    if (events || closed || OVER.has(status)) return;
+    if (events || over.peek() || OVER.has(status)) return;
     let first = true;
     events = stream(
       `/api/v1/spaces/${space}/events?after=${version}`,
@@ -130,6 +135,18 @@ export function followSpace(space: string, me: string | null): SpaceFeed {
     void reload();
   }
 
+  async function reached(version: number): Promise<void> {
+    const late = setTimeout(reload, LATE_MS);
+    let stop = () => {};
+    await new Promise<void>((resolve) => {
+      stop = effect(() => {
+        if (over.value || (state.value?.version ?? 0) >= version) resolve();
+      });
+    });
+    stop();
+    clearTimeout(late);
+  }
+
   void reload();
   return {
     state,
@@ -150,12 +167,13 @@ export function followSpace(space: string, me: string | null): SpaceFeed {
         merge(Object.fromEntries(back.map((key) => [key, before[key as keyof SpaceState]])));
       };
     },
+    reached,
     listen(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
     close() {
-      closed = true;
+      over.value = true;
       events?.close();
     },
   };

@@ -1,6 +1,6 @@
 import { Ellipsis, type IconNode } from "lucide";
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Button } from "./button";
 import { explain } from "./errors";
 import { Icon } from "./icon";
@@ -36,7 +36,7 @@ export function Menu({
   const id = useId();
   const root = useRef<HTMLDivElement>(null);
   const shown = items.filter((item): item is Item => Boolean(item));
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!open) return;
     const entries = () => [...(root.current?.querySelectorAll<HTMLElement>("[role=menuitem]") ?? [])];
     entries()[0]?.focus();

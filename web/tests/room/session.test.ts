@@ -102,6 +102,34 @@ it("stays silent if the server refuses to let it be heard", async () => {
   expect(audio.microphone.value.muted).toBe(true);
 });
 
+it("waits for the event of its own unmuting, which may come after the answer", async () => {
+  // An event of something else in between closed the microphone again, and captions were not asked for.
+  await joined();
+  server.answer("POST /join", seatOfMine(true));
+  server.tell("speaker_added", next(), { account: ME, seat: 3, how: "request" });
+  await taken("readmit speaker 3");
+  server.answer("POST /mic/unmute", { space: "abc", version: next(2), fence_group: null });
+  const turned = session.toggleMic();
+  await vi.waitFor(() => expect(server.asked).toContain("POST /mic/unmute"));
+  server.tell("unmuted", next(), { account: HOST });
+  server.tell("unmuted", next(), { account: ME });
+  await turned;
+  expect(audio.asked.at(-1)).toBe("mute false");
+  expect(session.onAir.value).toBe(true);
+});
+
+it("stays silent when somebody muted us before the answer to the unmuting came", async () => {
+  await joined();
+  server.answer("POST /join", seatOfMine(true));
+  server.tell("speaker_added", next(), { account: ME, seat: 3, how: "request" });
+  await taken("readmit speaker 3");
+  const turned = session.toggleMic();
+  server.tell("unmuted", next(), { account: ME });
+  server.tell("muted", next(), { account: ME, how: "by_host", by: HOST });
+  await turned;
+  expect(audio.microphone.value.muted).toBe(true);
+});
+
 it("is silent at once when somebody mutes us", async () => {
   await joined();
   server.answer("POST /join", seatOfMine(true));

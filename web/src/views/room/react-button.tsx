@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { SmilePlus } from "lucide";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { ApiError, api, ok } from "@/api/client";
 import { t } from "@/i18n";
 import { limits } from "@/state/limits";
@@ -17,7 +17,7 @@ export function ReactButton() {
   const { session } = useRoom();
   const shown = useSignal(false);
   const root = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!shown.value) return;
     root.current?.querySelector<HTMLElement>("[data-reaction]")?.focus();
     const outside = (event: PointerEvent) => {

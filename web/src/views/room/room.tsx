@@ -1,5 +1,5 @@
 import { lazy, Suspense } from "preact/compat";
-import { useEffect, useMemo } from "preact/hooks";
+import { useCallback, useEffect, useMemo } from "preact/hooks";
 import { t } from "@/i18n";
 import { ClipDialog } from "@/parts/clip-dialog";
 import { ReportDialog } from "@/parts/report-dialog";
@@ -18,7 +18,7 @@ import { ReactionRain } from "./reaction-rain";
 import styles from "./room.module.css";
 import { makeRoom, RoomContext, type Room as RoomParts, showPanel, useRoom } from "./room-context";
 import type { RoomSession } from "./session";
-import { type Shortcut, shortcutOf } from "./shortcuts";
+import { type Shortcut, useShortcuts } from "./shortcuts";
 import { Stage } from "./stage";
 
 const PersonDialog = lazy(() => import("./person-dialog"));
@@ -39,16 +39,13 @@ export function Room({ session }: { session: RoomSession }) {
     // Without them what they bound is refused by the server, in its words.
     loadLimits().catch(() => {});
   }, []);
-  useEffect(() => {
-    const keys = (event: KeyboardEvent) => {
-      const shortcut = shortcutOf(event);
-      if (!shortcut) return;
-      event.preventDefault();
+  const follow = useCallback(
+    (shortcut: Shortcut) => {
       act(room, shortcut).catch((error) => toast(explain(error), "warn"));
-    };
-    document.addEventListener("keydown", keys);
-    return () => document.removeEventListener("keydown", keys);
-  }, [room]);
+    },
+    [room],
+  );
+  useShortcuts(follow);
   return (
     <RoomContext.Provider value={room}>
       <Layout />

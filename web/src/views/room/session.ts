@@ -148,8 +148,12 @@ export class RoomSession {
       if (trouble) toast(trouble, "warn");
       return;
     }
-    if (seat.muted) await ok(api.POST("/api/v1/spaces/{space}/mic/unmute", this.#at));
-    audio.mute(false);
+    if (seat.muted) {
+      const { version } = await ok(api.POST("/api/v1/spaces/{space}/mic/unmute", this.#at));
+      await this.feed.reached(version);
+    }
+    // Somebody may have closed it again meanwhile.
+    audio.mute(this.seat.peek()?.muted !== false);
   }
 
   /** Asks to speak, or thinks better of it: shown at once, taken back if it was refused. Throws ApiError. */
