@@ -38,8 +38,7 @@ def targets(measurements: Rounds, ceilings: Sequence[Ceiling]) -> list[Target]:
     found += _beside(measurements, "compare", "mumble-server", 1.0, "1 speaker, beside mumble-server")
     found += _speakers(measurements, 4, 3.0)
     found += _speakers(measurements, 10, 7.0)
-    found += _tiers(measurements, "tiers")
-    found += _tiers(measurements, "tiers-full")
+    found += _tiers(measurements)
     found += _limit(measurements, ceilings)
     found += _crowd(measurements)
     found += _flat(measurements, "growth-stage", "stage")
@@ -89,11 +88,11 @@ def _awake(rounds: Rounds) -> str:
     return ", core kept awake" if rounds and all(one.awake for one in rounds) else ""
 
 
-def _tiers(measurements: Rounds, scenario: str) -> Iterator[Target]:
-    rounds = _of(measurements, scenario)
+def _tiers(measurements: Rounds) -> Iterator[Target]:
+    rounds = _of(measurements, "tiers")
     mix, stage = ([one for one in rounds if one.tier == tier] for tier in ("mix", "stage"))
     if (ratio := paired(mix, stage, lambda one: one.listeners_per_core)) is not None:
-        what = f"`mix` in packets of 60 ms, {mix[0].listeners:,} beside {stage[0].listeners:,}{_awake(rounds)}"
+        what = f"`mix` in packets of 60 ms, {mix[0].listeners:,} beside {stage[0].listeners:,}"
         reached = ratio.median >= 2.5 and _counts(mix, 60.0) and _counts(stage)
         yield Target(what, "≥ 2.5 × the stage's listeners per core", str(ratio), reached)
 

@@ -66,7 +66,6 @@ pub trait Application {
 pub struct ForeignPacket {
     pub(crate) remote: SocketAddr,
     pub(crate) local: Option<IpAddr>,
-    pub(crate) ecn: u8,
     pub(crate) bytes: BytesMut,
     /// Its connection was given to the shard that it goes to, which keeps it.
     pub(crate) given: bool,

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, ServerConfig, TransportConfig};
+use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, ServerConfig, TransportConfig};
 
 use spaces_core::engine::Soon;
 use spaces_moqt::seam::End;
@@ -31,7 +31,7 @@ use crate::quic::{self, ServerTls, SetupError};
 use crate::slots::Slots;
 use crate::steering;
 use crate::timers::Wheel;
-use crate::udp::{ReceiveBatch, SendReport, Socket};
+use crate::udp::{BATCH, ReceiveBatch, SendReport, Socket};
 use crate::visitors::Visitors;
 
 pub use crate::application::{Answer, Application, ForeignPacket};
@@ -41,6 +41,8 @@ pub use crate::wake::Waker;
 
 /// Receive calls a turn, so that a flood does not keep the other steps from happening.
 const RECEIVES: usize = 8;
+/// Packets between each of the three steps in which one's memory is fetched, and between the last and its turn.
+const AHEAD: usize = 3;
 /// Packets of one connection a turn; the rest follows in the next.
 const BURST: usize = 32;
 
@@ -351,35 +353,45 @@ impl<S> Endpoint<S> {
         for _ in 0..RECEIVES {
             let Some(mut batch) = self.receive.take() else { break };
             let result = self.outbox.socket.receive(&mut batch);
-            let mut keys = [u32::MAX; crate::udp::BATCH];
-            for (key, train) in keys.iter_mut().zip(batch.iter()) {
-                *key = Addressees::id(train.bytes).and_then(|id| self.addressees.find(id)).unwrap_or(u32::MAX);
-            }
-            for soon in [Soon::Soon, Soon::VerySoon, Soon::Next] {
-                for key in keys.iter().filter(|key| **key != u32::MAX) {
-                    self.connections.expect(*key, soon, true);
-                }
-            }
-            for train in batch.iter() {
-                for datagram in train.bytes.chunks(train.segment) {
-                    self.stats.received += 1;
-                    self.stats.received_bytes += datagram.len() as u64;
-                    let way = self.group.as_ref().map_or(Way::Here, |group| group.way(datagram));
-                    if matches!(way, Way::Here) && self.read_lean(train.remote, datagram) {
-                        continue;
-                    }
-                    let (bytes, ecn) = (self.packets.copy(datagram), train.ecn);
-                    let packet = ForeignPacket { remote: train.remote, local: train.local, ecn, bytes, given: false };
-                    self.handle_or_pass(packet, way);
-                }
-            }
+            self.read(&batch);
             self.receive = Some(batch);
             self.depart(app);
-            if result? < crate::udp::BATCH {
+            if result? < BATCH {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Reads what came, in order. Meanwhile the memory of those is fetched whose packets follow.
+    fn read(&mut self, batch: &ReceiveBatch) {
+        let mut keys = [None; BATCH];
+        for (key, train) in keys.iter_mut().zip(batch.iter()) {
+            *key = Addressees::id(train.bytes).and_then(|id| self.addressees.find(id));
+        }
+        let mut trains = batch.iter();
+        for step in 0usize.. {
+            for (behind, soon) in [(0, Soon::Soon), (AHEAD, Soon::VerySoon), (2 * AHEAD, Soon::Next)] {
+                if let Some(Some(key)) = step.checked_sub(behind).and_then(|place| keys.get(place)) {
+                    self.connections.expect(*key, soon, true);
+                }
+            }
+            if step < 3 * AHEAD {
+                continue;
+            }
+            let Some(train) = trains.next() else { return };
+            for datagram in train.bytes.chunks(train.segment) {
+                self.stats.received += 1;
+                self.stats.received_bytes += datagram.len() as u64;
+                let way = self.group.as_ref().map_or(Way::Here, |group| group.way(datagram));
+                if matches!(way, Way::Here) && self.read_lean(train.remote, datagram) {
+                    continue;
+                }
+                let bytes = self.packets.copy(datagram);
+                let packet = ForeignPacket { remote: train.remote, local: train.local, bytes, given: false };
+                self.handle_or_pass(packet, way);
+            }
+        }
     }
 
     /// A packet that another shard received for a connection of ours.
@@ -428,9 +440,8 @@ impl<S> Endpoint<S> {
         self.outbox.make_room();
         let (first, given) = (self.first_of_a_handshake(&packet), packet.given);
         let Some(out) = self.outbox.vacant() else { return };
-        let ecn = EcnCodepoint::from_bits(packet.ecn);
         let id = Addressees::id(&packet.bytes);
-        match self.quic.handle(self.connections.now, packet.remote, packet.local, ecn, packet.bytes, &mut out.bytes) {
+        match self.quic.handle(self.connections.now, packet.remote, packet.local, None, packet.bytes, &mut out.bytes) {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
                 if let Some(slot) = self.connections.touch(u32::try_from(handle.0).unwrap_or(u32::MAX)) {
                     slot.connection.quic.handle_event(event);

@@ -192,7 +192,7 @@ mod tests {
         neighbour.send(Time(0), audio(1));
         neighbour.send(Time(0), control(2));
         let any = "127.0.0.1:1".parse().unwrap();
-        let packet = ForeignPacket { remote: any, local: None, ecn: 0, bytes: BytesMut::new(), given: false };
+        let packet = ForeignPacket { remote: any, local: None, bytes: BytesMut::new(), given: false };
         neighbour.send(Time(0), Mail::Packet(packet));
         neighbour.send(Time(600_000), audio(3));
         assert_eq!(read(&mut mailbox, Time(600_001)), [2, u64::MAX, 3]);

@@ -6,9 +6,12 @@ const LINE: usize = 64;
 /// Brings a value's cache lines nearer. Does nothing where the processor has no such instruction that we know.
 #[inline]
 pub(crate) fn prefetch<T: ?Sized>(value: &T) {
-    for offset in (0..size_of_val(value)).step_by(LINE) {
-        prefetch_line(std::ptr::from_ref(value).cast::<u8>().wrapping_add(offset));
+    let (start, size) = (std::ptr::from_ref(value).cast::<u8>(), size_of_val(value));
+    for offset in (0..size).step_by(LINE) {
+        prefetch_line(start.wrapping_add(offset));
     }
+    // A value that does not begin with a line may end in one more.
+    prefetch_line(start.wrapping_add(size.saturating_sub(1)));
 }
 
 /// The same for the cache line at an address, whatever is there.
