@@ -280,10 +280,11 @@ class Story:
         await self.lee.sees(self.lee.page.locator("audio[src^='blob:']"))
         await preview.evaluate("(element) => { element.currentTime = 0; return element.play(); }")
 
-        async def seek() -> None:
+        async def seek(place: int) -> None:
             # Its last seconds are Sam's.
             await preview.evaluate(
-                "(element) => { element.currentTime = element.duration - 6; return element.play(); }"
+                "(element, back) => { element.currentTime = element.duration - back; return element.play(); }",
+                6 + 2 * place,
             )
 
         await self._hears_sam_in_a_file(self.lee, seek)
@@ -313,11 +314,13 @@ class Story:
             said = " ".join(await lines.all_inner_texts()).replace(SAM, "")
             words = re.findall(r"[a-z]+", said.lower())
 
-    async def _hears_sam_in_a_file(self, tab: Tab, seek: Callable[[], Awaitable[None]]) -> None:
-        """Heard again from the same place if the machine was too busy to play it well: the file stays as it is."""
+    async def _hears_sam_in_a_file(self, tab: Tab, seek: Callable[[int], Awaitable[None]]) -> None:
+        """Heard again if the machine was too busy to play it well, and from one of three places: where four seconds are
+        half a pause, STOI judges the noise of the room in it, which no codec keeps, and finds 0.6 in a perfect file.
+        """
         heard: list[float] = []
         while not heard or (max(heard) < CLEAR and len(heard) < 6):
-            await seek()
+            await seek(len(heard) % 3)
             heard.append(closeness(self.sams, await hear_element(tab.page, 4)))
         assert max(heard) >= CLEAR, heard
 
@@ -339,8 +342,8 @@ class Story:
         await self.guest.press("Play")
         began = await self._replay_began()
 
-        async def seek() -> None:
-            await self.guest.page.get_by_label("Position").fill(str(int(self.sam_talked + 1 - began)))
+        async def seek(place: int) -> None:
+            await self.guest.page.get_by_label("Position").fill(str(int(self.sam_talked + 1 - began) + place))
 
         await self._hears_sam_in_a_file(self.guest, seek)
         await self.guest.sees(self.guest.page.get_by_text(f"{SAM} is talking"))
