@@ -281,10 +281,10 @@ class Story:
         await preview.evaluate("(element) => { element.currentTime = 0; return element.play(); }")
 
         async def seek(place: int) -> None:
-            # Its last seconds are Sam's.
+            # Its last half is Sam's.
             await preview.evaluate(
                 "(element, back) => { element.currentTime = element.duration - back; return element.play(); }",
-                6 + 2 * place,
+                6 + 5 * place,
             )
 
         await self._hears_sam_in_a_file(self.lee, seek)
@@ -315,8 +315,8 @@ class Story:
             words = re.findall(r"[a-z]+", said.lower())
 
     async def _hears_sam_in_a_file(self, tab: Tab, seek: Callable[[int], Awaitable[None]]) -> None:
-        """Heard again if the machine was too busy to play it well, and from one of three places: where four seconds are
-        half a pause, STOI judges the noise of the room in it, which no codec keeps, and finds 0.6 in a perfect file.
+        """Heard again if the machine was too busy to play it well, and from one of three places: where Sam's reading ends
+        and begins anew, most of four seconds is a pause, and of the noise in it, which no codec keeps, STOI finds 0.6.
         """
         heard: list[float] = []
         while not heard or (max(heard) < CLEAR and len(heard) < 6):
