@@ -315,8 +315,8 @@ class Story:
             words = re.findall(r"[a-z]+", said.lower())
 
     async def _hears_sam_in_a_file(self, tab: Tab, seek: Callable[[int], Awaitable[None]]) -> None:
-        """Heard again if the machine was too busy to play it well, from three places in turn: where Sam's reading ends and
-        begins anew, most of four seconds is a pause, and of the noise in it, which no codec keeps, STOI finds 0.6.
+        """Heard again if the machine was too busy to play it well, from three places in turn: where Sam's reading ends
+        and begins anew, most of four seconds is a pause, and of the noise in it, which no codec keeps, STOI finds 0.6.
         """
         heard: list[float] = []
         while not heard or (max(heard) < CLEAR and len(heard) < 6):
