@@ -38,7 +38,8 @@ def targets(measurements: Rounds, ceilings: Sequence[Ceiling]) -> list[Target]:
     found += _beside(measurements, "compare", "mumble-server", 1.0, "1 speaker, beside mumble-server")
     found += _speakers(measurements, 4, 3.0)
     found += _speakers(measurements, 10, 7.0)
-    found += _tiers(measurements)
+    for scenario in ("tiers", "tiers-full", "tiers-even"):
+        found += _tiers(measurements, scenario)
     found += _limit(measurements, ceilings)
     found += _crowd(measurements)
     found += _flat(measurements, "growth-stage", "stage")
@@ -88,11 +89,11 @@ def _awake(rounds: Rounds) -> str:
     return ", core kept awake" if rounds and all(one.awake for one in rounds) else ""
 
 
-def _tiers(measurements: Rounds) -> Iterator[Target]:
-    rounds = _of(measurements, "tiers")
+def _tiers(measurements: Rounds, scenario: str) -> Iterator[Target]:
+    rounds = _of(measurements, scenario)
     mix, stage = ([one for one in rounds if one.tier == tier] for tier in ("mix", "stage"))
     if (ratio := paired(mix, stage, lambda one: one.listeners_per_core)) is not None:
-        what = f"`mix` in packets of 60 ms, {mix[0].listeners:,} beside {stage[0].listeners:,}"
+        what = f"`mix` in packets of 60 ms, {mix[0].listeners:,} beside {stage[0].listeners:,}{_awake(rounds)}"
         reached = ratio.median >= 2.5 and _counts(mix, 60.0) and _counts(stage)
         yield Target(what, "≥ 2.5 × the stage's listeners per core", str(ratio), reached)
 

@@ -44,6 +44,14 @@ async function joined(change: Partial<SpaceView> = {}): Promise<void> {
   await session.join();
 }
 
+/** On the stage, with a closed microphone. */
+async function seated(): Promise<void> {
+  await joined();
+  server.answer("POST /join", seatOfMine(true));
+  server.tell("speaker_added", next(), { account: ME, seat: 3, how: "request" });
+  await taken("readmit speaker 3");
+}
+
 beforeEach(() => sessionStorage.clear());
 afterEach(() => {
   session.close();
@@ -70,19 +78,13 @@ it("says why it may not come in, and can be tried again", async () => {
 });
 
 it("asks for a new admission when it gets a seat, without opening the microphone", async () => {
-  await joined();
-  server.answer("POST /join", seatOfMine(true));
-  server.tell("speaker_added", next(), { account: ME, seat: 3, how: "request" });
-  await taken("readmit speaker 3");
+  await seated();
   expect(audio.asked).not.toContain("speak true");
   expect(session.onAir.value).toBe(false);
 });
 
 it("opens the microphone before the server lets it be heard", async () => {
-  await joined();
-  server.answer("POST /join", seatOfMine(true));
-  server.tell("speaker_added", next(), { account: ME, seat: 3, how: "request" });
-  await taken("readmit speaker 3");
+  await seated();
   server.asked.length = 0;
   const turned = session.toggleMic();
   server.tell("unmuted", next(), { account: ME });
@@ -93,10 +95,7 @@ it("opens the microphone before the server lets it be heard", async () => {
 });
 
 it("stays silent if the server refuses to let it be heard", async () => {
-  await joined();
-  server.answer("POST /join", seatOfMine(true));
-  server.tell("speaker_added", next(), { account: ME, seat: 3, how: "request" });
-  await taken("readmit speaker 3");
+  await seated();
   server.answer("POST /mic/unmute", "mic.closed", 409);
   await expect(session.toggleMic()).rejects.toMatchObject({ code: "mic.closed" });
   expect(audio.microphone.value.muted).toBe(true);
@@ -104,10 +103,7 @@ it("stays silent if the server refuses to let it be heard", async () => {
 
 it("waits for the event of its own unmuting, which may come after the answer", async () => {
   // An event of something else in between closed the microphone again, and captions were not asked for.
-  await joined();
-  server.answer("POST /join", seatOfMine(true));
-  server.tell("speaker_added", next(), { account: ME, seat: 3, how: "request" });
-  await taken("readmit speaker 3");
+  await seated();
   server.answer("POST /mic/unmute", { space: "abc", version: next(2), fence_group: null });
   const turned = session.toggleMic();
   await vi.waitFor(() => expect(server.asked).toContain("POST /mic/unmute"));
@@ -119,10 +115,7 @@ it("waits for the event of its own unmuting, which may come after the answer", a
 });
 
 it("stays silent when somebody muted us before the answer to the unmuting came", async () => {
-  await joined();
-  server.answer("POST /join", seatOfMine(true));
-  server.tell("speaker_added", next(), { account: ME, seat: 3, how: "request" });
-  await taken("readmit speaker 3");
+  await seated();
   const turned = session.toggleMic();
   server.tell("unmuted", next(), { account: ME });
   server.tell("muted", next(), { account: ME, how: "by_host", by: HOST });
@@ -131,10 +124,7 @@ it("stays silent when somebody muted us before the answer to the unmuting came",
 });
 
 it("is silent at once when somebody mutes us", async () => {
-  await joined();
-  server.answer("POST /join", seatOfMine(true));
-  server.tell("speaker_added", next(), { account: ME, seat: 3, how: "request" });
-  await taken("readmit speaker 3");
+  await seated();
   const turned = session.toggleMic();
   server.tell("unmuted", next(), { account: ME });
   await turned;
@@ -231,10 +221,7 @@ it("is nobody any more once it was removed", async () => {
 });
 
 it("mutes on the server a microphone that was lost in the middle of a talk, and says so", async () => {
-  await joined();
-  server.answer("POST /join", seatOfMine(true));
-  server.tell("speaker_added", next(), { account: ME, seat: 3, how: "request" });
-  await taken("readmit speaker 3");
+  await seated();
   const turned = session.toggleMic();
   server.tell("unmuted", next(), { account: ME });
   await turned;
@@ -246,10 +233,7 @@ it("mutes on the server a microphone that was lost in the middle of a talk, and 
 });
 
 it("mutes and unmutes on the server too when a key of the device is pressed", async () => {
-  await joined();
-  server.answer("POST /join", seatOfMine(true));
-  server.tell("speaker_added", next(), { account: ME, seat: 3, how: "request" });
-  await taken("readmit speaker 3");
+  await seated();
   const turned = session.toggleMic();
   server.tell("unmuted", next(), { account: ME });
   await turned;
